@@ -1,0 +1,57 @@
+# `make book` and `make test` do everything from a fresh clone; `make help` lists the rest.
+PYTHON ?= python3
+DEVICE ?= cpu
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/ready
+
+.PHONY: help book test lint smoke full chapters stale lock clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet -r requirements.lock
+	$(RUN) -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+book: $(READY)  ## run every chapter and compile the book into book/_build/html
+	$(RUN) book/chapters.py
+	rm -rf build/book && mkdir -p build/book
+	cp -R _config.yml _toc.yml book seqrec_lib build/book/
+	cp -R build/notebooks build/book/notebooks
+	$(VENV)/bin/jupyter-book build build/book --path-output book -W -n --keep-going
+
+test: $(READY)  ## the whole suite
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile
+
+lint: $(READY)  ## style and types
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+smoke: $(READY)  ## every chapter from nothing on small data
+	$(RUN) book/chapters.py --smoke
+
+full: $(READY)  ## retrain every record of the book: make full DEVICE=cuda
+	$(RUN) book/chapters.py -p RETRAIN true -p DEVICE $(DEVICE)
+
+chapters: $(READY)  ## run every chapter and store its outputs in notebooks/
+	$(RUN) book/chapters.py --store
+
+stale: $(READY)  ## list records made by older code
+	$(RUN) -m seqrec_lib.training.runs stale
+
+lock: $(READY)  ## make requirements.lock anew from pyproject.toml
+	mkdir -p build
+	$(RUN) -m piptools compile --quiet --allow-unsafe --all-extras --strip-extras --upgrade \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	  --no-emit-options --output-file build/lock.txt pyproject.toml
+	(echo "# Made by 'make lock' on Python 3.11; torch takes the build that fits the machine."; \
+	 sed -E '/^#/d; s/\+cpu//; /^(nvidia|cuda|triton)/d; /^$$/d' build/lock.txt) > requirements.lock
+
+clean:  ## remove what commands made, but not the environment or the data
+	rm -rf build book/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Sequential recommendation under one honest protocol: data, models, metrics, training, report."""

@@ -1,0 +1,73 @@
+"""What a model knows of the items: how many there are and how often each was seen in training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Int
+
+if TYPE_CHECKING:
+    from seqrec_lib.data.log import EventLog
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Raw ids, integers or strings, in one-to-one relation with 1..len; 0 is padding.
+
+    >>> vocabulary = Vocabulary.build(np.array(["pen", "ink", "pen"]))
+    >>> vocabulary.encode(np.array(["pen", "ink"]))
+    array([2, 1])
+    >>> vocabulary.decode(np.array([1, 2])).tolist()
+    ['ink', 'pen']
+    """
+
+    raw: np.ndarray  # sorted raw ids: raw[i - 1] is the raw id of i
+
+    @classmethod
+    def build(cls, raw: np.ndarray) -> Vocabulary:
+        """The ids that occur in ``raw``, in sorted order."""
+        return cls(np.unique(raw))
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def encode(self, raw: np.ndarray) -> Int[np.ndarray, ...]:
+        """Raw ids to 1..len; raises ``KeyError`` naming the first id that is not known."""
+        found = np.searchsorted(self.raw, raw)
+        known = found < len(self.raw)
+        known[known] = self.raw[found[known]] == raw[known]
+        if not known.all():
+            first = raw[~known][0]
+            raise KeyError(
+                f"{(~known).sum()} ids are not in the vocabulary of {len(self)}; "
+                f"the first is {first!r}"
+            )
+        return found + 1
+
+    def decode(self, ids: Int[np.ndarray, ...]) -> np.ndarray:
+        """1..len to raw ids; raises ``IndexError`` on padding (0) and beyond the end."""
+        if len(ids) and (np.min(ids) < 1 or np.max(ids) > len(self)):
+            raise IndexError(f"ids must lie in 1..{len(self)}; 0 is padding and has no raw id")
+        return self.raw[np.asarray(ids) - 1]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The items 1..num_items and how often each occurs in training (index 0, padding, is 0)."""
+
+    num_items: int
+    frequency: Int[np.ndarray, "N"]
+
+    def __post_init__(self) -> None:
+        if len(self.frequency) != self.num_items + 1 or self.frequency[0] != 0:
+            raise ValueError(
+                f"frequency needs {self.num_items + 1} entries, the first (padding) 0; "
+                f"it has {len(self.frequency)}"
+            )
+
+    @classmethod
+    def learned(cls, log: EventLog, train: Int[np.ndarray, "P"]) -> Catalogue:
+        """Frequencies counted on the training positions and nothing else."""
+        return cls(log.num_items, np.bincount(log.item[train], minlength=log.num_items + 1))

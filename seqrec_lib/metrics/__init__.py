@@ -1,0 +1,1 @@
+"""What a rank is worth, what the lists show, and how sure we may be of either."""

@@ -1,0 +1,18 @@
+"""All models by name."""
+
+from seqrec_lib.models.base import Recommender
+from seqrec_lib.models.gru import GRU
+from seqrec_lib.models.gru4rec import GRU4Rec
+from seqrec_lib.models.markov import Markov
+from seqrec_lib.models.popular import Popular
+from seqrec_lib.models.recency import Recency
+from seqrec_lib.models.sasrec import SASRec
+
+MODELS: dict[str, type[Recommender]] = {
+    "popular": Popular,
+    "recency": Recency,
+    "markov": Markov,
+    "gru": GRU,
+    "gru4rec": GRU4Rec,
+    "sasrec": SASRec,
+}

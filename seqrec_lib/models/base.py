@@ -1,0 +1,127 @@
+"""The one interface: how do these candidates score after this history?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from seqrec_lib.data.batch import Batch
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.data.log import EventLog, bucketed
+from seqrec_lib.models.losses import Objective
+
+
+class Recommender(nn.Module):
+    """Scores candidates after a history. A model overrides as little as its paper asks for.
+
+    ``N`` counts the items and padding (row 0); padding scores -inf in ``score_all``.
+    """
+
+    every_step = True  # learn from every step of a window, or from its last one
+    causal = True  # the state after step t ignores everything later
+
+    def __init__(self, catalogue: Catalogue):
+        super().__init__()
+        self.num_items = catalogue.num_items
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        """Mean loss over the batch's targets."""
+        raise NotImplementedError
+
+    def score(self, batch: Batch, candidates: Int[Tensor, "B C"]) -> Float[Tensor, "B C"]:
+        """Scores of each history's own candidates; higher is better."""
+        return self.score_all(batch).gather(1, candidates)
+
+    def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
+        """Scores of the whole catalogue."""
+        raise NotImplementedError
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        """The loss, so that wrappers such as DistributedDataParallel work."""
+        return self.loss(batch)
+
+    def training_batches(
+        self,
+        log: EventLog,
+        positions: Int[np.ndarray, "P"],
+        batch_size: int,
+        length: int,
+        rng: np.random.Generator,
+    ) -> Iterator[Batch]:
+        """One pass over the training positions: the next item at each step of a window.
+
+        Every position with a history is a target exactly once.
+        """
+        windows = log.windows(positions, length)
+        for rows in bucketed(windows[:, 1] - windows[:, 0], batch_size, rng):
+            batch = log.training_batch(windows[rows])
+            if not self.every_step:
+                last = torch.arange(batch.item.shape[1]) == batch.length[:, None] - 1
+                batch.target = torch.where(last, batch.target, 0)
+            yield batch
+
+
+class CountModel(Recommender):
+    """A model that learns by counting, without gradients. Its counts are buffers."""
+
+    def count(self, log: EventLog, positions: Int[np.ndarray, "P"]) -> None:
+        """Learn from these positions and nothing else."""
+        raise NotImplementedError
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        """Counts have the size that the data gave them: take the stored size before loading."""
+        for name, value in self.named_buffers(recurse=False):
+            stored = state_dict.get(prefix + name, value)
+            setattr(self, name, torch.empty_like(stored, device=value.device))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class SequenceEncoder(Recommender):
+    """Turns a history into a state a step; items score by inner product with the state.
+
+    A subclass writes ``encode``. The output table is the input table (tied) unless the subclass
+    overrides ``item_vectors``.
+    """
+
+    def __init__(self, catalogue: Catalogue, embed_dim: int, objective: Objective):
+        super().__init__(catalogue)
+        self.items = nn.Embedding(catalogue.num_items + 1, embed_dim, padding_idx=0)
+        self.objective = objective
+        frequency = torch.from_numpy(np.asarray(catalogue.frequency, dtype=np.float32))
+        self.register_buffer("frequency", frequency, persistent=False)
+
+    def encode(self, batch: Batch) -> Float[Tensor, "B T D"]:
+        """The state after each step."""
+        raise NotImplementedError
+
+    def item_vectors(self) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N"] | None]:
+        """The output table and its bias."""
+        return self.items.weight, None
+
+    def state(self, batch: Batch) -> Float[Tensor, "B D"]:
+        """The state after each user's last event."""
+        states = self.encode(batch)
+        last = (batch.length - 1).clamp(min=0)
+        return states[torch.arange(len(last), device=last.device), last]
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        learn = batch.target > 0
+        states = self.encode(batch)[learn]  # only real positions reach the objective
+        return self.objective(states, batch.target[learn], *self.item_vectors(), self.frequency)
+
+    def score(self, batch: Batch, candidates: Int[Tensor, "B C"]) -> Float[Tensor, "B C"]:
+        vectors, bias = self.item_vectors()
+        scores = torch.einsum("bd,bcd->bc", self.state(batch), vectors[candidates])
+        return scores if bias is None else scores + bias[candidates]
+
+    def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
+        vectors, bias = self.item_vectors()
+        scores = self.state(batch) @ vectors.T
+        if bias is not None:
+            scores += bias
+        scores[:, 0] = -torch.inf
+        return scores

@@ -1,0 +1,59 @@
+"""GRU-CE: a plain recurrent encoder, trained like any other encoder on whole padded histories.
+
+What many libraries ship under the name GRU4Rec. It lacks what makes GRU4Rec (gru4rec.py): sessions
+in parallel, popularity-sampled negatives, ranking losses, Adagrad. Untied, with a GRU wider than
+the embedding, it is also the network of seed 001, section 5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from seqrec_lib.data.batch import Batch
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.base import SequenceEncoder
+from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.losses import Objective, Softmax
+
+
+class GRU(SequenceEncoder):
+    @dataclass(frozen=True)
+    class Config:
+        embed_dim: int = 64
+        hidden_dim: int = 128
+        num_layers: int = 1
+        dropout: float = 0.3
+        tied: bool = True  # states are projected back to the embedding; False: own output table
+        objective: Objective = Softmax()
+
+    def __init__(self, catalogue: Catalogue, config: Config):
+        super().__init__(catalogue, config.embed_dim, config.objective)
+        self.config = config
+        self.dropout = Dropout(config.dropout)
+        between = config.dropout if config.num_layers > 1 else 0.0
+        self.gru = nn.GRU(
+            config.embed_dim,
+            config.hidden_dim,
+            config.num_layers,
+            batch_first=True,
+            dropout=between,
+        )
+        width = config.hidden_dim
+        self.project = nn.Linear(width, config.embed_dim) if config.tied else None
+        self.output = None if config.tied else nn.Linear(width, catalogue.num_items + 1)
+        nn.init.normal_(self.items.weight, std=0.02)
+        nn.init.zeros_(self.items.weight[0])
+
+    def encode(self, batch: Batch) -> Float[Tensor, "B T D"]:
+        states, _ = self.gru(self.dropout(self.items(batch.item)))
+        return states if self.project is None else self.project(self.dropout(states))
+
+    def item_vectors(self) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N"] | None]:
+        return (
+            super().item_vectors()
+            if self.output is None
+            else (self.output.weight, self.output.bias)
+        )

@@ -1,0 +1,31 @@
+"""Blocks used by two models or more."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Dropout(nn.Module):
+    """Dropout that spends one random byte an element on a CPU, where drawing is what it costs.
+
+    ``chance`` is rounded to a multiple of 1/256 there; on other devices it is torch's own dropout.
+    """
+
+    def __init__(self, chance: float):
+        super().__init__()
+        if not 0 <= chance < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, not {chance}")
+        self.chance = chance
+
+    def forward(self, x: Float[Tensor, ...]) -> Float[Tensor, ...]:
+        if not self.training or self.chance == 0:
+            return x
+        if x.device.type != "cpu":
+            return F.dropout(x, self.chance)
+        dropped = round(self.chance * 256)
+        words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
+        keep = words.view(torch.uint8)[: x.numel()].view(x.shape) >= dropped
+        return x * (keep * (256 / (256 - dropped)))

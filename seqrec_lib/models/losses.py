@@ -1,0 +1,236 @@
+"""Objectives: how the states of any encoder learn from the items that came next.
+
+Each is a frozen dataclass called with
+
+* ``states``  (P, D): one row per position to learn from,
+* ``targets`` (P,): the item that came next, 1..num_items,
+* ``vectors`` (N, D) and ``bias`` (N,) or ``None``: the output table, row 0 is padding,
+* ``frequency`` (N,): training counts, for objectives that sample by popularity,
+
+and returns the mean loss over the positions. Padding is never a candidate.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+class Objective(Protocol):
+    def __call__(
+        self,
+        states: Float[Tensor, "P D"],
+        targets: Int[Tensor, "P"],
+        vectors: Float[Tensor, "N D"],
+        bias: Float[Tensor, "N"] | None,
+        frequency: Float[Tensor, "N"],
+    ) -> Float[Tensor, ""]: ...
+
+
+class _ChunkedSoftmax(torch.autograd.Function):
+    """Cross-entropy over the catalogue whose gradient is taken chunk by chunk, in one sweep.
+
+    The forward pass also computes the gradient, while a chunk's exponentials are still in cache,
+    so the (P, N) logits never exist at once: memory is chunk x N whatever P is. The target's own
+    part is kept apart in full precision; only the sum over the catalogue runs in ``dtype``.
+    """
+
+    @staticmethod
+    def forward(ctx, states, targets, vectors, bias, chunk, dtype):
+        rows, table = states.detach(), vectors.detach()
+        catalogue = table[1:].to(dtype)  # row 0 is padding
+        shift = None if bias is None else bias.detach()[1:].to(dtype)
+        learning = any(ctx.needs_input_grad)
+        grad_rows, grad_table = torch.empty_like(rows), torch.zeros_like(table)
+        grad_bias = None if bias is None else torch.zeros_like(bias)
+        log_mass = torch.empty_like(rows[:, 0])
+        for i in range(0, len(rows), chunk):
+            part, own = rows[i : i + chunk].to(dtype), targets[i : i + chunk, None] - 1
+            scores = part @ catalogue.T if shift is None else torch.addmm(shift, part, catalogue.T)
+            chance = torch.softmax(scores, 1)
+            log_mass[i : i + chunk] = (
+                scores.gather(1, own).float() - chance.gather(1, own).float().log()
+            ).squeeze(1)
+            if learning:
+                grad_rows[i : i + chunk] = chance @ catalogue
+                grad_table[1:] += chance.T @ part
+                if grad_bias is not None:
+                    grad_bias[1:] += chance.sum(0, dtype=torch.float32)
+        own_score = (rows * table[targets]).sum(1)
+        if bias is not None:
+            own_score += bias.detach()[targets]
+        if learning:
+            grad_rows -= table[targets]
+            grad_table.index_add_(0, targets, rows, alpha=-1)
+            if grad_bias is not None:
+                grad_bias.index_add_(0, targets, torch.ones_like(own_score), alpha=-1)
+            ctx.save_for_backward(grad_rows, grad_table, grad_bias)
+        ctx.count = len(rows)
+        return (log_mass - own_score).mean()
+
+    @staticmethod
+    def backward(ctx, grad):
+        grads = [None if g is None else g * (grad / ctx.count) for g in ctx.saved_tensors]
+        return grads[0], None, grads[1], grads[2], None, None
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """Cross-entropy over the whole catalogue, exact, in chunks of ``chunk`` positions.
+
+    Under ``torch.autocast`` the sum over the catalogue runs in its data type (bfloat16).
+    """
+
+    chunk: int = 256
+
+    def __call__(self, states, targets, vectors, bias, frequency):
+        kind = states.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+        with torch.autocast(kind, enabled=False):
+            return _ChunkedSoftmax.apply(
+                states.float(), targets, vectors.float(), bias, self.chunk, dtype
+            )
+
+
+def _sampled(
+    count: int, alpha: float, frequency: Float[Tensor, "N"]
+) -> tuple[Int[Tensor, "K"], Float[Tensor, "N"]]:
+    """``count`` items drawn with replacement in proportion to frequency ** alpha; log chances.
+
+    ``alpha = 0`` draws uniformly over the catalogue, items never seen in training included.
+    """
+    weight = frequency.double().pow(alpha) if alpha else torch.ones_like(frequency).double()
+    weight[0] = 0  # padding
+    ladder = weight.cumsum(0)
+    draw = torch.rand(count, device=weight.device, dtype=torch.double) * ladder[-1]
+    item = torch.searchsorted(ladder, draw, right=True).clamp(1, len(weight) - 1)
+    return item, (weight / ladder[-1]).log().float()
+
+
+def _score(states, items, vectors, bias):
+    """Scores of shared candidates: (P, D) x (K,) -> (P, K)."""
+    scores = states @ vectors[items].T
+    return scores if bias is None else scores + bias[items]
+
+
+def _own_score(states, targets, vectors, bias):
+    scores = (states * vectors[targets]).sum(-1)
+    return scores if bias is None else scores + bias[targets]
+
+
+def _shared_negatives(states, targets, vectors, bias, frequency, count, alpha, in_batch):
+    """Scores (P, K) of negatives shared by all positions and the log of how often each is drawn.
+
+    Sampled items first, then, with ``in_batch``, the other positions' targets. A position's own
+    target among the negatives is no negative: it gets -inf.
+    """
+    items, log_chance = _sampled(count, alpha, frequency)
+    log_expected = log_chance[items] + math.log(max(count, 1))
+    if in_batch:
+        share = (frequency[targets] / frequency.sum()).log()
+        items = torch.cat([items, targets])
+        log_expected = torch.cat([log_expected, share + math.log(len(targets))])
+    scores = _score(states, items, vectors, bias)
+    hit = items[None, :] == targets[:, None]
+    return scores.masked_fill(hit, -torch.inf), log_expected
+
+
+@dataclass(frozen=True)
+class SampledSoftmax:
+    """Cross-entropy against negatives shared by the batch (Jean et al., 2015, arXiv:1412.2007).
+
+    ``num_negatives`` are drawn in proportion to frequency ** ``alpha``; with ``in_batch`` the
+    targets of the other positions serve too (Hidasi et al., 2016, arXiv:1511.06939). With
+    ``logq`` each negative's score is lowered by the log of how often it is expected among them,
+    which makes the sum an unbiased estimate of the sum over the catalogue.
+    """
+
+    num_negatives: int = 256
+    alpha: float = 0.0
+    in_batch: bool = False
+    logq: bool = True
+
+    def __call__(self, states, targets, vectors, bias, frequency):
+        own = _own_score(states, targets, vectors, bias)
+        scores, log_expected = _shared_negatives(
+            states, targets, vectors, bias, frequency, self.num_negatives, self.alpha, self.in_batch
+        )
+        if self.logq:
+            scores = scores - log_expected
+        return (torch.logsumexp(torch.cat([own[:, None], scores], 1), 1) - own).mean()
+
+
+@dataclass(frozen=True)
+class BPRMax:
+    """BPR against softmax-weighted negatives (Hidasi & Karatzoglou, 2018, arXiv:1706.03847).
+
+    ``regularisation`` pulls the negatives' scores to zero, weighted like the loss itself.
+    """
+
+    num_negatives: int = 2048
+    alpha: float = 0.5
+    in_batch: bool = True
+    regularisation: float = 1.0
+
+    def __call__(self, states, targets, vectors, bias, frequency):
+        own = _own_score(states, targets, vectors, bias)
+        scores, _ = _shared_negatives(
+            states, targets, vectors, bias, frequency, self.num_negatives, self.alpha, self.in_batch
+        )
+        weight = torch.softmax(scores, 1)
+        real = scores.masked_fill(weight == 0, 0.0)  # -inf * 0 is not a number
+        won = (weight * torch.sigmoid(own[:, None] - real)).sum(1)
+        penalty = (weight * real.square()).sum(1)
+        return (self.regularisation * penalty - (won + 1e-24).log()).mean()
+
+
+def _other_items(targets, count, num_rows):
+    """``count`` uniform items for each position, never its target."""
+    draw = torch.randint(1, num_rows - 1, (len(targets), count), device=targets.device)
+    return draw + (draw >= targets[:, None])  # skip the target: uniform over the others
+
+
+@dataclass(frozen=True)
+class BCE:
+    """Binary cross-entropy, one uniform negative a position (Kang & McAuley, 2018, eq. 7).
+
+    ``num_negatives`` above one is not gBCE: nothing corrects for how many there are.
+    """
+
+    # paper: negatives avoid the whole history; here they avoid the target only (deviations.md)
+    num_negatives: int = 1
+
+    def __call__(self, states, targets, vectors, bias, frequency):
+        return GBCE(self.num_negatives, t=0.0)(states, targets, vectors, bias, frequency)
+
+
+@dataclass(frozen=True)
+class GBCE:
+    """Generalised BCE (Petrov & Macdonald, 2023, arXiv:2308.07192, eq. 12): the positive's chance
+    is raised to the power beta, which undoes the overconfidence that sampling negatives brings.
+
+    ``t`` runs from 0 (beta = 1, plain BCE) to 1 (beta = sampling rate: scores as from softmax).
+    """
+
+    num_negatives: int = 256
+    t: float = 0.75
+
+    def beta(self, num_items: int) -> float:
+        rate = min(1.0, self.num_negatives / (num_items - 1))
+        return rate * (self.t * (1 - 1 / rate) + 1 / rate)
+
+    def __call__(self, states, targets, vectors, bias, frequency):
+        own = _own_score(states, targets, vectors, bias)
+        items = _other_items(targets, self.num_negatives, len(vectors))
+        other = torch.einsum("pd,pkd->pk", states, vectors[items])
+        if bias is not None:
+            other = other + bias[items]
+        beta = self.beta(len(vectors) - 1)
+        positive, negative = beta * F.softplus(-own), F.softplus(other).sum(1)
+        return ((positive + negative) / (1 + self.num_negatives)).mean()

@@ -1,0 +1,120 @@
+"""SASRec: self-attention over the history (Kang & McAuley, 2018, arXiv:1808.09781).
+
+Each step looks back over the steps before it and itself, and the state after the last step is
+compared with every item. Trained here on a softmax over the catalogue rather than on one sampled
+negative: the loss, not the architecture, is what separates weak from strong SASRec figures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from seqrec_lib.data.batch import Batch
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.base import SequenceEncoder
+from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.losses import Objective, Softmax
+
+
+class Attention(nn.Module):
+    """Multi-head attention of each step over itself and what came before."""
+
+    def __init__(self, embed_dim: int, num_heads: int, dropout: float):
+        super().__init__()
+        self.num_heads, self.dropout = num_heads, dropout
+        self.project = nn.Linear(embed_dim, 3 * embed_dim)
+        self.out = nn.Linear(embed_dim, embed_dim)
+
+    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        heads = (
+            part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            for part in self.project(x).chunk(3, dim=-1)
+        )  # each (B, heads, T, D / heads)
+        dropout = self.dropout if self.training else 0.0
+        # padding stands on the right: looking back never meets it
+        mixed = F.scaled_dot_product_attention(*heads, is_causal=True, dropout_p=dropout)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+class Block(nn.Module):
+    """Attention, then a position-wise feed-forward net; normalised before, added after."""
+
+    def __init__(self, embed_dim: int, hidden_dim: int, num_heads: int, dropout: float):
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(embed_dim)
+        self.attention = Attention(embed_dim, num_heads, dropout)
+        self.feed_norm = nn.LayerNorm(embed_dim)
+        self.feed = nn.Sequential(
+            nn.Linear(embed_dim, hidden_dim),
+            nn.GELU(),
+            Dropout(dropout),
+            nn.Linear(hidden_dim, embed_dim),
+        )
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        x = x + self.dropout(self.attention(self.attention_norm(x)))
+        return x + self.dropout(self.feed(self.feed_norm(x)))
+
+
+class SASRec(SequenceEncoder):
+    @dataclass(frozen=True)
+    class Config:
+        embed_dim: int = 64  # paper: 50
+        hidden_dim: int = 256  # paper: as wide as the embedding
+        num_layers: int = 2
+        num_heads: int = 2  # paper: 1
+        max_len: int = 50
+        dropout: float = 0.5
+        tied: bool = True  # one item table for input and output; False adds a second and a bias
+        temperature: float | None = None  # cosine scores over this temperature; None: inner product
+        objective: Objective = Softmax()  # paper: BCE()
+
+    def __init__(self, catalogue: Catalogue, config: Config):
+        super().__init__(catalogue, config.embed_dim, config.objective)
+        self.config = config
+        self.positions = nn.Embedding(config.max_len, config.embed_dim)
+        self.dropout = Dropout(config.dropout)
+        self.blocks = nn.ModuleList(
+            Block(config.embed_dim, config.hidden_dim, config.num_heads, config.dropout)
+            for _ in range(config.num_layers)
+        )
+        self.norm = nn.LayerNorm(config.embed_dim)
+        self.output = None if config.tied else nn.Linear(config.embed_dim, catalogue.num_items + 1)
+        self.apply(_initialise)
+
+    def encode(self, batch: Batch) -> Float[Tensor, "B T D"]:
+        steps = torch.arange(batch.item.shape[1], device=batch.item.device)
+        # counted back from the newest event, so that "just now" has one place whatever the length
+        age = (batch.length[:, None] - 1 - steps).clamp(0, self.config.max_len - 1)
+        x = self.dropout(self.items(batch.item) + self.positions(age))
+        for block in self.blocks:
+            x = block(x)
+        x = self.norm(x)
+        if self.config.temperature is None:
+            return x
+        return F.normalize(x, dim=-1) / self.config.temperature
+
+    def item_vectors(self) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N"] | None]:
+        vectors = self.items.weight if self.output is None else self.output.weight
+        bias = None if self.output is None else self.output.bias
+        return (
+            (vectors, bias)
+            if self.config.temperature is None
+            else (F.normalize(vectors, dim=-1), bias)
+        )
+
+
+def _initialise(module: nn.Module) -> None:
+    """Normal with standard deviation 0.02, as BERT; biases and the padding row zero."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
+    if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+        nn.init.zeros_(module.weight[module.padding_idx])

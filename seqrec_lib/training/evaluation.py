@@ -1,0 +1,124 @@
+"""The only scoring loop: one streaming pass gives every test example's rank under both protocols.
+
+The rank of the true item among the whole catalogue, best = 1, is counted twice from the same
+scores: once with the user's earlier items left in (``rank_unmasked``, U) and once with them taken
+out (``rank_masked``, M). Ties count half, rounded up, so equal scores earn nothing by luck.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.models.base import Recommender
+
+
+@torch.inference_mode()
+def ranks(
+    model: Recommender,
+    log: EventLog,
+    positions: Int[np.ndarray, "P"],
+    length: int = 50,
+    batch_size: int = 256,
+) -> pd.DataFrame:
+    """Rank the true item of every position among all items of the catalogue.
+
+    Returns a row per position, in the order given: ``user`` (0-based), ``item``,
+    ``history_length``, ``repeat`` (is the item in the user's earlier events?), ``rank_masked``,
+    ``rank_unmasked``. A repeat cannot be found where earlier items are masked: its
+    ``rank_masked`` is the last one. Raises ``FloatingPointError`` on a score that is not a number.
+    """
+    masked, unmasked = np.empty((2, len(positions)), dtype=np.int32)
+    repeat = np.empty(len(positions), dtype=bool)
+    for rows, scores in _scored(model, log, positions, length, batch_size):
+        unmasked[rows], masked[rows], repeat[rows] = _count(scores, log, positions[rows])
+    return pd.DataFrame(
+        {
+            "user": log.user_of(positions).astype(np.int32),
+            "item": log.item[positions],
+            "history_length": log.history_length(positions).astype(np.int32),
+            "repeat": repeat,
+            "rank_masked": masked,
+            "rank_unmasked": unmasked,
+        }
+    )
+
+
+@torch.inference_mode()
+def exposure(
+    model: Recommender,
+    log: EventLog,
+    positions: Int[np.ndarray, "P"],
+    k: int = 10,
+    length: int = 50,
+    batch_size: int = 256,
+) -> pd.DataFrame:
+    """How many of the positions' top-k lists show each item, earlier items masked and not.
+
+    A row per item 1..num_items with columns ``item``, ``masked``, ``unmasked``.
+    """
+    counts = np.zeros((2, log.num_items + 1), dtype=np.int64)
+    for rows, scores in _scored(model, log, positions, length, batch_size):
+        for protocol in (1, 0):  # not masked first: masking overwrites
+            if protocol == 0:
+                scores[_earlier(log, positions[rows], scores.device)] = -torch.inf
+            shown = scores.topk(min(k, log.num_items)).indices.flatten().cpu().numpy()
+            counts[protocol] += np.bincount(shown, minlength=log.num_items + 1)
+    masked, unmasked = counts[:, 1:].astype(np.int32)
+    item = np.arange(1, log.num_items + 1, dtype=np.int32)
+    return pd.DataFrame({"item": item, "masked": masked, "unmasked": unmasked})
+
+
+def _scored(model, log, positions, length, batch_size):
+    """Row numbers of chunks of positions and their scores (B, N)."""
+    if not len(positions):
+        raise ValueError("no positions to score")
+    device = next(itertools.chain(model.parameters(), model.buffers())).device
+    training = model.training
+    model.eval()
+    # histories of similar length together, so that padding is nearly absent
+    order = np.argsort(np.minimum(log.history_length(positions), length), kind="stable")
+    for begin in range(0, len(order), batch_size):
+        rows = order[begin : begin + batch_size]
+        yield rows, model.score_all(log.histories(positions[rows], length).to(device)).float()
+    model.train(training)
+
+
+def _earlier(log: EventLog, positions: np.ndarray, device) -> tuple[Tensor, Tensor]:
+    """(row, item) of every distinct item among the events before each position."""
+    start = log.offsets[log.user_of(positions)]
+    count = positions - start
+    row = np.repeat(np.arange(len(positions)), count)
+    place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - start, count)
+    pair = np.unique(row * (log.num_items + 1) + log.item[place])
+    row, item = np.divmod(pair, log.num_items + 1)
+    return torch.from_numpy(row).to(device), torch.from_numpy(item).to(device)
+
+
+def _count(scores: Tensor, log: EventLog, chunk: np.ndarray):
+    """Ranks without and with masking, and whether the target repeats, of one chunk."""
+    target = torch.from_numpy(log.item[chunk].astype(np.int64)).to(scores.device)
+    own = scores.gather(1, target[:, None])
+    if scores.amax(1).isnan().any():
+        raise FloatingPointError("a score is not a number; ranks would be meaningless")
+    flag = torch.empty_like(scores)  # comparing into one float buffer beats counting booleans
+    higher = torch.gt(scores, own, out=flag).sum(1).long()
+    tied = torch.eq(scores, own, out=flag).sum(1).long() - 1
+    row, item = _earlier(log, chunk, scores.device)
+    repeat = torch.zeros(len(chunk), dtype=torch.bool, device=scores.device)
+    repeat[row[item == target[row]]] = True
+    row, item = row[item != target[row]], item[item != target[row]]
+    seen = scores[row, item] - own[row, 0]
+    size = len(chunk)
+    seen_higher = torch.bincount(row[seen > 0], minlength=size)
+    seen_tied = torch.bincount(row[seen == 0], minlength=size)
+    unmasked = 1 + higher + (tied + 1) // 2
+    masked = 1 + higher - seen_higher + (tied - seen_tied + 1) // 2
+    masked[repeat] = log.num_items
+    return (unmasked.int().cpu().numpy(), masked.int().cpu().numpy(), repeat.cpu().numpy())

@@ -1,0 +1,59 @@
+"""One file that carries a trained model: weights, settings and the items' raw ids."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.data.files import written_aside
+from seqrec_lib.models import MODELS, losses
+from seqrec_lib.models.base import Recommender
+
+
+def save_model(model: Recommender, spec: dict[str, Any], items: np.ndarray, path: Path) -> None:
+    """Write ``model``, the plain ``spec`` it was made from, and the raw id of every item."""
+    weights = {
+        name: value.cpu() if isinstance(value, torch.Tensor) else value
+        for name, value in model.state_dict().items()
+    }
+    content = {"spec": json.dumps(spec), "items": items.tolist(), "weights": weights}
+    with written_aside(path) as aside:
+        torch.save(content, aside)
+
+
+def load_model(path: Path | str) -> tuple[Recommender, np.ndarray]:
+    """The model of a file, ready to score, and the raw id of each item (item i at index i - 1).
+
+    Nothing in the file is executed. Raises ``ValueError`` if it is not such a file.
+    """
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(content, dict) or content.keys() != {"spec", "items", "weights"}:
+        raise ValueError(f"{path}: not a model file written by save_model")
+    stored, items = json.loads(content["spec"]), np.array(content["items"])
+    kind = MODELS[stored["model"]]
+    catalogue = Catalogue(len(items), np.zeros(len(items) + 1, dtype=np.int64))
+    config = {name: _rebuilt(value) for name, value in stored["config"].items()}
+    model = kind(catalogue, kind.Config(**config))
+    model.load_state_dict(content["weights"])
+    return model.eval(), items
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """A config as nested plain values; an object inside it carries its class name."""
+    values = {field.name: getattr(config, field.name) for field in fields(config)}
+    return {
+        name: {"class": type(value).__name__} | plain(value) if is_dataclass(value) else value
+        for name, value in values.items()
+    }
+
+
+def _rebuilt(value: Any) -> Any:
+    if isinstance(value, dict):
+        return getattr(losses, value["class"])(**{k: v for k, v in value.items() if k != "class"})
+    return tuple(value) if isinstance(value, list) else value

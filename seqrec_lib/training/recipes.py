@@ -1,0 +1,38 @@
+"""What the book publishes: each model's settings, chosen on validation, by name and data set."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from seqrec_lib.models.gru import GRU
+from seqrec_lib.models.gru4rec import GRU4Rec
+from seqrec_lib.models.losses import BCE, GBCE, SampledSoftmax
+from seqrec_lib.models.markov import Markov
+from seqrec_lib.models.popular import Popular
+from seqrec_lib.models.recency import Recency
+from seqrec_lib.models.sasrec import SASRec
+from seqrec_lib.training.loop import Training
+
+_sasrec = SASRec.Config()
+_adamw = Training(epochs=60, weight_decay=0.1)
+
+RECIPES: dict[str, tuple[str, Any, Training]] = {
+    "popular": ("popular", Popular.Config(), Training()),
+    "popular-recent": ("popular", Popular.Config(half_life_days=90.0), Training()),
+    "recency": ("recency", Recency.Config(), Training()),
+    "markov": ("markov", Markov.Config(), Training()),
+    "gru": ("gru", GRU.Config(), _adamw),
+    "gru4rec": ("gru4rec", GRU4Rec.Config(), Training(optimizer="adagrad", learning_rate=0.05)),
+    "sasrec": ("sasrec", _sasrec, _adamw),
+    "sasrec-bce": ("sasrec", replace(_sasrec, objective=BCE()), _adamw),
+    "sasrec-gbce": ("sasrec", replace(_sasrec, objective=GBCE()), _adamw),
+    "sasrec-sampled": ("sasrec", replace(_sasrec, objective=SampledSoftmax()), _adamw),
+}
+
+
+def recipe(dataset: str, name: str) -> tuple[str, Any, Training]:
+    """(model, config, training) published as ``name``; raises ``ValueError`` for another name."""
+    if name not in RECIPES:
+        raise ValueError(f"{name!r} is not published; use one of {', '.join(RECIPES)}")
+    return RECIPES[name]

@@ -1,0 +1,287 @@
+"""Spec, Run, run(): load the record of a training run, or train and write it.
+
+A record is ``<results>/<dataset>/<name>/s<seed>/``: ``spec.json`` says what was run, ``card.json``
+where and when, ``history.csv`` has a row an epoch, ``ranks.parquet`` a row a test example,
+``exposure.parquet`` a row an item. Nothing else in the library touches these folders.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import time
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Int
+
+from seqrec_lib.data import datasets
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.data.files import root, written_aside
+from seqrec_lib.metrics.lists import coverage
+from seqrec_lib.metrics.ranking import summary
+from seqrec_lib.models import MODELS
+from seqrec_lib.models.base import CountModel, Recommender
+from seqrec_lib.training.evaluation import exposure, ranks
+from seqrec_lib.training.loop import Training, fit
+from seqrec_lib.training.model_file import plain, save_model
+from seqrec_lib.training.provenance import code_digest, provenance
+from seqrec_lib.training.recipes import recipe
+
+RESULTS = "book/results"  # relative to the project's folder
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is run: a model with its settings on a data set, from one seed (``training.seed``)."""
+
+    dataset: str
+    name: str  # the folder of the record: the model's name, or that of a published variant
+    model: str
+    config: Any
+    training: Training
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, nested; a setting that is an object of its own carries its class name."""
+        return {
+            "dataset": self.dataset,
+            "name": self.name,
+            "model": self.model,
+            "config": plain(self.config),
+            "training": asdict(self.training),
+        }
+
+    def folder(self, results: Path) -> Path:
+        dataset = Path(self.dataset).stem if Path(self.dataset).suffix else self.dataset
+        return results / dataset / self.name / f"s{self.training.seed}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The record of one run, read back; tables are read when asked for."""
+
+    folder: Path
+    spec: dict[str, Any]
+    card: dict[str, Any]
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        return pd.read_csv(self.folder / "history.csv")
+
+    @cached_property
+    def ranks(self) -> pd.DataFrame:
+        return pd.read_parquet(self.folder / "ranks.parquet")
+
+    @cached_property
+    def exposure(self) -> pd.DataFrame:
+        return pd.read_parquet(self.folder / "exposure.parquet")
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The same run from several seeds."""
+
+    name: str
+    dataset: str
+    seeds: list[Run]
+
+    def ranks(self, protocol: str) -> Int[np.ndarray, "S U"]:
+        """Ranks by seed and test example; ``protocol`` is ``masked`` or ``unmasked``."""
+        return np.stack([run.ranks[f"rank_{protocol}"].to_numpy() for run in self.seeds])
+
+    @property
+    def examples(self) -> pd.DataFrame:
+        """User, item and history length of the test examples, the same for every seed."""
+        return self.seeds[0].ranks[["user", "item", "history_length", "repeat"]]
+
+
+def run(
+    dataset: str,
+    name: str,
+    seeds: list[int] | tuple[int, ...] = (0,),
+    epochs: int | None = None,
+    device: str = "cpu",
+    retrain: bool = False,
+    results: str | Path = RESULTS,
+) -> Runs:
+    """The published run ``name`` on ``dataset``: its records if there are any, else trained now.
+
+    ``epochs`` replaces the recipe's. With ``retrain`` the records are made anew and the change of
+    the figures is printed. A model that only counts has no chance in it and takes one seed.
+    Raises ``ValueError`` naming the fields if a stored spec is not the one asked for.
+    """
+    model, config, training = recipe(dataset, name)
+    if epochs is not None:
+        training = replace(training, epochs=epochs)
+    if issubclass(MODELS[model], CountModel):
+        seeds = seeds[:1]
+    specs = [Spec(dataset, name, model, config, replace(training, seed=seed)) for seed in seeds]
+    return Runs(name, dataset, [run_spec(spec, device, retrain, results) for spec in specs])
+
+
+def run_spec(
+    spec: Spec, device: str = "cpu", retrain: bool = False, results: str | Path = RESULTS
+) -> Run:
+    """Load the record of ``spec``, or train it and write one."""
+    folder = spec.folder(root() / results)
+    old = load(folder) if folder.exists() else None
+    if old and not retrain:
+        differ = _differences(old.spec, json.loads(json.dumps(spec.as_dict())))
+        if differ:
+            raise ValueError(
+                f"{folder}: the stored run differs from the one asked for in {', '.join(differ)}; "
+                "pass retrain=True to replace it, or another results folder"
+            )
+        return old
+    new = _train(spec, device, folder)
+    if old:
+        for protocol, metrics in new.card["summary"].items():
+            before, now = old.card["summary"][protocol]["NDCG@10"], metrics["NDCG@10"]
+            print(
+                f"{folder.parent.name} s{spec.training.seed} {protocol}: "
+                f"NDCG@10 {before:.4f} -> {now:.4f}"
+            )
+    return new
+
+
+def load(folder: Path) -> Run:
+    """Read a record; raises ``FileNotFoundError`` naming what is missing."""
+    for part in ("spec.json", "card.json", "history.csv", "ranks.parquet", "exposure.parquet"):
+        if not (folder / part).exists():
+            raise FileNotFoundError(f"{folder}: {part} is missing; retrain this run")
+    spec, card = (json.loads((folder / f"{part}.json").read_text()) for part in ("spec", "card"))
+    return Run(folder, spec, card)
+
+
+def recorded(dataset: str, name: str, results: str | Path = RESULTS) -> Runs:
+    """Every stored seed of a run; raises ``FileNotFoundError`` if there is none."""
+    folder = root() / results / dataset / name
+    seeds = sorted(folder.glob("s*"), key=lambda path: int(path.name[1:]))
+    if not seeds:
+        raise FileNotFoundError(f"{folder}: no record; train it with run({dataset!r}, {name!r})")
+    return Runs(name, dataset, [load(seed) for seed in seeds])
+
+
+def _train(spec: Spec, device: str, folder: Path) -> Run:
+    log, split = datasets.load(spec.dataset)
+    started = time.monotonic()
+    model = build(spec, Catalogue.learned(log, split.train)).to(device)
+    place = "-".join(folder.parts[-3:])
+    checkpoint = root() / "build" / "checkpoints" / f"{place}-{_fingerprint(spec)}.pt"
+    history = fit(model, log, split, spec.training, checkpoint)
+    trained = time.monotonic()
+    length = spec.training.max_len
+    table = ranks(model, log, split.test, length)
+    shown = exposure(model, log, split.test, length=length)
+    card = provenance(model, device) | {
+        "training_seconds": round(history[-1]["seconds"] if history else trained - started, 1),
+        "scoring_seconds": round(time.monotonic() - trained, 1),
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "data_digest": datasets.digest(log, split),
+        "summary": summarise(table),
+        "coverage@10": {p: coverage(shown[p].to_numpy()) for p in ("masked", "unmasked")},
+    }
+    columns = ["epoch", "loss", "valid_ndcg@10", "valid_hr@10", "seconds"]
+    with written_aside(folder) as aside:
+        aside.mkdir()
+        _write_json(aside / "spec.json", spec.as_dict())
+        _write_json(aside / "card.json", card)
+        pd.DataFrame(history, columns=columns).to_csv(aside / "history.csv", index=False)
+        table.to_parquet(aside / "ranks.parquet", compression="zstd", index=False)
+        shown.to_parquet(aside / "exposure.parquet", compression="zstd", index=False)
+    save_model(model, spec.as_dict(), log.items, root() / "build" / "models" / f"{place}.pt")
+    checkpoint.unlink(missing_ok=True)
+    return load(folder)
+
+
+def summarise(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """HR, NDCG, MRR at 5, 10, 20 of a ranks table under both protocols."""
+    return {p: summary(table[f"rank_{p}"].to_numpy()) for p in ("masked", "unmasked")}
+
+
+def build(spec: Spec, catalogue: Catalogue) -> Recommender:
+    """The untrained model of ``spec``, its weights drawn from the spec's seed."""
+    torch.manual_seed(spec.training.seed)
+    return MODELS[spec.model](catalogue, spec.config)
+
+
+def _differences(stored: dict, asked: dict, prefix: str = "") -> list[str]:
+    """Names of the fields in which two specs differ."""
+    found = []
+    for name in stored.keys() | asked.keys():
+        old, new = stored.get(name), asked.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += _differences(old, new, f"{prefix}{name}.")
+        elif old != new:
+            found.append(f"{prefix}{name} ({old!r} stored, {new!r} asked)")
+    return sorted(found)
+
+
+def _fingerprint(spec: Spec) -> str:
+    return hashlib.sha256(json.dumps(spec.as_dict(), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+# --- command line ------------------------------------------------------------------------------
+
+
+def stale(results: str | Path = RESULTS) -> list[str]:
+    """Records made by other code than today's, as paths relative to the project's folder."""
+    cards = sorted((root() / results).glob("*/*/s*/card.json"))
+    return [
+        str(card.parent.relative_to(root()))
+        for card in cards
+        if load(card.parent).card["code_digest"]
+        != code_digest(MODELS[load(card.parent).spec["model"]])
+    ]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """``python -m seqrec_lib.training.runs stale`` or ``... train beauty sasrec --seeds 0 1 2``."""
+    parser = argparse.ArgumentParser(prog="python -m seqrec_lib.training.runs", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("stale", help="list the records made by older code")
+    train = commands.add_parser("train", help="train published runs and write their records")
+    train.add_argument("dataset")
+    train.add_argument("names", nargs="+")
+    train.add_argument("--seeds", type=int, nargs="+", default=[0])
+    train.add_argument("--epochs", type=int)
+    train.add_argument("--device", default="cpu")
+    train.add_argument("--results", default=RESULTS)
+    train.add_argument("--retrain", action="store_true", help="replace the records there are")
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "stale":
+        found = stale()
+        print("\n".join(found) or "every record was made by the code as it stands")
+        return
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    for name in chosen.names:
+        for seed in chosen.seeds:
+            runs = run(
+                chosen.dataset,
+                name,
+                [seed],
+                chosen.epochs,
+                chosen.device,
+                chosen.retrain,
+                chosen.results,
+            )
+            for protocol, metrics in runs.seeds[0].card["summary"].items():
+                print(
+                    f"{chosen.dataset} {name} s{seed} {protocol}: "
+                    f"HR@10 {metrics['HR@10']:.4f} NDCG@10 {metrics['NDCG@10']:.4f}"
+                )
+
+
+if __name__ == "__main__":
+    main()
