@@ -2,7 +2,8 @@
 
 A review is taken for a purchase. Every user and every item has five events or more. Time stamps
 have the resolution of a day, and most events share their day with others of the same user: their
-order within the day is the published one and means little.
+order within the day is the published one, the ascending order of the product numbers (chapter 1 of
+the book measures what that does).
 
 Two editions of the same events: a Parquet file with time stamps, and the text that S3-Rec (Zhou et
 al., 2020, arXiv:2008.07873) published, which has the order alone. Users and items are numbered
@@ -17,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from tqdm import tqdm
 
 from seqrec_lib.data import events, files
@@ -85,6 +87,25 @@ def read(name: str) -> pd.DataFrame:
             f"set, or another one: replace or remove the file (the text {edition.file} serves too)"
         )
     return table
+
+
+def product_numbers(name: str) -> np.ndarray | None:
+    """Amazon's product number (ASIN) of item i at index i - 1, or None where no data folder has
+    ``amazon/<name>_items.parquet``. The numbers are strings such as ``B0000530ED``.
+    """
+    edition = _edition(name)
+    path = files.find(f"amazon/{name}_items.parquet")
+    if path is None:
+        return None
+    try:
+        table = pd.read_parquet(path, columns=["item_id", "asin"]).sort_values("item_id")
+    except pa.ArrowException as error:
+        raise events.EventError(
+            f"{path}: not a Parquet file with columns item_id and asin ({error}); replace the file"
+        ) from error
+    if table["item_id"].tolist() != list(range(1, edition.items + 1)):
+        raise events.EventError(f"{path}: items are not 1..{edition.items}; replace the file")
+    return table["asin"].to_numpy(dtype=str)
 
 
 def read_s3rec(name: str) -> pd.DataFrame:

@@ -37,9 +37,20 @@ def load(dataset: str) -> tuple[EventLog, Split]:
     return log, split
 
 
+def family(dataset: str) -> tuple[str, ...]:
+    """The data sets a result is compared across: the three Amazon sets, or just the one given."""
+    from seqrec_lib.data import amazon
+
+    others = tuple(name for name in amazon.NAMES if name != dataset)
+    return (dataset, *others) if dataset in amazon.NAMES else (dataset,)
+
+
 def digest(log: EventLog, split: Split) -> str:
-    """sha256 of the histories and of the split: two runs with equal digests saw equal data."""
+    """sha256 of the histories and of the split: two runs with equal digests saw equal data.
+
+    Times are left out: the Amazon sets come in an edition without them.
+    """
     total = hashlib.sha256()
-    for values in (log.item, log.time, log.offsets, split.train, split.valid, split.test):
+    for values in (log.item, log.offsets, split.train, split.valid, split.test):
         total.update(np.ascontiguousarray(values).astype(np.int64).tobytes())
     return total.hexdigest()

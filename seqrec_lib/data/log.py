@@ -33,7 +33,7 @@ class EventLog:
 
     item: Int[np.ndarray, "E"]
     time: Int[np.ndarray, "E"]
-    offsets: Int[np.ndarray, U_plus_1]
+    offsets: Int[np.ndarray, "U_plus_1"]
     users: np.ndarray  # raw id of user u
     items: np.ndarray  # raw id of item i at index i - 1
 
@@ -93,18 +93,22 @@ class EventLog:
     def histories(self, positions: Positions, length: int) -> Batch:
         """The last ``length`` events before each position, nothing of the position itself."""
         start = np.maximum(self.offsets[self.user_of(positions)], positions - length)
-        return Batch(*self._cut(start, positions))
+        item, time = self._cut(start, positions)
+        return Batch(item, time=time)
 
     def windows(self, positions: Positions, length: int) -> Int[np.ndarray, "W 2"]:
         """Cut target positions into windows ``[first, last]`` of at most ``length`` targets each.
 
         A user's targets are cut from the latest backwards, each falling into exactly one window;
         a first event has no history and is no target. Raises ``ValueError`` if one user's
-        positions have a gap: a window across it would show the model a held-out event.
+        positions have a gap (a window across it would show the model a held-out event), or if no
+        position has a history.
         """
         target = np.sort(positions[self.history_length(positions) > 0])
+        if not len(target):
+            raise ValueError("no position has an earlier event of its user: nothing to learn from")
         user = self.user_of(target)
-        last = np.flatnonzero(np.r_[user[1:] != user[:-1], len(user) > 0])
+        last = np.flatnonzero(np.r_[user[1:] != user[:-1], True])
         first = np.r_[0, last[:-1] + 1].astype(int)
         if (target[last] - target[first] != last - first).any():
             raise ValueError("the training positions of a user have a gap; pass a contiguous run")
@@ -136,14 +140,20 @@ def bucketed(
 ) -> Iterator[Int[np.ndarray, "B"]]:
     """Random batches of row numbers of similar length, so that padding is nearly absent.
 
-    Rows are shuffled, sorted by length within pools of ``pool`` batches, and the batches of all
-    pools shuffled again: still a random order, with short rows beside short ones.
+    Rows are shuffled, sorted by length within pools of ``pool * batch_size``, cut into batches,
+    and the batches of all pools shuffled again. Every batch holds about as many steps as
+    ``batch_size`` average rows: few long rows or many short ones, so that each *step* weighs the
+    same in a mean over the batch.
     """
     order = rng.permutation(len(lengths))
+    steps = batch_size * lengths.mean()
     batches = []
     for begin in range(0, len(order), pool * batch_size):
         rows = order[begin : begin + pool * batch_size]
         rows = rows[np.argsort(lengths[rows], kind="stable")]
-        batches += [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
+        total = lengths[rows].cumsum()
+        count = max(1, round(total[-1] / steps))
+        batches += np.split(rows, np.searchsorted(total, total[-1] * np.arange(1, count) / count))
     for i in rng.permutation(len(batches)):
-        yield batches[i]
+        if len(batches[i]):
+            yield batches[i]

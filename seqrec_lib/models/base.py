@@ -57,7 +57,7 @@ class Recommender(nn.Module):
         Every position with a history is a target exactly once.
         """
         windows = log.windows(positions, length)
-        for rows in bucketed(windows[:, 1] - windows[:, 0], batch_size, rng):
+        for rows in bucketed(windows[:, 1] - windows[:, 0] + 1, batch_size, rng):
             batch = log.training_batch(windows[rows])
             if not self.every_step:
                 last = torch.arange(batch.item.shape[1]) == batch.length[:, None] - 1

@@ -12,9 +12,8 @@ and returns the mean loss over the positions. Padding is never a candidate.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
+@runtime_checkable  # the shape checks of the tests ask for it
 class Objective(Protocol):
     def __call__(
         self,
@@ -101,7 +101,7 @@ class Softmax:
 def _sampled(
     count: int, alpha: float, frequency: Float[Tensor, "N"]
 ) -> tuple[Int[Tensor, "K"], Float[Tensor, "N"]]:
-    """``count`` items drawn with replacement in proportion to frequency ** alpha; log chances.
+    """``count`` items drawn with replacement in proportion to frequency ** alpha; every chance.
 
     ``alpha = 0`` draws uniformly over the catalogue, items never seen in training included.
     """
@@ -110,7 +110,7 @@ def _sampled(
     ladder = weight.cumsum(0)
     draw = torch.rand(count, device=weight.device, dtype=torch.double) * ladder[-1]
     item = torch.searchsorted(ladder, draw, right=True).clamp(1, len(weight) - 1)
-    return item, (weight / ladder[-1]).log().float()
+    return item, (weight / ladder[-1]).float()
 
 
 def _score(states, items, vectors, bias):
@@ -125,20 +125,20 @@ def _own_score(states, targets, vectors, bias):
 
 
 def _shared_negatives(states, targets, vectors, bias, frequency, count, alpha, in_batch):
-    """Scores (P, K) of negatives shared by all positions and the log of how often each is drawn.
+    """Scores (P, K) of negatives shared by all positions, and the log of how often each is
+    expected among them.
 
     Sampled items first, then, with ``in_batch``, the other positions' targets. A position's own
     target among the negatives is no negative: it gets -inf.
     """
-    items, log_chance = _sampled(count, alpha, frequency)
-    log_expected = log_chance[items] + math.log(max(count, 1))
+    items, chance = _sampled(count, alpha, frequency)
+    expected = count * chance
     if in_batch:
-        share = (frequency[targets] / frequency.sum()).log()
         items = torch.cat([items, targets])
-        log_expected = torch.cat([log_expected, share + math.log(len(targets))])
+        expected = expected + len(targets) * frequency / frequency.sum()
     scores = _score(states, items, vectors, bias)
     hit = items[None, :] == targets[:, None]
-    return scores.masked_fill(hit, -torch.inf), log_expected
+    return scores.masked_fill(hit, -torch.inf), expected[items].log()
 
 
 @dataclass(frozen=True)

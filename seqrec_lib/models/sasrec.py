@@ -52,7 +52,6 @@ class Block(nn.Module):
         self.feed = nn.Sequential(
             nn.Linear(embed_dim, hidden_dim),
             nn.GELU(),
-            Dropout(dropout),
             nn.Linear(hidden_dim, embed_dim),
         )
         self.dropout = Dropout(dropout)

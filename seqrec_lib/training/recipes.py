@@ -21,6 +21,7 @@ RECIPES: dict[str, tuple[str, Any, Training]] = {
     "popular": ("popular", Popular.Config(), Training()),
     "popular-recent": ("popular", Popular.Config(half_life_days=90.0), Training()),
     "recency": ("recency", Recency.Config(), Training()),
+    "markov-1": ("markov", Markov.Config(order=1), Training()),
     "markov": ("markov", Markov.Config(), Training()),
     "gru": ("gru", GRU.Config(), _adamw),
     "gru4rec": ("gru4rec", GRU4Rec.Config(), Training(optimizer="adagrad", learning_rate=0.05)),

@@ -25,6 +25,8 @@ from jaxtyping import Int
 from seqrec_lib.data import datasets
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.files import root, written_aside
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.lists import coverage
 from seqrec_lib.metrics.ranking import summary
 from seqrec_lib.models import MODELS
@@ -149,6 +151,14 @@ def run_spec(
                 f"NDCG@10 {before:.4f} -> {now:.4f}"
             )
     return new
+
+
+def measure(name: str, log: EventLog, split: Split) -> pd.DataFrame:
+    """Ranks of a published counter on a log at hand; cheap, so that nothing is recorded."""
+    model, config, training = recipe("", name)
+    counter = MODELS[model](Catalogue.learned(log, split.train), config)
+    fit(counter, log, split, training)
+    return ranks(counter, log, split.test, training.max_len)
 
 
 def load(folder: Path) -> Run:

@@ -1,0 +1,157 @@
+"""Run the book's chapters with Papermill, in the order of _toc.yml.
+
+python book/chapters.py                            every chapter, executed copies in build/notebooks
+python book/chapters.py 05_counts -p DATASET toys  one chapter with another parameter
+python book/chapters.py --store                    every chapter as it stands, into notebooks/
+python book/chapters.py --smoke                    everything from nothing on small made-up data
+"""
+
+import argparse
+import difflib
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import papermill
+import yaml
+from nbstripout import strip_output
+from papermill.exceptions import PapermillExecutionError
+
+from seqrec_lib.data.files import written_aside
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+VOLATILE = [
+    "metadata.papermill",
+    "metadata.widgets",
+    "metadata.language_info.version",
+    "cell.metadata.papermill",
+    "cell.metadata.execution",
+]
+
+
+def in_order(toc: Path = ROOT / "_toc.yml") -> list[str]:
+    """Names of the chapters ("05_counts") in the order of the table of contents."""
+    return re.findall(r"^ *- file: notebooks/(\w+)", toc.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def closest(word: str, known: list[str]) -> str:
+    """For an error: the words that are known, and the one that was probably meant."""
+    lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), lower, n=1)
+    return f"known are {', '.join(known)}" + (f"; did you mean {lower[near[0]]}?" if near else "")
+
+
+def check(chapter: Path, parameters: dict) -> None:
+    """Raise ValueError for a parameter that the chapter does not have (Papermill only logs it)."""
+    known = list(papermill.inspect_notebook(chapter))
+    for name in parameters:
+        if name not in known:
+            raise ValueError(f"{chapter.name} has no parameter {name}: {closest(name, known)}")
+
+
+def typed(text: str) -> object:
+    """A command-line value as YAML reads it, and 1e-3 as the number that it is."""
+    value = yaml.safe_load(text)
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def execute(chapter: Path, parameters: dict) -> nbformat.NotebookNode:
+    """Run a chapter from its folder, without writing it."""
+    check(chapter, parameters)
+    notebook = papermill.execute_notebook(
+        chapter,
+        None,
+        parameters,
+        cwd=chapter.parent,
+        progress_bar=sys.stderr.isatty(),
+        extra_arguments=["--log-level=CRITICAL"],  # the kernel's own log, not the chapter's output
+    )
+    return normalise(notebook)
+
+
+def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Take out what differs between two equal runs; outputs and counts stay."""
+    return strip_output(
+        notebook, keep_output=True, keep_count=True, keep_id=False, extra_keys=VOLATILE
+    )
+
+
+def run(names: list[str], parameters: dict, output: Path) -> None:
+    """Execute chapters one by one into the folder `output`; every name and parameter first."""
+    for name in names:
+        check(NOTEBOOKS / f"{name}.ipynb", parameters)
+    output.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names, start=1):
+        of = f"[{number}/{len(names)}] {name}"
+        print(f"{of} ...", flush=True)
+        start = time.monotonic()
+        notebook = execute(NOTEBOOKS / f"{name}.ipynb", parameters)
+        with written_aside(output / f"{name}.ipynb") as aside:
+            nbformat.write(notebook, aside)
+        print(f"{of} done in {time.monotonic() - start:.0f} s", flush=True)
+
+
+def small_events(seed: int, num_users: int = 200, num_items: int = 120) -> pd.DataFrame:
+    """A small stand-in for an Amazon file: 6 to 55 events a user, no repeats, same-day ties."""
+    rng = np.random.default_rng(seed)
+    lengths = np.minimum(5 + rng.geometric(0.2, num_users), 55)
+    lengths[:3] = 55  # longer than a model's window
+    histories = []
+    for user, length in enumerate(lengths, start=1):
+        first = int(num_items * rng.beta(1, 3))  # some items are popular
+        item = (first + np.cumsum(rng.integers(1, 3, length))) % num_items + 1
+        day = 15_000 + np.cumsum(rng.integers(0, 2, length) * rng.integers(0, 60, length))
+        columns = {"user_id": user, "item_id": item, "timestamp": day * 86_400}
+        histories.append(pd.DataFrame(columns).assign(position=range(length)))
+    return pd.concat(histories, ignore_index=True)
+
+
+def smoke(names: list[str], folder: Path) -> None:
+    """Run chapters from nothing: small data, one epoch, one seed, records of their own."""
+    (folder / "data" / "amazon").mkdir(parents=True, exist_ok=True)
+    for seed, name in enumerate(("beauty", "toys", "sports")):
+        small_events(seed).to_parquet(folder / "data" / "amazon" / f"{name}.parquet")
+    os.environ["SEQREC_DATA"] = str(folder / "data")
+    small = {"SEEDS": [0], "EPOCHS": 1, "RETRAIN": True, "RESULTS": str(folder / "results")}
+    run(names, small, folder / "notebooks")
+
+
+def main() -> None:
+    known = in_order()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("chapters", nargs="*", default=known, help="names; all without")
+    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "notebooks")
+    parser.add_argument("--store", action="store_true", help="replace the stored chapters")
+    parser.add_argument("--smoke", action="store_true", help="small data, into build/smoke")
+    options = parser.parse_args()
+    for name in options.chapters:
+        if name not in known:
+            parser.error(f"no chapter {name}: {closest(name, known)}")
+    if options.p and (options.store or options.smoke):
+        parser.error("--store and --smoke take no parameters: they set their own")
+    try:
+        if options.smoke:
+            smoke(options.chapters, ROOT / "build" / "smoke")
+        else:
+            parameters = {name: typed(value) for name, value in options.p}
+            run(options.chapters, parameters, NOTEBOOKS if options.store else options.output)
+    except (ValueError, PapermillExecutionError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Small logs for all tests, and one thread, so that sums come out the same on every machine."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.simulator import small_world
+from seqrec_lib.data.splits import leave_last_out
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def log_of():
+    """``log_of([1, 2], [3, 1, 2])``: a log of these histories, one event a day."""
+
+    def build(*histories, days=None):
+        users = np.repeat(np.arange(1, len(histories) + 1), [len(one) for one in histories])
+        days = [range(len(one)) for one in histories] if days is None else days
+        time = 86_400 * np.concatenate([np.array(one, dtype=np.int64) for one in days])
+        item = np.concatenate(histories)
+        return EventLog.build(pd.DataFrame({"user": users, "item": item, "time": time}))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def small_log():
+    """200 users of a world of 40 items in which a known item follows each item."""
+    return EventLog.build(small_world(num_users=200, num_items=40, seed=1))
+
+
+@pytest.fixture(scope="session")
+def small_split(small_log):
+    return leave_last_out(small_log)
+
+
+@pytest.fixture(scope="session")
+def small_catalogue(small_log, small_split):
+    return Catalogue.learned(small_log, small_split.train)
+
+
+@pytest.fixture(scope="session")
+def with_other_items():
+    """The same log with other items at the positions given: each is moved to the next id."""
+
+    def change(log, positions):
+        item = log.item.copy()
+        item[positions] = item[positions] % log.num_items + 1
+        return dataclasses.replace(log, item=item)
+
+    return change

@@ -1,0 +1,171 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.splits import (
+    Split,
+    assert_no_leak,
+    global_time,
+    held_out_users,
+    leave_last_out,
+)
+
+few = settings(max_examples=30, deadline=None)
+
+
+@st.composite
+def logs(draw, min_users=1, min_events=1):
+    """Logs of a few users with ties in time, inside users and between them."""
+    many = st.lists(st.integers(0, 20), min_size=min_events, max_size=9)
+    histories = draw(st.lists(many, min_size=min_users, max_size=7))
+    times = np.concatenate([np.sort(one) for one in histories])
+    user = np.repeat(np.arange(len(histories)), [len(one) for one in histories])
+    return EventLog.build(pd.DataFrame({"user": user, "item": times % 3, "time": times}))
+
+
+# --- what each split is ------------------------------------------------------------------------
+
+
+@few
+@given(logs(min_events=3))
+def test_leave_last_out_tests_the_last_event_and_validates_on_the_one_before(log):
+    split = leave_last_out(log)
+    assert_no_leak(log, split)
+    assert split.test.tolist() == [end - 1 for end in log.offsets[1:]]
+    assert split.valid.tolist() == [end - 2 for end in log.offsets[1:]]
+    together = np.sort(np.concatenate([split.train, split.valid, split.test]))
+    np.testing.assert_array_equal(together, np.arange(len(log)))
+
+
+@few
+@given(logs(), st.integers(1, 20), st.integers(2, 20))
+def test_global_time_parts_the_log_at_the_borders(log, valid_from, test_from):
+    assume(valid_from < test_from)
+    try:
+        split = global_time(log, valid_from, test_from)
+    except ValueError as error:
+        assert "part is empty" in str(error)
+        return
+    assert_no_leak(log, split)
+    assert log.time[split.train].max() < valid_from <= log.time[split.valid].min()
+    assert log.time[split.valid].max() < test_from <= log.time[split.test].min()
+    np.testing.assert_array_equal(split.train, np.flatnonzero(log.time < valid_from))
+    assert (log.history_length(np.r_[split.valid, split.test]) > 0).all()
+    left_out = np.setdiff1d(np.arange(len(log)), np.r_[split.train, split.valid, split.test])
+    assert (log.history_length(left_out) == 0).all()
+
+
+@few
+@given(logs(min_users=3, min_events=2), st.integers(0, 3))
+def test_held_out_users_share_no_user(log, seed):
+    split = held_out_users(log, (0.3, 0.2), seed)
+    assert_no_leak(log, split)
+    train, valid, test = (set(log.user_of(p)) for p in (split.train, split.valid, split.test))
+    assert train and valid and test
+    assert train | valid | test == set(range(log.num_users))
+    assert not train & valid and not train & test and not valid & test
+    assert (log.history_length(np.r_[split.valid, split.test]) > 0).all()
+
+
+def test_held_out_shares_are_kept_and_depend_on_the_seed(small_log):
+    first, again, other = (held_out_users(small_log, (0.1, 0.2), seed) for seed in (0, 0, 1))
+    assert len(np.unique(small_log.user_of(first.valid))) == 20
+    assert len(np.unique(small_log.user_of(first.test))) == 40
+    np.testing.assert_array_equal(first.test, again.test)
+    assert not np.array_equal(first.test, other.test)
+
+
+# --- bad input ---------------------------------------------------------------------------------
+
+
+def test_users_too_short_for_leave_last_out_are_counted_and_the_first_is_named(log_of):
+    with pytest.raises(ValueError, match=r"2 of 4 users have fewer \(the first: .*3.*, 2 events\)"):
+        leave_last_out(log_of([1, 2, 3], [1, 2, 3, 4], [1, 2], [4]))
+
+
+def test_borders_in_the_wrong_order_are_refused(log_of):
+    with pytest.raises(ValueError, match=r"valid_from \(9\) must be before test_from \(9\)"):
+        global_time(log_of([1, 2, 3]), 9, 9)
+
+
+@pytest.mark.parametrize(
+    ("days", "empty"), [((-2, -1), "train"), ((3, 4), "valid"), ((2, 9), "test")]
+)
+def test_an_empty_part_is_named_with_the_span_of_the_log(log_of, days, empty):
+    with pytest.raises(ValueError, match=f"{empty} part is empty: the log runs from 0 to 172800 s"):
+        global_time(log_of([1, 2, 3]), *(86_400 * day for day in days))
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.0, 0.1), (-0.1, 0.3)])
+def test_shares_that_leave_a_part_empty_are_refused(small_log, shares):
+    with pytest.raises(ValueError, match="leave a part empty"):
+        held_out_users(small_log, shares)
+
+
+def test_too_few_users_to_hold_any_out_are_refused(log_of):
+    with pytest.raises(ValueError, match="of 2 users leave a part empty"):
+        held_out_users(log_of([1, 2], [2, 1]))
+
+
+# --- planted leaks -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def honest(log_of):
+    """Users 1 and 2 own the positions 0..3 and 4..7, on days 0..3."""
+    log = log_of([1, 2, 3, 4], [4, 3, 2, 1])
+    return log, Split(np.array([0, 1, 4, 5]), np.array([2, 6]), np.array([3, 7]), True)
+
+
+@pytest.mark.parametrize(
+    ("planted", "words"),
+    [
+        ({"train": [0, 1, 3, 4, 5]}, "serves in two parts"),
+        ({"valid": [2, 5]}, "serves in two parts"),
+        ({"valid": [2, 7], "test": [3]}, None),
+        ({"train": [0, 1, 2, 4, 5], "valid": [6], "test": [3, 7]}, None),
+        ({"train": [0, 2, 4, 5], "valid": [1, 6]}, "user .*1.*: a valid event precedes"),
+        ({"train": [0, 1, 4, 7], "test": [3]}, "user .*2.*: a valid event precedes"),
+        ({"train": [0, 3, 4, 5], "valid": [6], "test": [2, 7]}, "user .*1.*: a test event"),
+        ({"valid": [3, 6], "test": [2, 7]}, "user .*1.*: a test event precedes"),
+        ({"test": [3, 8]}, "outside the log of 8 events"),
+        ({"train": [-1, 0, 1, 4]}, "outside the log"),
+    ],
+)
+def test_a_planted_leak_is_caught(honest, planted, words):
+    log, split = honest
+    assert_no_leak(log, split)
+    changed = {name: np.array(part) for name, part in planted.items()}
+    wrong = dataclasses.replace(split, **changed, time_ordered=False)
+    if words is None:  # another split, and no leak
+        assert_no_leak(log, wrong)
+        return
+    with pytest.raises(AssertionError, match=words):
+        assert_no_leak(log, wrong)
+
+
+@few
+@given(logs(min_events=3), st.data())
+def test_a_held_out_event_moved_to_training_is_caught_if_anything_older_is_held_out(log, data):
+    split = leave_last_out(log)
+    moved = data.draw(st.sampled_from(split.test.tolist()))
+    leaking = Split(
+        np.sort(np.r_[split.train, moved]), split.valid, np.setdiff1d(split.test, moved)
+    )
+    with pytest.raises(AssertionError, match="valid event precedes an event of an earlier part"):
+        assert_no_leak(log, leaking)
+
+
+def test_a_training_event_as_late_as_a_test_event_breaks_the_order_in_time(log_of):
+    log = log_of([1, 2], [2, 1, 1, 2], days=[[3, 4], [0, 1, 2, 4]])
+    user_by_user = Split(np.array([0, 2, 3]), np.array([4]), np.array([1, 5]))
+    assert_no_leak(log, user_by_user)
+    assert_no_leak(log, dataclasses.replace(user_by_user, train=np.array([2, 3])))
+    with pytest.raises(AssertionError, match="not older than every test event"):
+        late = dataclasses.replace(user_by_user, train=np.array([1, 2, 3]), test=np.array([5]))
+        assert_no_leak(log, dataclasses.replace(late, time_ordered=True))

@@ -1,0 +1,103 @@
+"""The runner of the chapters: what it refuses, what it stores, what it leaves alone."""
+
+import chapters
+import nbformat
+import papermill
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from papermill.exceptions import PapermillExecutionError
+
+CHAPTERS = chapters.in_order()
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A folder of chapters with a single one, called small; `write(cells)` makes it."""
+
+    def write(*cells: str):
+        parameters = new_code_cell("EPOCHS = 1", metadata={"tags": ["parameters"]})
+        notebook = new_notebook(cells=[parameters, *map(new_code_cell, cells)])
+        notebook.metadata = {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        }
+        nbformat.write(notebook, tmp_path / "small.ipynb")
+        return tmp_path
+
+    monkeypatch.setattr(chapters, "NOTEBOOKS", tmp_path)
+    return write
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_misspelt_parameter_is_refused_before_anything_runs(name, tmp_path):
+    with pytest.raises(ValueError, match="no parameter EPOCH: known are .*; did you mean EPOCHS?"):
+        chapters.run([name], {"EPOCH": 3}, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_refuses_what_it_does_not_know(monkeypatch, capsys):
+    def command(*words):
+        monkeypatch.setattr("sys.argv", ["chapters.py", *words])
+        with pytest.raises(SystemExit) as stopped:
+            chapters.main()
+        return f"{stopped.value.code} {capsys.readouterr().err}"
+
+    assert "did you mean EPOCHS?" in command("-p", "epoch", "3")
+    assert f"did you mean {CHAPTERS[1]}?" in command(CHAPTERS[1][:-1])
+    assert "they set their own" in command("--store", "-p", "EPOCHS", "3")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3", 3), ("1e-3", 0.001), ("true", True), ("[0, 1]", [0, 1]), ("cuda", "cuda")],
+)
+def test_a_parameter_has_the_type_that_it_looks_like(text, value):
+    assert chapters.typed(text) == value
+    assert type(chapters.typed(text)) is type(value)
+
+
+@pytest.mark.chapters
+def test_a_parameter_reaches_the_chapter_and_the_stored_one_stays(small):
+    folder = small("print('epochs:', EPOCHS)")
+    before = (folder / "small.ipynb").read_bytes()
+    chapters.run(["small"], {"EPOCHS": 5}, folder / "executed")
+    assert "epochs: 5" in (folder / "executed" / "small.ipynb").read_text()
+    assert (folder / "small.ipynb").read_bytes() == before
+
+
+@pytest.mark.chapters
+def test_two_runs_store_the_same_bytes(small):
+    folder = small("import sys; print('seen'); sys.version_info.major")
+    chapters.run(["small"], {}, folder)
+    first = (folder / "small.ipynb").read_bytes()
+    chapters.run(["small"], {}, folder)
+    assert (folder / "small.ipynb").read_bytes() == first
+    assert b"seen" in first and b"papermill" not in first
+
+
+@pytest.mark.chapters
+def test_a_failing_chapter_shows_its_traceback_and_leaves_the_stored_one(small):
+    folder = small("print(EPOCHS)", "EPOCHS / 0  # the culprit")
+    before = (folder / "small.ipynb").read_bytes()
+    with pytest.raises(PapermillExecutionError, match="(?s)the culprit.*ZeroDivisionError"):
+        chapters.run(["small"], {}, folder)
+    assert (folder / "small.ipynb").read_bytes() == before
+    assert [path.name for path in folder.iterdir()] == ["small.ipynb"]
+
+
+@pytest.mark.chapters
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_runs_from_nothing_on_small_data(name, tmp_path, monkeypatch):
+    stored = (chapters.NOTEBOOKS / f"{name}.ipynb").read_bytes()
+    monkeypatch.setenv("SEQREC_DATA", "")  # smoke sets it; put back afterwards
+    chapters.smoke([name], tmp_path)
+    executed = nbformat.read(tmp_path / "notebooks" / f"{name}.ipynb", as_version=4)
+    assert "injected-parameters" in str(executed.cells)
+    assert (chapters.NOTEBOOKS / f"{name}.ipynb").read_bytes() == stored
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_every_parameter_has_a_cheap_default(name):
+    known = papermill.inspect_notebook(chapters.NOTEBOOKS / f"{name}.ipynb")
+    assert known["RETRAIN"]["default"] == "False"
+    assert known["DEVICE"]["default"] == '"cpu"'
