@@ -87,9 +87,8 @@ def test_a_failing_chapter_shows_its_traceback_and_leaves_the_stored_one(small):
 @pytest.mark.chapters
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_a_chapter_runs_from_nothing_on_small_data(name, tmp_path, monkeypatch):
+def test_a_chapter_runs_from_nothing_on_small_data(name, tmp_path):
     stored = (chapters.NOTEBOOKS / f"{name}.ipynb").read_bytes()
-    monkeypatch.setenv("SEQREC_DATA", "")  # smoke sets it; put back afterwards
     chapters.smoke([name], tmp_path)
     executed = nbformat.read(tmp_path / "notebooks" / f"{name}.ipynb", as_version=4)
     assert "injected-parameters" in str(executed.cells)

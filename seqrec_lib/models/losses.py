@@ -62,6 +62,10 @@ class _ChunkedSoftmax(torch.autograd.Function):
                 grad_table[1:] += chance.T @ part
                 if grad_bias is not None:
                     grad_bias[1:] += chance.sum(0, dtype=torch.float32)
+        lost = log_mass.isinf()  # a target so unlikely that its chance is 0 in floating point
+        if lost.any():
+            scores = rows[lost] @ table[1:].T + (0 if bias is None else bias.detach()[1:])
+            log_mass[lost] = torch.logsumexp(scores, 1)
         own_score = (rows * table[targets]).sum(1)
         if bias is not None:
             own_score += bias.detach()[targets]

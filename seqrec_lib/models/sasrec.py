@@ -24,9 +24,10 @@ from seqrec_lib.models.losses import Objective, Softmax
 class Attention(nn.Module):
     """Multi-head attention of each step over itself and what came before."""
 
-    def __init__(self, embed_dim: int, num_heads: int, dropout: float):
+    # paper: drops attention weights too; slower on a CPU, and no better here
+    def __init__(self, embed_dim: int, num_heads: int):
         super().__init__()
-        self.num_heads, self.dropout = num_heads, dropout
+        self.num_heads = num_heads
         self.project = nn.Linear(embed_dim, 3 * embed_dim)
         self.out = nn.Linear(embed_dim, embed_dim)
 
@@ -35,9 +36,8 @@ class Attention(nn.Module):
             part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
             for part in self.project(x).chunk(3, dim=-1)
         )  # each (B, heads, T, D / heads)
-        dropout = self.dropout if self.training else 0.0
         # padding stands on the right: looking back never meets it
-        mixed = F.scaled_dot_product_attention(*heads, is_causal=True, dropout_p=dropout)
+        mixed = F.scaled_dot_product_attention(*heads, is_causal=True)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
 
@@ -47,7 +47,7 @@ class Block(nn.Module):
     def __init__(self, embed_dim: int, hidden_dim: int, num_heads: int, dropout: float):
         super().__init__()
         self.attention_norm = nn.LayerNorm(embed_dim)
-        self.attention = Attention(embed_dim, num_heads, dropout)
+        self.attention = Attention(embed_dim, num_heads)
         self.feed_norm = nn.LayerNorm(embed_dim)
         self.feed = nn.Sequential(
             nn.Linear(embed_dim, hidden_dim),

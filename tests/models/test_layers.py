@@ -1,0 +1,64 @@
+import pytest
+import torch
+
+from seqrec_lib.models.layers import Dropout
+
+
+def test_dropout_does_nothing_when_not_training_or_at_chance_zero():
+    x = torch.randn(3, 5)
+    assert Dropout(0.5).eval()(x) is x
+    assert Dropout(0.0)(x) is x
+
+
+@pytest.mark.parametrize("chance", [0.1, 0.5, 0.9])
+def test_dropout_zeroes_its_share_and_keeps_the_mean(chance):
+    torch.manual_seed(0)
+    out = Dropout(chance)(torch.ones(401, 501))
+    dropped = round(chance * 256) / 256
+    assert (out == 0).float().mean().item() == pytest.approx(dropped, abs=0.005)
+    assert out.mean().item() == pytest.approx(1, abs=0.03)
+    kept = out[out != 0]
+    torch.testing.assert_close(kept, torch.full_like(kept, 1 / (1 - dropped)))
+
+
+def test_every_element_is_dropped_on_its_own():
+    torch.manual_seed(0)
+    dropout = Dropout(0.5)
+    masks = torch.stack([dropout(torch.ones(3, 7)) > 0 for _ in range(2000)]).flatten(1).float()
+    spread = 4 / 2000**0.5
+    assert (masks.mean(0) - 0.5).abs().max() < spread  # no place is favoured
+    together = torch.corrcoef(masks.T) - torch.eye(21)
+    assert together.abs().max() < 1.25 * spread  # and no two places go together
+
+
+def test_what_is_dropped_gets_no_gradient():
+    torch.manual_seed(0)
+    x = torch.randn(50, 9, requires_grad=True)
+    out = Dropout(0.3)(x)
+    out.sum().backward()
+    torch.testing.assert_close(x.grad, out.detach() / x.detach())
+    assert (x.grad == 0).any() and (x.grad > 1).any()
+
+
+def test_the_mask_follows_torchs_seed_and_fits_any_layout():
+    x = torch.ones(11, 13)
+    masks = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        masks.append(Dropout(0.5)(x))
+    assert masks[0].equal(masks[1]) and not masks[0].equal(masks[2])
+    turned = Dropout(0.5)(torch.ones(13, 11).T)
+    assert turned.shape == (11, 13) and 0 < (turned > 0).float().mean() < 1
+
+
+@pytest.mark.parametrize("chance", [-0.1, 1.0, 1.5])
+def test_an_impossible_chance_is_refused(chance):
+    with pytest.raises(ValueError, match=f"at least 0 and below 1, not {chance}"):
+        Dropout(chance)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_dropout_works_on_a_gpu():
+    out = Dropout(0.25)(torch.ones(1000, 100, device="cuda"))
+    assert (out == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)

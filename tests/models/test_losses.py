@@ -1,0 +1,349 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from seqrec_lib.models.losses import (
+    BCE,
+    GBCE,
+    BPRMax,
+    SampledSoftmax,
+    Softmax,
+    _other_items,
+    _sampled,
+    _shared_negatives,
+)
+
+OBJECTIVES = [
+    Softmax(),
+    SampledSoftmax(8),
+    SampledSoftmax(0, in_batch=True),
+    BPRMax(8),
+    BCE(),
+    GBCE(8),
+]
+
+
+def drawn(positions=37, num_items=23, embed_dim=6, bias=True, seed=0, scale=1.0):
+    """States, targets, output table, bias and frequencies; the first three want gradients."""
+    chance = torch.Generator().manual_seed(seed)
+    states = torch.randn(positions, embed_dim, generator=chance) * scale
+    vectors = torch.randn(num_items + 1, embed_dim, generator=chance)
+    shift = torch.randn(num_items + 1, generator=chance) if bias else None
+    targets = torch.randint(1, num_items + 1, (positions,), generator=chance)
+    frequency = torch.arange(num_items + 1).float()
+    for one in (states, vectors, shift):
+        if one is not None:
+            one.requires_grad_()
+    return states, targets, vectors, shift, frequency
+
+
+def cross_entropy(states, targets, vectors, bias, frequency):
+    logits = states @ vectors[1:].T + (0 if bias is None else bias[1:])
+    return F.cross_entropy(logits, targets - 1)
+
+
+def value_and_gradients(objective, states, targets, vectors, bias, frequency):
+    wanted = [one for one in (states, vectors, bias) if one is not None]
+    loss = objective(states, targets, vectors, bias, frequency)
+    return loss.detach(), torch.autograd.grad(3 * loss, wanted)
+
+
+# --- the softmax over the whole catalogue ------------------------------------------------------
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("chunk", [1, 8, 37, 500])  # 8 does not divide 37
+def test_the_chunked_softmax_is_cross_entropy_in_value_and_gradients(bias, chunk):
+    example = drawn(bias=bias)
+    ours, our_gradients = value_and_gradients(Softmax(chunk), *example)
+    theirs, their_gradients = value_and_gradients(cross_entropy, *example)
+    assert theirs > 1
+    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+    for our, their in zip(our_gradients, their_gradients, strict=True):
+        assert their.abs().max() > 1e-2
+        torch.testing.assert_close(our, their, rtol=1e-5, atol=1e-6)
+
+
+def test_the_gradient_is_the_slope_of_the_loss():
+    states, targets, vectors, bias, frequency = drawn(positions=5, num_items=4)
+    _, slopes = value_and_gradients(Softmax(2), states, targets, vectors, bias, frequency)
+    for place, slope in zip((states, vectors, bias), slopes, strict=True):
+        for at in np.ndindex(*place.shape):
+            with torch.no_grad():
+                losses = []
+                for step in (1e-2, -1e-2):
+                    place[at] += step
+                    losses.append(Softmax(2)(states, targets, vectors, bias, frequency).item())
+                    place[at] -= step
+            assert 3 * (losses[0] - losses[1]) / 2e-2 == pytest.approx(slope[at].item(), abs=2e-3)
+
+
+def test_bfloat16_comes_close_to_full_precision():
+    example = drawn(positions=512, num_items=300, embed_dim=32, scale=0.3)
+    exact, exact_gradients = value_and_gradients(Softmax(), *example)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough, rough_gradients = value_and_gradients(Softmax(), *example)
+    assert rough.dtype == torch.float32
+    assert abs(rough / exact - 1) < 1e-3
+    for rough_one, exact_one in zip(rough_gradients, exact_gradients, strict=True):
+        assert rough_one.dtype == torch.float32
+        assert (rough_one - exact_one).norm() / exact_one.norm() < 1e-2
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_scores_far_apart_give_a_finite_loss(scale):
+    example = drawn(scale=scale)  # at 100 the chance of a target is below the smallest float
+    ours, our_gradients = value_and_gradients(Softmax(8), *example)
+    theirs, their_gradients = value_and_gradients(cross_entropy, *example)
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=0)
+    for our, their in zip(our_gradients, their_gradients, strict=True):
+        torch.testing.assert_close(our, their, rtol=1e-4, atol=1e-4)
+
+
+class Largest(TorchDispatchMode):
+    """Notes the number of elements of the largest tensor that any operation makes."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        sizes = [one.numel() for one in tree_leaves(made) if isinstance(one, torch.Tensor)]
+        self.elements = max([self.elements, *sizes])
+        return made
+
+
+def largest_made_and_kept(objective, example):
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda one: kept.append(one.numel()) or one, lambda one: one
+    ):
+        with Largest() as seen:
+            objective(*example).backward()
+    return seen.elements, max(kept)
+
+
+def test_the_logits_are_never_stored():
+    positions, num_items, chunk = 400, 300, 16
+    example = drawn(positions, num_items)
+    made, kept = largest_made_and_kept(cross_entropy, example)
+    assert made >= positions * num_items and kept >= positions * num_items  # the plain way
+    made, kept = largest_made_and_kept(Softmax(chunk), example)
+    assert made == chunk * num_items  # the largest tensor that ever exists
+    assert kept <= max(positions, num_items + 1) * 6  # the gradients themselves
+
+
+def test_scoring_without_gradients_gives_the_same_loss():
+    example = drawn()
+    with torch.no_grad():
+        torch.testing.assert_close(Softmax(8)(*example), cross_entropy(*example))
+
+
+# --- all objectives ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+@pytest.mark.parametrize("bias", [True, False])
+def test_padding_is_never_a_candidate_and_gets_no_gradient(objective, bias):
+    states, targets, vectors, shift, frequency = drawn(bias=bias)
+    with torch.no_grad():
+        vectors[0] = 1e6  # would take all the mass
+    torch.manual_seed(0)
+    loss = objective(states, targets, vectors, shift, frequency)
+    loss.backward()
+    assert 0 < loss.item() < 100
+    assert vectors.grad[0].abs().max() == 0 and vectors.grad[1:].abs().max() > 0
+    if bias:
+        assert shift.grad[0] == 0 and shift.grad[1:].abs().max() > 0
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+def test_a_step_against_the_gradient_lowers_the_loss(objective):
+    example = drawn()
+    states, targets, vectors, bias, frequency = example
+    torch.manual_seed(0)
+    loss, (slope, _, _) = value_and_gradients(objective, *example)
+    torch.manual_seed(0)  # the same negatives
+    better = objective(states - 1e-2 * slope, targets, vectors, bias, frequency)
+    assert better < loss - 1e-4
+
+
+# --- sampled softmax ---------------------------------------------------------------------------
+
+
+def partitions(count, alpha, in_batch, draws=400):
+    """Sum of exp(score) over the negatives of one position, drawn many times; and the full sum."""
+    states, _, vectors, bias, frequency = (one.detach() for one in drawn(1, num_items=9, seed=1))
+    torch.manual_seed(0)
+    targets = torch.full((draws, 200 if in_batch else 1), 4)
+    if in_batch:  # the other positions' targets are as popular items are
+        targets[:, 1:] = torch.multinomial(frequency, draws * 199, True).view(draws, 199)
+    sums = []
+    for own in targets:
+        rows = states.expand(len(own), -1)
+        scores, log_expected = _shared_negatives(
+            rows, own, vectors, bias, frequency, count, alpha, in_batch
+        )
+        sums.append((scores[0] - log_expected).exp().sum())
+    every = (states @ vectors.T + bias).exp()[0]
+    return torch.stack(sums), every[1:].sum() - every[4]
+
+
+@pytest.mark.parametrize(
+    ("count", "alpha", "in_batch"),
+    [(200, 0.0, False), (200, 0.75, False), (0, 0.0, True), (100, 0.5, True), (400, 0.0, True)],
+)
+def test_logq_makes_the_sum_over_negatives_an_unbiased_estimate(count, alpha, in_batch):
+    sums, expected = partitions(count, alpha, in_batch)
+    error = sums.std() / math.sqrt(len(sums))
+    assert error < 0.02 * expected
+    own_place = 1 / 200 if in_batch else 0  # a batch of 200 has 199 others
+    assert abs(sums.mean() - expected) < 4 * error + own_place * expected
+
+
+def test_with_many_negatives_the_sampled_softmax_is_the_full_one_and_not_so_without_logq():
+    example = [one.detach() for one in drawn(num_items=12)]
+    torch.manual_seed(0)
+    full = cross_entropy(*example)
+    for alpha in (0.0, 0.75):
+        assert SampledSoftmax(100_000, alpha)(*example).item() == pytest.approx(full.item(), rel=5e-3)
+    uncorrected = SampledSoftmax(100_000, logq=False)(*example)
+    assert uncorrected - full > math.log(100_000 / 12) - 1
+
+
+def test_in_batch_negatives_are_the_other_targets_and_never_the_own_one():
+    states, _, vectors, bias, frequency = (one.detach() for one in drawn(3))
+    targets = torch.tensor([5, 7, 5])
+    score = (states @ vectors.T + bias).numpy()
+    five, seven = (3 * f / frequency.sum().item() for f in (5, 7))  # expected among three
+    hands = [
+        math.log1p(math.exp(score[0, 7] - score[0, 5]) / seven),
+        math.log1p(2 * math.exp(score[1, 5] - score[1, 7]) / five),
+        math.log1p(math.exp(score[2, 7] - score[2, 5]) / seven),
+    ]
+    loss = SampledSoftmax(0, in_batch=True)(states, targets, vectors, bias, frequency)
+    assert loss.item() == pytest.approx(np.mean(hands), rel=1e-5)
+
+
+def test_a_batch_of_one_target_has_no_in_batch_negatives():
+    states, _, vectors, bias, frequency = drawn(4)
+    alone = torch.full((4,), 9)
+    loss = SampledSoftmax(0, in_batch=True)(states, alone, vectors, bias, frequency)
+    assert loss.item() == 0
+
+
+def test_the_target_among_the_sampled_is_no_negative():
+    states, targets, vectors, bias, frequency = drawn(5, num_items=2)
+    torch.manual_seed(0)
+    loss = SampledSoftmax(50_000)(states, targets, vectors, bias, frequency)
+    assert loss.item() == pytest.approx(
+        cross_entropy(states, targets, vectors, bias, None).item(), rel=0.02
+    )
+
+
+# --- BPR-max -----------------------------------------------------------------------------------
+
+
+def test_bpr_max_by_hand_on_three_negatives():
+    states = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.5, -1.0]])
+    vectors = torch.tensor([[9.0, 9.0], [1.0, 2.0], [0.0, 1.0], [-1.0, 0.5], [2.0, 0.0]])
+    targets = torch.tensor([1, 2, 3, 4])
+    hands = []
+    for state, target in zip(states.tolist(), targets.tolist(), strict=True):
+        score = [state[0] * x + state[1] * y for x, y in vectors.tolist()]
+        others = [i for i in (1, 2, 3, 4) if i != target]
+        mass = sum(math.exp(score[i]) for i in others)
+        weight = {i: math.exp(score[i]) / mass for i in others}
+        won = sum(weight[i] / (1 + math.exp(score[i] - score[target])) for i in others)
+        hands.append(-math.log(won) + 0.7 * sum(weight[i] * score[i] ** 2 for i in others))
+    loss = BPRMax(0, in_batch=True, regularisation=0.7)(
+        states, targets, vectors, None, torch.ones(5)
+    )
+    assert loss.item() == pytest.approx(np.mean(hands), rel=1e-6)
+
+
+def test_bpr_max_against_one_negative_is_bpr():
+    states, _, vectors, _, frequency = drawn(2, bias=False)
+    targets = torch.tensor([3, 8])
+    score = states @ vectors.T
+    margins = torch.stack([score[0, 3] - score[0, 8], score[1, 8] - score[1, 3]])
+    loss = BPRMax(0, regularisation=0.0)(states, targets, vectors, None, frequency)
+    assert loss.item() == pytest.approx(-F.logsigmoid(margins).mean().item(), rel=1e-5)
+
+
+# --- BCE and gBCE ------------------------------------------------------------------------------
+
+
+def one_other(num_items, own, other):
+    """One position whose target scores ``own`` and every other item ``other``."""
+    vectors = torch.full((num_items + 1, 1), other)
+    vectors[3] = own
+    return torch.ones(1, 1), torch.tensor([3]), vectors, None, torch.ones(num_items + 1)
+
+
+def test_bce_is_binary_cross_entropy_of_the_target_and_one_negative():
+    expected = F.binary_cross_entropy_with_logits(
+        torch.tensor([1.3, -0.4]), torch.tensor([1.0, 0.0])
+    )
+    assert BCE()(*one_other(9, 1.3, -0.4)).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("negatives", [1, 5])
+def test_gbce_without_calibration_is_bce(negatives):
+    example = drawn(bias=False)
+    torch.manual_seed(0)
+    plain = BCE(negatives)(*example)
+    torch.manual_seed(0)
+    assert GBCE(negatives, t=0.0)(*example) == plain
+    hand = (math.log1p(math.exp(-1.3)) + negatives * math.log1p(math.exp(-0.4))) / (1 + negatives)
+    assert GBCE(negatives, t=0.0)(*one_other(9, 1.3, -0.4)).item() == pytest.approx(hand, rel=1e-6)
+
+
+def test_gbce_by_hand():
+    rate = 4 / 8  # four negatives of the eight others
+    beta = rate * (0.75 * (1 - 1 / rate) + 1 / rate)
+    assert beta == 0.625
+    # the positive's chance is raised to the power beta before its log is taken
+    chance = 1 / (1 + math.exp(-1.3))
+    hand = (-math.log(chance**beta) + 4 * math.log1p(math.exp(-0.4))) / 5
+    assert GBCE(4, t=0.75)(*one_other(9, 1.3, -0.4)).item() == pytest.approx(hand, rel=1e-6)
+
+
+def test_beta_runs_from_one_to_the_sampling_rate():
+    assert GBCE(256, t=0.0).beta(12_101) == pytest.approx(1, rel=1e-12)
+    assert GBCE(256, t=1.0).beta(12_101) == pytest.approx(256 / 12_100, rel=1e-12)
+    halfway = GBCE(256, t=0.5).beta(12_101)
+    assert halfway == pytest.approx((1 + 256 / 12_100) / 2, rel=1e-12)
+    assert GBCE(256, t=0.75).beta(100) == 1  # more negatives than items: nothing to undo
+
+
+# --- negatives ---------------------------------------------------------------------------------
+
+
+def test_uniform_negatives_never_are_the_target_and_cover_all_others_evenly():
+    torch.manual_seed(0)
+    targets = torch.tensor([1, 4, 7])
+    items = _other_items(targets, 60_000, 8)
+    for target, row in zip(targets, items, strict=True):
+        counts = torch.bincount(row, minlength=8)
+        assert len(counts) == 8 and counts[0] == 0 and counts[target] == 0
+        others = [count for i, count in enumerate(counts.tolist()) if i not in (0, target)]
+        assert len(others) == 6
+        assert others == pytest.approx([10_000] * 6, abs=4 * math.sqrt(10_000))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+def test_negatives_by_popularity_follow_frequency_to_the_power_alpha(alpha):
+    frequency = torch.tensor([0.0, 9.0, 0.0, 1.0, 4.0])
+    torch.manual_seed(0)
+    items, chance = _sampled(90_000, alpha, frequency)
+    weight = np.array([0, 9, 0, 1, 4.0]) ** alpha if alpha else np.array([0, 1, 1, 1, 1.0])
+    expected = weight / weight.sum()
+    np.testing.assert_allclose(chance, expected, rtol=1e-6)
+    counts = torch.bincount(items, minlength=5).numpy()
+    assert counts[0] == 0 and ((counts == 0) == (expected == 0)).all()
+    np.testing.assert_allclose(counts / 90_000, expected, atol=4 * math.sqrt(0.25 / 90_000))

@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from seqrec_lib.data.batch import Batch
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.sasrec import SASRec
+
+
+def catalogue(num_items):
+    return Catalogue(num_items, np.r_[0, np.ones(num_items, dtype=np.int64)])
+
+
+def model_of(seed=0, **config):
+    """A small model with large random weights, so that every part of it shows."""
+    torch.manual_seed(seed)
+    small = {"embed_dim": 8, "hidden_dim": 12, "num_heads": 2, "max_len": 6, "dropout": 0.0}
+    model = SASRec(catalogue(11), SASRec.Config(**small | config)).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn_like(weight) * 0.3)
+        model.items.weight[0] = 0
+    return model
+
+
+BATCH = Batch(torch.tensor([[3, 1, 4, 1, 5, 9], [2, 6, 5, 0, 0, 0], [8, 0, 0, 0, 0, 0]]))
+
+
+def torchs_own(model, config):
+    """torch.nn's pre-norm encoder with the weights of ``model``."""
+    layers = []
+    for block in model.blocks:
+        layer = nn.TransformerEncoderLayer(
+            config.embed_dim,
+            config.num_heads,
+            config.hidden_dim,
+            dropout=0.0,
+            activation="gelu",
+            batch_first=True,
+            norm_first=True,
+        )
+        linear = [part for part in block.feed if isinstance(part, nn.Linear)]
+        with torch.no_grad():
+            layer.self_attn.in_proj_weight.copy_(block.attention.project.weight)
+            layer.self_attn.in_proj_bias.copy_(block.attention.project.bias)
+        layer.self_attn.out_proj.load_state_dict(block.attention.out.state_dict())
+        layer.linear1.load_state_dict(linear[0].state_dict())
+        layer.linear2.load_state_dict(linear[1].state_dict())
+        layer.norm1.load_state_dict(block.attention_norm.state_dict())
+        layer.norm2.load_state_dict(block.feed_norm.state_dict())
+        layers.append(layer)
+    return nn.ModuleList(layers)
+
+
+@pytest.mark.parametrize(("heads", "layers"), [(1, 1), (2, 3), (4, 2)])
+def test_the_encoder_is_torchs_pre_norm_encoder_given_the_same_weights(heads, layers):
+    model = model_of(num_heads=heads, num_layers=layers)
+    age = (BATCH.length[:, None] - 1 - torch.arange(6)).clamp(min=0)
+    x = model.items(BATCH.item) + model.positions(age)
+    later = nn.Transformer.generate_square_subsequent_mask(6)
+    for layer in torchs_own(model, model.config):
+        x = layer(x, src_mask=later, is_causal=True)
+    expected = model.norm(x)[BATCH.real]
+    assert expected.std() > 0.5
+    torch.testing.assert_close(model.encode(BATCH)[BATCH.real], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_large_form_of_seed_001_has_its_number_of_weights():
+    config = SASRec.Config(embed_dim=128, hidden_dim=256, num_layers=2, max_len=50, tied=False)
+    with torch.device("meta"):
+        model = SASRec(catalogue(456_186), config)
+    assert len(model.items.weight) == 456_187  # with padding
+    assert sum(weight.numel() for weight in model.parameters()) == 117_511_675
+
+
+def test_the_newest_event_has_the_same_place_whatever_the_length():
+    model = model_of()
+    with torch.no_grad():
+        model.items.weight.zero_()  # positions are all that is left
+    one, two = (model.encode(Batch(torch.ones(1, n, dtype=torch.long)))[0, -1] for n in (1, 2))
+    assert not one.equal(two)
+    with torch.no_grad():
+        model.positions.weight[1:] = model.positions.weight[0]
+    one, two = (model.encode(Batch(torch.ones(1, n, dtype=torch.long)))[0, -1] for n in (1, 2))
+    torch.testing.assert_close(one, two)
+
+
+def test_swapping_two_earlier_events_changes_the_state():
+    model = model_of()
+    a, b = (model.state(Batch(torch.tensor([one]))) for one in ([1, 2, 3], [2, 1, 3]))
+    assert (a - b).abs().max() > 1e-2
+
+
+def test_events_older_than_max_len_share_the_last_place():
+    model = model_of(max_len=3)
+    with torch.no_grad():
+        changed = model_of(max_len=3)
+        changed.positions.weight[2] += 1
+    batch = Batch(torch.tensor([[1, 2, 3, 4, 5]]))
+    a, b = (one.items(batch.item) + one.encode(batch) * 0 for one in (model, changed))
+    assert a.shape == b.shape == (1, 5, 8)
+    assert not model.encode(batch)[0, 0].allclose(changed.encode(batch)[0, 0])  # ages 4, 3, 2
+    near = Batch(torch.tensor([[4, 5]]))
+    torch.testing.assert_close(model.encode(near), changed.encode(near))  # ages 1, 0
+
+
+def test_tied_items_score_by_inner_product_with_the_input_table():
+    model = model_of()
+    expected = model.state(BATCH) @ model.items.weight.T
+    torch.testing.assert_close(model.score_all(BATCH)[:, 1:], expected[:, 1:])
+    assert expected.std() > 0.5
+
+
+def test_an_untied_model_has_its_own_output_table_and_bias():
+    model = model_of(tied=False)
+    expected = model.output(model.state(BATCH))
+    torch.testing.assert_close(model.score_all(BATCH)[:, 1:], expected[:, 1:])
+    tied = model.state(BATCH) @ model.items.weight.T
+    assert (tied - expected).abs().max() > 0.5
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_with_a_temperature_scores_are_cosines_over_it(tied):
+    model = model_of(temperature=0.1, tied=tied)
+    with torch.no_grad():
+        if not tied:
+            model.output.bias.zero_()
+    table = model.items.weight if tied else model.output.weight
+    states = model_of(tied=tied).state(BATCH)  # the same weights without a temperature
+    cosine = nn.functional.cosine_similarity(states[:, None], table[None, 1:], dim=-1)
+    torch.testing.assert_close(model.score_all(BATCH)[:, 1:], cosine / 0.1, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_start_small_and_padding_at_zero():
+    torch.manual_seed(0)
+    model = SASRec(catalogue(500), SASRec.Config())
+    assert model.items.weight[0].abs().max() == 0
+    for weight in (model.items.weight[1:], model.positions.weight, model.blocks[0].feed[0].weight):
+        assert weight.std().item() == pytest.approx(0.02, rel=0.05)
+    assert model.blocks[0].feed[0].bias.abs().max() == 0
+
+
+def test_dropout_acts_in_training_only():
+    model = model_of(dropout=0.5)
+    assert model.encode(BATCH).equal(model.encode(BATCH))
+    model.train()
+    assert not model.encode(BATCH).equal(model.encode(BATCH))
