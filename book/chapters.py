@@ -78,6 +78,9 @@ def execute(chapter: Path, parameters: dict) -> nbformat.NotebookNode:
 
 def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Take out what differs between two equal runs; outputs and counts stay."""
+    for cell in notebook.cells:
+        if cell.metadata.get("tags") == []:  # Papermill adds them to every cell
+            del cell.metadata["tags"]
     return strip_output(
         notebook, keep_output=True, keep_count=True, keep_id=False, extra_keys=VOLATILE
     )

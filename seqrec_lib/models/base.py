@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -84,13 +85,21 @@ class SequenceEncoder(Recommender):
     """Turns a history into a state a step; items score by inner product with the state.
 
     A subclass writes ``encode``. The output table is the input table (tied) unless the subclass
-    overrides ``item_vectors``.
+    overrides ``item_vectors``. With a ``temperature``, scores are cosines divided by it, so that
+    no item scores high by the length of its vector alone.
     """
 
-    def __init__(self, catalogue: Catalogue, embed_dim: int, objective: Objective):
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        embed_dim: int,
+        objective: Objective,
+        temperature: float | None = None,
+    ):
         super().__init__(catalogue)
         self.items = nn.Embedding(catalogue.num_items + 1, embed_dim, padding_idx=0)
         self.objective = objective
+        self.temperature = temperature
         frequency = torch.from_numpy(np.asarray(catalogue.frequency, dtype=np.float32))
         self.register_buffer("frequency", frequency, persistent=False)
 
@@ -102,6 +111,16 @@ class SequenceEncoder(Recommender):
         """The output table and its bias."""
         return self.items.weight, None
 
+    def compared(
+        self, states: Float[Tensor, "... D"]
+    ) -> tuple[Float[Tensor, "... D"], Float[Tensor, "N D"], Float[Tensor, "N"] | None]:
+        """States, output table and bias, ready for inner products."""
+        vectors, bias = self.item_vectors()
+        if self.temperature is None:
+            return states, vectors, bias
+        states = F.normalize(states, dim=-1) / self.temperature
+        return states, F.normalize(vectors, dim=-1), bias
+
     def state(self, batch: Batch) -> Float[Tensor, "B D"]:
         """The state after each user's last event."""
         states = self.encode(batch)
@@ -110,17 +129,20 @@ class SequenceEncoder(Recommender):
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         learn = batch.target > 0
-        states = self.encode(batch)[learn]  # only real positions reach the objective
-        return self.objective(states, batch.target[learn], *self.item_vectors(), self.frequency)
+        # in single precision on a CPU: shapes vary, and oneDNN builds a bfloat16 kernel for each
+        with torch.autocast("cpu", enabled=False):
+            # only real positions reach the objective
+            states, vectors, bias = self.compared(self.encode(batch)[learn])
+        return self.objective(states, batch.target[learn], vectors, bias, self.frequency)
 
     def score(self, batch: Batch, candidates: Int[Tensor, "B C"]) -> Float[Tensor, "B C"]:
-        vectors, bias = self.item_vectors()
-        scores = torch.einsum("bd,bcd->bc", self.state(batch), vectors[candidates])
+        states, vectors, bias = self.compared(self.state(batch))
+        scores = torch.einsum("bd,bcd->bc", states, vectors[candidates])
         return scores if bias is None else scores + bias[candidates]
 
     def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
-        vectors, bias = self.item_vectors()
-        scores = self.state(batch) @ vectors.T
+        states, vectors, bias = self.compared(self.state(batch))
+        scores = states @ vectors.T
         if bias is not None:
             scores += bias
         scores[:, 0] = -torch.inf

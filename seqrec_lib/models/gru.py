@@ -27,10 +27,11 @@ class GRU(SequenceEncoder):
         num_layers: int = 1
         dropout: float = 0.3
         tied: bool = True  # states are projected back to the embedding; False: own output table
+        temperature: float | None = None  # cosine scores over this; None: inner products
         objective: Objective = Softmax()
 
     def __init__(self, catalogue: Catalogue, config: Config):
-        super().__init__(catalogue, config.embed_dim, config.objective)
+        super().__init__(catalogue, config.embed_dim, config.objective, config.temperature)
         self.config = config
         self.dropout = Dropout(config.dropout)
         between = config.dropout if config.num_layers > 1 else 0.0

@@ -51,17 +51,19 @@ class _ChunkedSoftmax(torch.autograd.Function):
         grad_bias = None if bias is None else torch.zeros_like(bias)
         log_mass = torch.empty_like(rows[:, 0])
         for i in range(0, len(rows), chunk):
-            part, own = rows[i : i + chunk].to(dtype), targets[i : i + chunk, None] - 1
+            own = targets[i : i + chunk, None] - 1
+            size = len(own)
+            # up to a multiple of 32 by rows of zeros: oneDNN keeps a kernel for each shape it meets
+            part = F.pad(rows[i : i + chunk], (0, 0, 0, -size % 32)).to(dtype)
             scores = part @ catalogue.T if shift is None else torch.addmm(shift, part, catalogue.T)
             chance = torch.softmax(scores, 1)
-            log_mass[i : i + chunk] = (
-                scores.gather(1, own).float() - chance.gather(1, own).float().log()
-            ).squeeze(1)
+            log_own = chance[:size].gather(1, own).float().log()
+            log_mass[i : i + chunk] = (scores[:size].gather(1, own).float() - log_own).squeeze(1)
             if learning:
-                grad_rows[i : i + chunk] = chance @ catalogue
+                grad_rows[i : i + chunk] = (chance @ catalogue)[:size]
                 grad_table[1:] += chance.T @ part
                 if grad_bias is not None:
-                    grad_bias[1:] += chance.sum(0, dtype=torch.float32)
+                    grad_bias[1:] += chance[:size].sum(0, dtype=torch.float32)
         lost = log_mass.isinf()  # a target so unlikely that its chance is 0 in floating point
         if lost.any():
             scores = rows[lost] @ table[1:].T + (0 if bias is None else bias.detach()[1:])
@@ -119,7 +121,8 @@ def _sampled(
 
 def _score(states, items, vectors, bias):
     """Scores of shared candidates: (P, D) x (K,) -> (P, K)."""
-    scores = states @ vectors[items].T
+    with torch.autocast("cpu", enabled=False):  # as in SequenceEncoder.loss
+        scores = states @ vectors[items].T
     return scores if bias is None else scores + bias[items]
 
 
@@ -232,7 +235,8 @@ class GBCE:
     def __call__(self, states, targets, vectors, bias, frequency):
         own = _own_score(states, targets, vectors, bias)
         items = _other_items(targets, self.num_negatives, len(vectors))
-        other = torch.einsum("pd,pkd->pk", states, vectors[items])
+        with torch.autocast("cpu", enabled=False):  # as in SequenceEncoder.loss
+            other = torch.einsum("pd,pkd->pk", states, vectors[items])
         if bias is not None:
             other = other + bias[items]
         beta = self.beta(len(vectors) - 1)

@@ -71,11 +71,11 @@ class SASRec(SequenceEncoder):
         max_len: int = 50
         dropout: float = 0.5
         tied: bool = True  # one item table for input and output; False adds a second and a bias
-        temperature: float | None = None  # cosine scores over this temperature; None: inner product
+        temperature: float | None = None  # cosine scores over this; None: inner products
         objective: Objective = Softmax()  # paper: BCE()
 
     def __init__(self, catalogue: Catalogue, config: Config):
-        super().__init__(catalogue, config.embed_dim, config.objective)
+        super().__init__(catalogue, config.embed_dim, config.objective, config.temperature)
         self.config = config
         self.positions = nn.Embedding(config.max_len, config.embed_dim)
         self.dropout = Dropout(config.dropout)
@@ -94,19 +94,12 @@ class SASRec(SequenceEncoder):
         x = self.dropout(self.items(batch.item) + self.positions(age))
         for block in self.blocks:
             x = block(x)
-        x = self.norm(x)
-        if self.config.temperature is None:
-            return x
-        return F.normalize(x, dim=-1) / self.config.temperature
+        return self.norm(x)
 
     def item_vectors(self) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N"] | None]:
-        vectors = self.items.weight if self.output is None else self.output.weight
-        bias = None if self.output is None else self.output.bias
-        return (
-            (vectors, bias)
-            if self.config.temperature is None
-            else (F.normalize(vectors, dim=-1), bias)
-        )
+        if self.output is None:
+            return super().item_vectors()
+        return self.output.weight, self.output.bias
 
 
 def _initialise(module: nn.Module) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -21,7 +22,7 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.files import written_aside
@@ -72,7 +73,7 @@ def fit(
     training: Training,
     checkpoint: Path | None = None,
     checkpoint_seconds: float = 60.0,
-) -> list[dict[str, float]]:
+) -> list[dict[str, int | float]]:
     """Train in place, keep the weights of the best validation epoch, return a row an epoch.
 
     With ``checkpoint`` the state is written aside and renamed every ``checkpoint_seconds`` and
@@ -86,12 +87,13 @@ def fit(
     run.resume()
     saved = time.monotonic()
     with tqdm(
+        desc=type(model).__name__,
         total=training.epochs * run.positions_per_epoch,
+        initial=run.at.epoch * run.positions_per_epoch + run.at.positions,
         unit="pos",
         unit_scale=True,
-        initial=run.at.epoch * run.positions_per_epoch + run.at.positions,
-        disable=None if not run.rank else True,
-        mininterval=1.0,
+        disable=run.rank > 0,
+        mininterval=1.0 if sys.stderr.isatty() else 30.0,
     ) as bar:
         while run.at.epoch < training.epochs and not run.out_of_patience:
             for batch in run.remaining_batches():
@@ -129,7 +131,7 @@ class _Run:
         )
         self.positions_per_epoch = int((log.history_length(split.train) > 0).sum())
         self.at = _Progress()
-        self.history: list[dict[str, float]] = []
+        self.history: list[dict[str, int | float]] = []
         self.best_weights = copy.deepcopy(model.state_dict())
         self.started = time.monotonic()
 
@@ -180,6 +182,8 @@ class _Run:
         """This process's rows and the weight that makes the mean over processes the batch mean."""
         if self.world == 1:
             return batch, 1.0
+        if batch.previous is not None:
+            raise ValueError("rows that continue the batch before cannot be spread over processes")
         rows = slice(self.rank, None, self.world) if self.rank < len(batch.item) else slice(0, 1)
         values = (batch.item, batch.target, batch.time, batch.previous)
         share = Batch(*(None if v is None else v[rows] for v in values))
@@ -193,7 +197,7 @@ class _Run:
         done = self.at.epoch + min(1.0, self.at.positions / self.positions_per_epoch)
         return rate * 0.5 * (1 + math.cos(math.pi * done / self.training.epochs))
 
-    def finish_epoch(self) -> dict[str, float]:
+    def finish_epoch(self) -> dict[str, int | float]:
         """Validate, keep the best weights, and move to the next epoch."""
         candidate = self.model if self.average is None else self.average.module
         found = ranks(candidate, self.log, self.split.valid, self.training.max_len)["rank_masked"]
@@ -276,6 +280,9 @@ class _Run:
             self.average.load_state_dict(state["average"])
         self.at, self.history = _Progress(**state["at"]), state["history"]
         self.best_weights = state["best_weights"]
+        if self.rank:  # the file has the chance of process 0 alone
+            torch.manual_seed((self.training.seed + self.at.updates) * self.world + self.rank)
+            return
         torch.set_rng_state(state["chance"])
         if state["chance_cuda"] is not None:
             torch.cuda.set_rng_state(state["chance_cuda"])

@@ -14,8 +14,10 @@ from seqrec_lib.models.recency import Recency
 from seqrec_lib.models.sasrec import SASRec
 from seqrec_lib.training.loop import Training
 
-_sasrec = SASRec.Config()
-_adamw = Training(epochs=60, weight_decay=0.1)
+_sasrec = SASRec.Config(temperature=0.07)
+_encoder = Training(epochs=40, batch_size=128, weight_decay=0.1, cosine=True)
+_inner = replace(_sasrec, temperature=None)  # inner products, as in the papers of the losses
+_sessions = Training(epochs=30, batch_size=128, optimizer="adagrad", learning_rate=0.1, patience=3)
 
 RECIPES: dict[str, tuple[str, Any, Training]] = {
     "popular": ("popular", Popular.Config(), Training()),
@@ -23,12 +25,13 @@ RECIPES: dict[str, tuple[str, Any, Training]] = {
     "recency": ("recency", Recency.Config(), Training()),
     "markov-1": ("markov", Markov.Config(order=1), Training()),
     "markov": ("markov", Markov.Config(), Training()),
-    "gru": ("gru", GRU.Config(), _adamw),
-    "gru4rec": ("gru4rec", GRU4Rec.Config(), Training(optimizer="adagrad", learning_rate=0.05)),
-    "sasrec": ("sasrec", _sasrec, _adamw),
-    "sasrec-bce": ("sasrec", replace(_sasrec, objective=BCE()), _adamw),
-    "sasrec-gbce": ("sasrec", replace(_sasrec, objective=GBCE()), _adamw),
-    "sasrec-sampled": ("sasrec", replace(_sasrec, objective=SampledSoftmax()), _adamw),
+    "gru": ("gru", GRU.Config(temperature=0.07), _encoder),
+    "gru4rec": ("gru4rec", GRU4Rec.Config(hidden_dim=128, dropout_embed=0.25), _sessions),
+    "sasrec": ("sasrec", _sasrec, _encoder),
+    "sasrec-inner": ("sasrec", _inner, _encoder),
+    "sasrec-bce": ("sasrec", replace(_inner, objective=BCE()), _encoder),
+    "sasrec-gbce": ("sasrec", replace(_inner, objective=GBCE()), _encoder),
+    "sasrec-sampled": ("sasrec", replace(_sasrec, objective=SampledSoftmax()), _encoder),
 }
 
 

@@ -61,5 +61,3 @@ def test_held_out_events_change_nothing_that_is_learned(
 def test_a_frequency_table_of_the_wrong_form_is_refused(frequency):
     with pytest.raises(ValueError, match=r"needs 3 entries, the first \(padding\) 0"):
         Catalogue(2, np.array(frequency))
-
-

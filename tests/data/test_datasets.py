@@ -55,7 +55,9 @@ def test_the_digest_changes_with_any_history_and_any_part_of_the_split(small_log
         seen.append(datasets.digest(changed, small_split))
     for name in ("train", "valid", "test"):
         part = getattr(small_split, name)
-        seen.append(datasets.digest(small_log, dataclasses.replace(small_split, **{name: part[1:]})))
+        seen.append(
+            datasets.digest(small_log, dataclasses.replace(small_split, **{name: part[1:]}))
+        )
     assert len(set(seen)) == len(seen) == 6
     assert datasets.digest(small_log, Split(*dataclasses.astuple(small_split)[:3])) == seen[0]
 

@@ -53,7 +53,9 @@ def test_every_position_knows_its_user_and_how_much_came_before(lengths):
 
 @few
 @given(lengths, st.integers(1, 14))
-def test_a_history_is_what_came_before_the_newest_of_it_and_never_the_event_itself(lengths, longest):
+def test_a_history_is_what_came_before_the_newest_of_it_and_never_the_event_itself(
+    lengths, longest
+):
     log = numbered(lengths)
     position = np.arange(len(log))
     batch = log.histories(position, longest)

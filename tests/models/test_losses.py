@@ -210,7 +210,9 @@ def test_with_many_negatives_the_sampled_softmax_is_the_full_one_and_not_so_with
     torch.manual_seed(0)
     full = cross_entropy(*example)
     for alpha in (0.0, 0.75):
-        assert SampledSoftmax(100_000, alpha)(*example).item() == pytest.approx(full.item(), rel=5e-3)
+        assert SampledSoftmax(100_000, alpha)(*example).item() == pytest.approx(
+            full.item(), rel=5e-3
+        )
     uncorrected = SampledSoftmax(100_000, logq=False)(*example)
     assert uncorrected - full > math.log(100_000 / 12) - 1
 

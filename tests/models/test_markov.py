@@ -79,7 +79,10 @@ def by_definition(histories, num_items, history, order, discount):
     for n in range(1, order + 1):
         context = tuple(history[-n:])
         followers = Counter(
-            one[p] for one in histories for p in range(n, len(one)) if tuple(one[p - n : p]) == context
+            one[p]
+            for one in histories
+            for p in range(n, len(one))
+            if tuple(one[p - n : p]) == context
         )
         if len(context) < n or not followers:
             break

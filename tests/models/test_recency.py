@@ -12,7 +12,7 @@ def order(model, *histories):
     longest = max(map(len, histories))
     item = torch.tensor([list(one) + [0] * (longest - len(one)) for one in histories])
     scores = model.score_all(Batch(item))[:, 1:]
-    return (scores.argsort(1, descending=True, stable=True) + 1).tolist()
+    return (scores.argsort(dim=1, descending=True, stable=True) + 1).tolist()
 
 
 @pytest.fixture

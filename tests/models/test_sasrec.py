@@ -74,16 +74,15 @@ def test_the_large_form_of_seed_001_has_its_number_of_weights():
     assert sum(weight.numel() for weight in model.parameters()) == 117_511_675
 
 
-def test_the_newest_event_has_the_same_place_whatever_the_length():
-    model = model_of()
+def test_places_are_counted_back_from_the_newest_event():
+    model, moved = model_of(), model_of()
     with torch.no_grad():
-        model.items.weight.zero_()  # positions are all that is left
-    one, two = (model.encode(Batch(torch.ones(1, n, dtype=torch.long)))[0, -1] for n in (1, 2))
-    assert not one.equal(two)
-    with torch.no_grad():
-        model.positions.weight[1:] = model.positions.weight[0]
-    one, two = (model.encode(Batch(torch.ones(1, n, dtype=torch.long)))[0, -1] for n in (1, 2))
-    torch.testing.assert_close(one, two)
+        moved.positions.weight[2] += torch.randn(8)
+    for length in range(1, 7):
+        batch = Batch(torch.arange(1, length + 1)[None])
+        change = (model.encode(batch) - moved.encode(batch)).abs().amax(-1)[0]
+        untouched = max(0, length - 3)  # steps before the last but two do not meet its place
+        assert (change[:untouched] == 0).all() and (change[untouched:] > 1e-3).all() == (length > 2)
 
 
 def test_swapping_two_earlier_events_changes_the_state():
@@ -93,16 +92,13 @@ def test_swapping_two_earlier_events_changes_the_state():
 
 
 def test_events_older_than_max_len_share_the_last_place():
-    model = model_of(max_len=3)
-    with torch.no_grad():
-        changed = model_of(max_len=3)
-        changed.positions.weight[2] += 1
+    short, long = model_of(max_len=3), model_of(max_len=5)
+    weights = short.state_dict()
+    weights["positions.weight"] = weights["positions.weight"][[0, 1, 2, 2, 2]]
     batch = Batch(torch.tensor([[1, 2, 3, 4, 5]]))
-    a, b = (one.items(batch.item) + one.encode(batch) * 0 for one in (model, changed))
-    assert a.shape == b.shape == (1, 5, 8)
-    assert not model.encode(batch)[0, 0].allclose(changed.encode(batch)[0, 0])  # ages 4, 3, 2
-    near = Batch(torch.tensor([[4, 5]]))
-    torch.testing.assert_close(model.encode(near), changed.encode(near))  # ages 1, 0
+    assert not short.encode(batch).allclose(long.encode(batch))
+    long.load_state_dict(weights)
+    torch.testing.assert_close(short.encode(batch), long.encode(batch))
 
 
 def test_tied_items_score_by_inner_product_with_the_input_table():
