@@ -128,7 +128,7 @@ def largest_made_and_kept(objective, example):
 
 
 def test_the_logits_are_never_stored():
-    positions, num_items, chunk = 400, 300, 16
+    positions, num_items, chunk = 400, 300, 32
     example = drawn(positions, num_items)
     made, kept = largest_made_and_kept(cross_entropy, example)
     assert made >= positions * num_items and kept >= positions * num_items  # the plain way
