@@ -30,6 +30,7 @@ _STYLES = {
     "sasrec": ("#D55E00", "o", "SASRec"),
     "sasrec-bce": ("#009E73", "<", "SASRec, BCE"),
     "sasrec-gbce": ("#44AA99", ">", "SASRec, gBCE"),
+    "sasrec-inner": ("#DDAA33", "h", "SASRec, inner products"),
     "sasrec-sampled": ("#882255", "p", "SASRec, sampled softmax"),
 }
 PROTOCOLS = {"masked": "M", "unmasked": "U"}
@@ -147,7 +148,7 @@ def gains_by(
     ax: Axes,
     runs: Sequence[Runs],
     segment: np.ndarray,
-    edges: Sequence[float],
+    edges: Sequence[float | int],
     protocol: str = "masked",
     metric: Metric = hr,
     k: int = 10,
@@ -180,7 +181,7 @@ def gains_by(
     return pd.DataFrame(columns | {"users": sizes}, index=names)
 
 
-def _between(low: float, high: float) -> str:
+def _between(low: float | int, high: float | int) -> str:
     if np.isinf(high):
         return f"{low:g} or more"
     return f"{low:g}" if high - low == 1 else f"{low:g}–{high - 1:g}"

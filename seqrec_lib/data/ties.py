@@ -18,12 +18,12 @@ def facts(log: EventLog, split: Split) -> dict[str, float]:
     lengths = np.diff(log.offsets)
     known = np.bincount(log.item[split.train], minlength=log.num_items + 1) > 0
     return {
-        "users": log.num_users,
-        "items": log.num_items,
-        "events": len(log),
+        "users": float(log.num_users),
+        "items": float(log.num_items),
+        "events": float(len(log)),
         "median events a user": float(np.median(lengths)),
         "mean events a user": float(lengths.mean()),
-        "most events of a user": int(lengths.max()),
+        "most events of a user": float(lengths.max()),
         "% of test items never trained": 100 * float((~known[log.item[split.test]]).mean()),
         "% of events that repeat an item": 100 * _repeats(log),
         "% of users whose last two share a day": 100 * float((last_day_sizes(log) > 1).mean()),
