@@ -61,6 +61,7 @@ def train(args: argparse.Namespace, meter: Meter) -> None:
     torch.manual_seed(args.seed)
     config = SASRec.Config(
         embed_dim=args.width,
+        hidden_dim=args.width,
         num_layers=args.layers,
         num_heads=args.heads,
         max_len=args.length,

@@ -75,6 +75,7 @@ def train(args, folder: str, meter: Meter) -> None:
             "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
             "eval_args": {"split": {"RS": [1, 0, 0]}, "order": "TO", "group_by": None},
             "hidden_size": args.width,
+            "inner_size": args.width,
             "n_layers": args.layers,
             "n_heads": args.heads,
             "hidden_dropout_prob": args.dropout,
