@@ -36,4 +36,4 @@ class Batch:
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
         values = (getattr(self, field.name) for field in fields(self))
-        return Batch(*(None if v is None else v.to(device, non_blocking=True) for v in values))
+        return Batch(*(None if v is None else v.to(device, non_blocking=True) for v in values))  # type: ignore[arg-type]

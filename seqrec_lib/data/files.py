@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pooch
-
 
 def root() -> Path:
     """The project's folder: the nearest one above this file with a pyproject.toml, else the
@@ -63,6 +61,8 @@ def download(url: str, sha256: str, name: str) -> Path:
                 f"or another edition: delete it, and it will be downloaded again from {url}"
             )
         return path
+
+    import pooch  # here, since it pulls in notebook progress bars
 
     path = data_folders()[0] / name
     # identity: compressed on the way, the progress bar would not know the size

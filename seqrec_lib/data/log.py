@@ -86,7 +86,7 @@ class EventLog:
             raise FileNotFoundError(f"{folder}: no event log here; make one with EventLog.save")
         raw = json.loads((folder / "ids.json").read_text())
         arrays = (np.load(folder / f"{n}.npy", mmap_mode="r") for n in ("item", "time", "offsets"))
-        return cls(*arrays, users=np.array(raw["users"]), items=np.array(raw["items"]))
+        return cls(*arrays, users=np.array(raw["users"]), items=np.array(raw["items"]))  # type: ignore[misc]
 
     # --- cutting batches -------------------------------------------------------------------
 

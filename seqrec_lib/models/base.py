@@ -62,7 +62,7 @@ class Recommender(nn.Module):
             batch = log.training_batch(windows[rows])
             if not self.every_step:
                 last = torch.arange(batch.item.shape[1]) == batch.length[:, None] - 1
-                batch.target = torch.where(last, batch.target, 0)
+                batch.target = torch.where(last, batch.target, 0)  # type: ignore[arg-type]
             yield batch
 
 
@@ -128,12 +128,12 @@ class SequenceEncoder(Recommender):
         return states[torch.arange(len(last), device=last.device), last]
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        learn = batch.target > 0
+        learn = batch.target > 0  # type: ignore[operator]
         # in single precision on a CPU: shapes vary, and oneDNN builds a bfloat16 kernel for each
         with torch.autocast("cpu", enabled=False):
             # only real positions reach the objective
             states, vectors, bias = self.compared(self.encode(batch)[learn])
-        return self.objective(states, batch.target[learn], vectors, bias, self.frequency)
+        return self.objective(states, batch.target[learn], vectors, bias, self.frequency)  # type: ignore[arg-type, index]
 
     def score(self, batch: Batch, candidates: Int[Tensor, "B C"]) -> Float[Tensor, "B C"]:
         states, vectors, bias = self.compared(self.state(batch))

@@ -62,9 +62,9 @@ class GRU4Rec(SequenceEncoder):
         start = self.items.weight.new_zeros(
             self.config.num_layers, len(batch.item), self.config.hidden_dim
         )
-        going_on = batch.previous >= 0
-        if going_on.any():
-            start[:, going_on] = self.carried[:, batch.previous[going_on]].to(start.dtype)
+        going_on = batch.previous >= 0  # type: ignore[operator]
+        if going_on.any():  # type: ignore[union-attr]
+            start[:, going_on] = self.carried[:, batch.previous[going_on]].to(start.dtype)  # type: ignore[index]
         return start
 
     def training_batches(self, log, positions, batch_size, length, rng) -> Iterator[Batch]:

@@ -31,7 +31,7 @@ class Popular(CountModel):
             age_days = (log.time[positions].max() - log.time[positions]) / 86_400
             weight = 0.5 ** (age_days / self.config.half_life_days)
         counts = np.bincount(log.item[positions], weight, minlength=log.num_items + 1)
-        self.popularity = torch.from_numpy(counts).float().to(self.popularity.device)
+        self.popularity = torch.from_numpy(counts).float().to(self.popularity.device)  # type: ignore[has-type]
 
     def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
         scores = self.popularity.repeat(len(batch.item), 1)

@@ -21,11 +21,11 @@ class Recency(Popular):
         half_life_days: float | None = None  # of the popularity
 
     def __init__(self, catalogue: Catalogue, config: Config):
-        super().__init__(catalogue, config)
+        super().__init__(catalogue, config)  # type: ignore[arg-type]
 
     def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
         scores = super().score_all(batch)
-        scores = scores / (1 + self.popularity.max()) if self.config.popularity else scores * 0
+        scores = scores / (1 + self.popularity.max()) if self.config.popularity else scores * 0  # type: ignore[attr-defined]
         steps = torch.arange(1, batch.item.shape[1] + 1, device=scores.device)
         place = steps.expand_as(batch.item).to(scores.dtype)  # 1 = oldest; above any popularity
         # the newest touch of an item counts, so repeats keep their largest place

@@ -37,7 +37,7 @@ class Attention(nn.Module):
             for part in self.project(x).chunk(3, dim=-1)
         )  # each (B, heads, T, D / heads)
         # padding stands on the right: looking back never meets it
-        mixed = F.scaled_dot_product_attention(*heads, is_causal=True)
+        mixed = F.scaled_dot_product_attention(*heads, is_causal=True)  # type: ignore[misc]
         return self.out(mixed.transpose(1, 2).flatten(2))
 
 

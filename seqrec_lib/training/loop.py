@@ -151,7 +151,7 @@ class _Run:
 
     def learn(self, batch: Batch) -> int:
         """One update; returns the number of positions learned from, over all processes."""
-        count = int((batch.target > 0).sum())
+        count = int((batch.target > 0).sum())  # type: ignore[operator, union-attr]
         share, weight = self._share(batch, count)
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
@@ -186,8 +186,8 @@ class _Run:
             raise ValueError("rows that continue the batch before cannot be spread over processes")
         rows = slice(self.rank, None, self.world) if self.rank < len(batch.item) else slice(0, 1)
         values = (batch.item, batch.target, batch.time, batch.previous)
-        share = Batch(*(None if v is None else v[rows] for v in values))
-        own = int((share.target > 0).sum()) if self.rank < len(batch.item) else 0
+        share = Batch(*(None if v is None else v[rows] for v in values))  # type: ignore[arg-type]
+        own = int((share.target > 0).sum()) if self.rank < len(batch.item) else 0  # type: ignore[operator, union-attr]
         return share, own * self.world / count
 
     def _learning_rate(self) -> float:
@@ -200,7 +200,7 @@ class _Run:
     def finish_epoch(self) -> dict[str, int | float]:
         """Validate, keep the best weights, and move to the next epoch."""
         candidate = self.model if self.average is None else self.average.module
-        found = ranks(candidate, self.log, self.split.valid, self.training.max_len)["rank_masked"]
+        found = ranks(candidate, self.log, self.split.valid, self.training.max_len)["rank_masked"]  # type: ignore[arg-type]
         score = float(ndcg(found.to_numpy(), 10).mean())
         at = self.at
         if score > at.best:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import zipfile
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -32,14 +34,21 @@ def load_model(path: Path | str) -> tuple[Recommender, np.ndarray]:
 
     Nothing in the file is executed. Raises ``ValueError`` if it is not such a file.
     """
-    content = torch.load(path, map_location="cpu", weights_only=True)
+    wrong = f"{path}: damaged, or not a model file written by save_model"
+    with Path(path).open("rb") as file:
+        if not zipfile.is_zipfile(file):  # what torch.save writes
+            raise ValueError(wrong)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        raise ValueError(wrong) from error
     if not isinstance(content, dict) or content.keys() != {"spec", "items", "weights"}:
-        raise ValueError(f"{path}: not a model file written by save_model")
+        raise ValueError(wrong)
     stored, items = json.loads(content["spec"]), np.array(content["items"])
     kind = MODELS[stored["model"]]
     catalogue = Catalogue(len(items), np.zeros(len(items) + 1, dtype=np.int64))
     config = {name: _rebuilt(value) for name, value in stored["config"].items()}
-    model = kind(catalogue, kind.Config(**config))
+    model = kind(catalogue, kind.Config(**config))  # type: ignore[attr-defined, call-arg]
     model.load_state_dict(content["weights"])
     return model.eval(), items
 

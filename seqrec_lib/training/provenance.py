@@ -36,21 +36,24 @@ _PACKAGES = ("torch", "numpy", "pandas")
 
 
 def provenance(model: Recommender, device: str) -> dict[str, Any]:
-    """Commit, date, device, versions, peak memory (bytes, whole process) and code digest."""
-    if device.startswith("cuda"):
-        name, peak = torch.cuda.get_device_name(), torch.cuda.max_memory_allocated()
-    else:
-        name, peak = _processor(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Commit, date, device, threads, versions and code digest, as they are now."""
+    name = torch.cuda.get_device_name() if device.startswith("cuda") else _processor()
     return {
         "commit": _commit(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "device": name,
         "threads": torch.get_num_threads(),
-        "peak_bytes": int(peak),
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES}
         | {"python": platform.python_version(), "platform": sys.platform},
         "code_digest": code_digest(type(model)),
     }
+
+
+def peak_bytes(device: str) -> int:
+    """The most memory held so far: of a GPU what torch took, else of the whole process."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def code_digest(kind: type[Recommender]) -> str:

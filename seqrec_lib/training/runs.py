@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import logging
+import os
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -34,7 +35,7 @@ from seqrec_lib.models.base import CountModel, Recommender
 from seqrec_lib.training.evaluation import exposure, ranks
 from seqrec_lib.training.loop import Training, fit
 from seqrec_lib.training.model_file import plain, save_model
-from seqrec_lib.training.provenance import code_digest, provenance
+from seqrec_lib.training.provenance import code_digest, peak_bytes, provenance
 from seqrec_lib.training.recipes import recipe
 
 RESULTS = "book/results"  # relative to the project's folder
@@ -61,8 +62,7 @@ class Spec:
         }
 
     def folder(self, results: Path) -> Path:
-        dataset = Path(self.dataset).stem if Path(self.dataset).suffix else self.dataset
-        return results / dataset / self.name / f"s{self.training.seed}"
+        return _shelf(results, self.dataset, self.name) / f"s{self.training.seed}"
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,14 @@ def run(
     """The published run ``name`` on ``dataset``: its records if there are any, else trained now.
 
     ``epochs`` replaces the recipe's. With ``retrain`` the records are made anew and the change of
-    the figures is printed. A model that only counts has no chance in it and takes one seed.
+    the figures is printed. A model that only counts has no chance in it and takes seed 0 alone.
     Raises ``ValueError`` naming the fields if a stored spec is not the one asked for.
     """
     model, config, training = recipe(dataset, name)
     if epochs is not None:
         training = replace(training, epochs=epochs)
     if issubclass(MODELS[model], CountModel):
-        seeds = seeds[:1]
+        seeds = (0,)
     specs = [Spec(dataset, name, model, config, replace(training, seed=seed)) for seed in seeds]
     return Runs(name, dataset, [run_spec(spec, device, retrain, results) for spec in specs])
 
@@ -156,7 +156,7 @@ def run_spec(
 def measure(name: str, log: EventLog, split: Split) -> pd.DataFrame:
     """Ranks of a published counter on a log at hand; cheap, so that nothing is recorded."""
     model, config, training = recipe("", name)
-    counter = MODELS[model](Catalogue.learned(log, split.train), config)
+    counter = MODELS[model](Catalogue.learned(log, split.train), config)  # type: ignore[call-arg]
     fit(counter, log, split, training)
     return ranks(counter, log, split.test, training.max_len)
 
@@ -165,24 +165,30 @@ def load(folder: Path) -> Run:
     """Read a record; raises ``FileNotFoundError`` naming what is missing."""
     for part in ("spec.json", "card.json", "history.csv", "ranks.parquet", "exposure.parquet"):
         if not (folder / part).exists():
-            raise FileNotFoundError(f"{folder}: {part} is missing; retrain this run")
+            raise FileNotFoundError(f"{folder}: {part} is missing; delete the folder, then retrain")
     spec, card = (json.loads((folder / f"{part}.json").read_text()) for part in ("spec", "card"))
     return Run(folder, spec, card)
 
 
 def recorded(dataset: str, name: str, results: str | Path = RESULTS) -> Runs:
     """Every stored seed of a run; raises ``FileNotFoundError`` if there is none."""
-    folder = root() / results / dataset / name
+    folder = _shelf(root() / results, dataset, name)
     seeds = sorted(folder.glob("s*"), key=lambda path: int(path.name[1:]))
     if not seeds:
         raise FileNotFoundError(f"{folder}: no record; train it with run({dataset!r}, {name!r})")
     return Runs(name, dataset, [load(seed) for seed in seeds])
 
 
+def _shelf(results: Path, dataset: str, name: str) -> Path:
+    """Where the seeds of a run stand; a data set given as a file goes by its stem."""
+    return results / (Path(dataset).stem if Path(dataset).suffix else dataset) / name
+
+
 def _train(spec: Spec, device: str, folder: Path) -> Run:
     log, split = datasets.load(spec.dataset)
     started = time.monotonic()
     model = build(spec, Catalogue.learned(log, split.train)).to(device)
+    made_by = provenance(model, device)  # now: the files may change while a long run goes on
     place = "-".join(folder.parts[-3:])
     checkpoint = root() / "build" / "checkpoints" / f"{place}-{_fingerprint(spec)}.pt"
     history = fit(model, log, split, spec.training, checkpoint)
@@ -190,7 +196,8 @@ def _train(spec: Spec, device: str, folder: Path) -> Run:
     length = spec.training.max_len
     table = ranks(model, log, split.test, length)
     shown = exposure(model, log, split.test, length=length)
-    card = provenance(model, device) | {
+    card = made_by | {
+        "peak_bytes": peak_bytes(device),
         "training_seconds": round(history[-1]["seconds"] if history else trained - started, 1),
         "scoring_seconds": round(time.monotonic() - trained, 1),
         "parameters": sum(weight.numel() for weight in model.parameters()),
@@ -219,7 +226,7 @@ def summarise(table: pd.DataFrame) -> dict[str, dict[str, float]]:
 def build(spec: Spec, catalogue: Catalogue) -> Recommender:
     """The untrained model of ``spec``, its weights drawn from the spec's seed."""
     torch.manual_seed(spec.training.seed)
-    return MODELS[spec.model](catalogue, spec.config)
+    return MODELS[spec.model](catalogue, spec.config)  # type: ignore[call-arg]
 
 
 def _differences(stored: dict, asked: dict, prefix: str = "") -> list[str]:
@@ -249,7 +256,7 @@ def stale(results: str | Path = RESULTS) -> list[str]:
     """Records made by other code than today's, as paths relative to the project's folder."""
     cards = sorted((root() / results).glob("*/*/s*/card.json"))
     return [
-        str(card.parent.relative_to(root()))
+        os.path.relpath(card.parent, root())
         for card in cards
         if load(card.parent).card["code_digest"]
         != code_digest(MODELS[load(card.parent).spec["model"]])
@@ -277,15 +284,8 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     for name in chosen.names:
         for seed in chosen.seeds:
-            runs = run(
-                chosen.dataset,
-                name,
-                [seed],
-                chosen.epochs,
-                chosen.device,
-                chosen.retrain,
-                chosen.results,
-            )
+            how = (chosen.epochs, chosen.device, chosen.retrain, chosen.results)
+            runs = run(chosen.dataset, name, [seed], *how)
             for protocol, metrics in runs.seeds[0].card["summary"].items():
                 print(
                     f"{chosen.dataset} {name} s{seed} {protocol}: "

@@ -1,0 +1,300 @@
+import dataclasses
+import math
+import os
+import runpy
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from seqrec_lib.data.files import root
+from seqrec_lib.metrics.ranking import hr, ndcg
+from seqrec_lib.models.gru import GRU
+from seqrec_lib.models.gru4rec import GRU4Rec
+from seqrec_lib.models.losses import SampledSoftmax
+from seqrec_lib.models.popular import Popular
+from seqrec_lib.models.sasrec import SASRec
+from seqrec_lib.training import loop
+from seqrec_lib.training.evaluation import ranks
+from seqrec_lib.training.loop import Training, fit
+
+SCRIPT = Path(__file__).with_name("small_run.py")
+SHORT = Training(epochs=2, batch_size=32, max_len=20, precision="fp32")
+
+
+@pytest.fixture
+def model_of(small_catalogue):
+    """A small SASRec, or another kind, with weights drawn from ``weights``."""
+
+    def build(weights=0, kind=SASRec, **config):
+        torch.manual_seed(weights)
+        if kind is SASRec:
+            config = {"embed_dim": 8, "hidden_dim": 16, "num_layers": 1, "max_len": 20} | config
+        if kind is GRU4Rec:
+            config = {"objective": SampledSoftmax(16, alpha=0.5, in_batch=True)} | config
+        return kind(small_catalogue, kind.Config(**config))
+
+    return build
+
+
+@pytest.fixture
+def learned(monkeypatch):
+    """The learning rates and weights after each update, noted while ``fit`` runs."""
+    seen = []
+    learn = loop._Run.learn
+
+    def learn_and_note(run, batch):
+        count = learn(run, batch)
+        rates = {group["lr"] for group in run.optimizer.param_groups}
+        seen.append((rates, run.model.items.weight.detach().clone()))
+        return count
+
+    monkeypatch.setattr(loop._Run, "learn", learn_and_note)
+    return seen
+
+
+def without_seconds(history):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
+
+
+def same_weights(a, b):
+    a, b = a.state_dict(), b.state_dict()
+    assert a.keys() == b.keys()
+    return all(a[name].equal(b[name]) for name in a if isinstance(a[name], torch.Tensor))
+
+
+# --- one run -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [SASRec, GRU, GRU4Rec])
+def test_runs_from_one_seed_are_identical(model_of, small_log, small_split, kind):
+    training = dataclasses.replace(SHORT, epochs=1, batch_size=64)
+    models, histories = [], []
+    for seed in (5, 5, 6):
+        models.append(model_of(kind=kind))
+        histories.append(
+            fit(models[-1], small_log, small_split, dataclasses.replace(training, seed=seed))
+        )
+    assert without_seconds(histories[0]) == without_seconds(histories[1])
+    assert same_weights(models[0], models[1])
+    assert not same_weights(models[0], models[2])
+    assert not same_weights(models[0], model_of(kind=kind))  # something was learned
+
+
+def test_the_history_has_a_row_an_epoch_that_later_scoring_confirms(
+    model_of, small_log, small_split
+):
+    model = model_of()
+    history = fit(model, small_log, small_split, dataclasses.replace(SHORT, epochs=3))
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    losses = [row["loss"] for row in history]
+    assert losses == sorted(losses, reverse=True) and abs(losses[0] - math.log(40)) < 0.3
+    assert history[0]["seconds"] <= history[1]["seconds"] <= history[2]["seconds"]
+    found = ranks(model, small_log, small_split.valid, 20)["rank_masked"].to_numpy()
+    best = max(history, key=lambda row: row["valid_ndcg@10"])
+    assert best["valid_ndcg@10"] == pytest.approx(ndcg(found, 10).mean(), rel=1e-12)
+    assert best["valid_hr@10"] == pytest.approx(hr(found, 10).mean(), rel=1e-12)
+    assert 0 < best["valid_ndcg@10"] < best["valid_hr@10"] < 1
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_positions(model_of, small_log, small_split):
+    model = model_of(dropout=0.0)
+    frozen = dataclasses.replace(SHORT, epochs=1, learning_rate=0.0)
+    (row,) = fit(model, small_log, small_split, frozen)
+    batch = small_log.training_batch(small_log.windows(small_split.train, 20))
+    with torch.no_grad():
+        assert row["loss"] == pytest.approx(model.loss(batch).item(), rel=1e-5)
+
+
+def test_a_model_that_counts_is_counted_and_has_no_history(small_catalogue, small_log, small_split):
+    model = Popular(small_catalogue, Popular.Config())
+    assert fit(model, small_log, small_split, SHORT) == []
+    assert model.popularity.tolist() == small_catalogue.frequency.tolist()
+
+
+def test_early_stopping_keeps_the_weights_of_the_best_epoch(
+    model_of, small_log, small_split, learned, monkeypatch
+):
+    places = iter([9, 4, 2, 7, 3, 3, 1, 1])  # of the true item, epoch by epoch
+
+    def scripted(model, log, positions, length):
+        return pd.DataFrame({"rank_masked": np.full(len(positions), next(places))})
+
+    monkeypatch.setattr(loop, "ranks", scripted)
+    model = model_of()
+    training = dataclasses.replace(SHORT, epochs=8, batch_size=128, patience=3)
+    history = fit(model, small_log, small_split, training)
+    assert len(history) == 6  # three epochs after the third, none was better
+    updates = len(learned) // 6
+    assert model.items.weight.equal(learned[3 * updates - 1][1])
+    assert not model.items.weight.equal(learned[-1][1])
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run(model_of, small_log, small_split, tmp_path):
+    model = model_of()
+    model.objective = lambda states, *_: (states * torch.nan).mean()
+    with pytest.raises(FloatingPointError, match="the loss is nan in epoch 1, batch 1; lower"):
+        fit(model, small_log, small_split, SHORT, tmp_path / "run.ckpt", checkpoint_seconds=0.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_is_shown_with_loss_and_validation(model_of, small_log, small_split, capsys):
+    fit(model_of(), small_log, small_split, dataclasses.replace(SHORT, batch_size=128))
+    shown = capsys.readouterr().err
+    assert "SASRec epoch 2" in shown and "pos/s" in shown and "NDCG@10 0." in shown
+
+
+def test_bfloat16_comes_close_to_single_precision_and_keeps_its_weights(
+    model_of, small_log, small_split
+):
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        model = model_of(dropout=0.0)
+        training = dataclasses.replace(SHORT, precision=precision)
+        losses[precision] = fit(model, small_log, small_split, training)[-1]["loss"]
+        assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    assert losses["bf16"] != losses["fp32"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=5e-3)
+
+
+# --- steps -------------------------------------------------------------------------------------
+
+
+def test_a_constant_learning_rate_stays(model_of, small_log, small_split, learned):
+    fit(model_of(), small_log, small_split, SHORT)
+    assert {rate for rates, _ in learned for rate in rates} == {1e-3}
+
+
+def test_a_cosine_falls_from_the_learning_rate_to_almost_zero(
+    model_of, small_log, small_split, learned
+):
+    fit(model_of(), small_log, small_split, dataclasses.replace(SHORT, cosine=True, epochs=2))
+    rates = [rate for (rate,), _ in learned]
+    assert rates[0] == 1e-3 and rates == sorted(rates, reverse=True)
+    assert rates[len(rates) // 2] == pytest.approx(0.5e-3, rel=1e-9)  # the second epoch begins
+    left = math.pi / len(rates)  # about one batch before the end
+    assert 0 < rates[-1] < 2 * 1e-3 * (1 - math.cos(left)) / 2
+
+
+def test_averaging_keeps_a_running_mean_of_the_weights(model_of, small_log, small_split, learned):
+    model = model_of()
+    fit(model, small_log, small_split, dataclasses.replace(SHORT, epochs=1, averaging=0.8))
+    expected = learned[0][1]
+    for _, weight in learned[1:]:
+        expected = 0.8 * expected + 0.2 * weight
+    torch.testing.assert_close(model.items.weight.detach(), expected, rtol=1e-5, atol=1e-7)
+    assert not model.items.weight.allclose(learned[-1][1], atol=1e-5)
+
+
+@pytest.mark.parametrize(("optimizer", "decay"), [("adamw", 0.1), ("adamw", 0.0), ("adagrad", 0.0)])
+def test_the_first_step_goes_by_the_sign_of_the_gradient(model_of, optimizer, decay):
+    model = model_of()
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    training = Training(optimizer=optimizer, learning_rate=0.01, weight_decay=decay)
+    for weight in model.parameters():
+        weight.grad = torch.randn_like(weight)
+    loop._optimizer(model, training).step()
+    for name, weight in model.named_parameters():
+        kept = 1 - 0.01 * decay if weight.ndim > 1 else 1  # norms and biases do not decay
+        expected = before[name] * kept - 0.01 * weight.grad.sign()
+        torch.testing.assert_close(weight.detach(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_another_optimizer_is_refused(model_of, small_log, small_split):
+    with pytest.raises(ValueError, match="'sgd' is not known; use 'adamw' or 'adagrad'"):
+        fit(model_of(), small_log, small_split, dataclasses.replace(SHORT, optimizer="sgd"))
+
+
+# --- checkpoints -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def killed_runs(tmp_path_factory):
+    """The checkpoints of two runs that were killed in their second epoch."""
+    folder = tmp_path_factory.mktemp("killed")
+    environment = os.environ | {"PYTHONPATH": str(root()), "OMP_NUM_THREADS": "1"}
+    started = {}
+    for model, updates in (("sasrec", 45), ("gru4rec", 80)):
+        path = folder / f"{model}.ckpt"
+        command = [sys.executable, str(SCRIPT), "killed", model, str(path), str(updates)]
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        started[model] = path, updates, process
+    for path, updates, process in started.values():
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == -signal.SIGKILL, errors[-3000:]
+        at = torch.load(path, weights_only=True)["at"]
+        assert at["updates"] == updates - 1 and at["epoch"] == 1 and at["step"] > 3
+    return {model: path for model, (path, _, _) in started.items()}
+
+
+@pytest.mark.parametrize("model", ["sasrec", "gru4rec"])
+def test_a_killed_run_resumes_and_ends_as_if_never_interrupted(killed_runs, model):
+    prepare = runpy.run_path(str(SCRIPT))["prepare"]
+    whole, *rest = prepare(model)
+    expected = fit(whole, *rest)
+    torch.manual_seed(99)  # a new process draws other weights, and they do not matter
+    resumed, *rest = prepare(model)
+    with torch.no_grad():
+        resumed.items.weight.normal_()
+    history = fit(resumed, *rest, checkpoint=killed_runs[model])
+    assert without_seconds(history) == without_seconds(expected)
+    assert same_weights(resumed, whole)
+    assert expected[0]["loss"] != expected[1]["loss"]
+
+
+def test_a_finished_run_is_read_from_its_checkpoint(
+    model_of, small_log, small_split, tmp_path, learned
+):
+    path = tmp_path / "deep" / "run.ckpt"
+    first = model_of()
+    history = fit(first, small_log, small_split, SHORT, path)
+    updates = len(learned)
+    again = model_of(weights=1)
+    assert fit(again, small_log, small_split, SHORT, path) == history
+    assert len(learned) == updates > 0 and same_weights(first, again)
+    assert [one.name for one in path.parent.iterdir()] == ["run.ckpt"]
+
+
+def test_a_checkpoint_of_another_run_is_refused_in_words(
+    model_of, small_log, small_split, tmp_path
+):
+    path = tmp_path / "run.ckpt"
+    short = dataclasses.replace(SHORT, epochs=1, batch_size=128)
+    fit(model_of(), small_log, small_split, short, path)
+    kept = path.read_bytes()
+    fewer = dataclasses.replace(small_split, train=small_split.train[1:])
+    for model, split, training, named in (
+        (model_of(), small_split, dataclasses.replace(short, learning_rate=0.1), "training"),
+        (model_of(dropout=0.1), small_split, short, "config"),
+        (model_of(embed_dim=16), small_split, short, "config, shapes"),
+        (model_of(kind=GRU), small_split, short, "model, config, shapes"),
+        (model_of(), fewer, short, "positions"),
+    ):
+        words = rf"run.ckpt: the checkpoint is another run's \({named} differ\); delete it"
+        with pytest.raises(ValueError, match=words):
+            fit(model, small_log, split, training, path)
+    assert path.read_bytes() == kept
+
+
+# --- on a GPU ----------------------------------------------------------------------------------
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("kind", [SASRec, GRU, GRU4Rec])
+@pytest.mark.parametrize("optimizer", ["adamw", "adagrad"])
+def test_a_run_on_a_gpu_learns_and_resumes(
+    model_of, small_log, small_split, tmp_path, kind, optimizer
+):
+    training = dataclasses.replace(SHORT, precision="bf16", optimizer=optimizer)
+    model = model_of(kind=kind).to("cuda")
+    history = fit(model, small_log, small_split, training, tmp_path / "run.ckpt")
+    assert history[1]["loss"] < history[0]["loss"]
+    again = model_of(weights=1, kind=kind).to("cuda")
+    assert fit(again, small_log, small_split, training, tmp_path / "run.ckpt") == history
+    assert same_weights(model, again)
