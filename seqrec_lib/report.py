@@ -98,11 +98,11 @@ def table(runs: Sequence[Runs], baseline: str | None = None, k: int = 10) -> pd.
         for protocol, letter in PROTOCOLS.items():
             for name, metric in (("HR", hr), ("NDCG", ndcg)):
                 row[f"{name}@{k} {letter}"] = _with_half_width(mean(run, protocol, metric, k))
-        row["coverage M"] = f"{np.mean([s.card['coverage@10']['masked'] for s in run.seeds]):.0%}"
+        row["coverage M"] = f"{np.mean([s.card['coverage@10']['masked'] for s in run.seeds]):.1%}"
         if floor is not None:
             row[f"NDCG@{k} M against {label(floor.name)}"] = _against(run, floor, k)
         rows.append(row)
-    return pd.DataFrame(rows).set_index("model")
+    return pd.DataFrame(rows).set_index("model").rename_axis(None)
 
 
 def _with_half_width(interval: Interval) -> str:
@@ -231,4 +231,4 @@ def across(runs: Sequence[Runs], best_published: dict[str, tuple[float, float]])
         pair = best_published.get(run.dataset)
         row["published M"] = "" if pair is None else f"{pair[0]:.4f} / {pair[1]:.4f}"
         rows.append(row)
-    return pd.DataFrame(rows).set_index("data set")
+    return pd.DataFrame(rows).set_index("data set").rename_axis(None)

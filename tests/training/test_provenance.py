@@ -112,8 +112,8 @@ def test_outside_git_the_commit_is_unknown(tmp_path, monkeypatch):
     assert provenance._commit() == "unknown"
 
 
-def test_peak_memory_grows_by_what_is_held():
-    before = peak_bytes("cpu")
-    assert 50e6 < before < 200e9
-    held = torch.ones(before // 4 + 25_000_000)  # more than was ever held
-    assert peak_bytes("cpu") >= before + 50e6 and held.sum() > 0
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="not on Linux")
+def test_peak_memory_is_in_bytes_and_what_the_system_says():
+    peak = peak_bytes("cpu")
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    assert peak == pytest.approx(int(status["VmHWM"].split()[0]) * 1024, rel=0.01)
