@@ -22,7 +22,7 @@ book: $(READY)  ## run every chapter and compile the book into book/_build/html
 	$(RUN) book/chapters.py
 	rm -rf build/book && mkdir -p build/book/book
 	cp -R _config.yml _toc.yml seqrec_lib build/notebooks build/book/
-	cp -R book/*.md book/*.bib book/_static book/_ext build/book/book/
+	cp -R book/*.md book/*.csv book/*.bib book/_static book/_ext build/book/book/
 	$(VENV)/bin/jupyter-book build build/book --path-output book -W -n --keep-going
 
 test: $(READY)  ## the whole suite

@@ -183,22 +183,26 @@ def gains_by(
 
 def _between(low: float | int, high: float | int) -> str:
     if np.isinf(high):
-        return f"{low:g} or more"
+        return f"{low:g}+"
     return f"{low:g}" if high - low == 1 else f"{low:g}–{high - 1:g}"
 
 
 def both_protocols(ax: Axes, runs: Sequence[Runs], metric: Metric = ndcg, k: int = 10) -> None:
     """Each model's figure with earlier items left in (U) and taken out (M), joined by a line."""
+    ends = {}
     for run in runs:
         pair = [mean(run, protocol, metric, k) for protocol in ("unmasked", "masked")]
         middle = [interval.mean for interval in pair]
         reach = np.abs(np.array([[i.low, i.high] for i in pair]).T - middle)
         ax.errorbar([0, 1], middle, yerr=reach, color=colour(run.name), marker=marker(run.name),
                     lw=1.5, capsize=2)  # fmt: skip
-        ax.annotate(label(run.name), (1, middle[1]), xytext=(8, 0), textcoords="offset points",
-                    va="center", color=colour(run.name))  # fmt: skip
+        ends[run.name] = middle[1]
+    gap, height = 0.06 * max(ends.values()), -np.inf
+    for name, value in sorted(ends.items(), key=lambda pair: pair[1]):
+        height = max(value, height + gap)  # labels do not overlap
+        ax.annotate(label(name), (1, value), xytext=(1.06, height), va="center", color=colour(name))
     ax.set_xticks([0, 1], ["U: earlier items left in", "M: earlier items masked"])
-    ax.set(xlim=(-0.2, 1.7), ylim=(0, None), ylabel=f"{metric.__name__.upper()}@{k}")
+    ax.set(xlim=(-0.2, 1.8), ylim=(0, None), ylabel=f"{metric.__name__.upper()}@{k}")
 
 
 def cost_quality(ax: Axes, runs: Sequence[Runs], protocol: str = "masked") -> None:

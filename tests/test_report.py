@@ -77,7 +77,7 @@ def test_a_gain_is_paired_by_user_and_seed():
 def test_segments_hold_every_user_once(runs, ax):
     lengths = runs[0].examples["history_length"].to_numpy()
     found = report.gains_by(ax, runs, lengths, (0, 1, 50, 120, float("inf")))
-    assert found.index.tolist() == ["1–49", "50–119", "120 or more"]  # one user is no segment
+    assert found.index.tolist() == ["1–49", "50–119", "120+"]  # one user is no segment
     assert found["users"].tolist() == [49, 70, 80]
     part = hr(runs[1].ranks("masked")[:, 50:120].ravel(), 10).mean()
     assert found.loc["50–119", "SASRec"] == pytest.approx(part)

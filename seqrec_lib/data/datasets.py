@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from seqrec_lib.data import amazon, events, simulator, ties
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split, assert_no_leak, leave_last_out
 
@@ -16,22 +17,24 @@ def load(dataset: str) -> tuple[EventLog, Split]:
 
     ``dataset`` is ``beauty``, ``toys`` or ``sports`` (Amazon), ``simulated`` (a small world with a
     known rule), or the path of a CSV or Parquet file with columns ``user``, ``item``, ``time`` in
-    seconds. Raises ``ValueError`` for another name.
+    seconds; with ``-shuffled`` behind it, its events of one day stand in random order (chapter 1).
+    Raises ``ValueError`` for another name.
     """
-    from seqrec_lib.data import amazon, events, simulator  # readers: not needed where logs travel
-
-    if dataset in amazon.NAMES:
-        table = amazon.read(dataset)
-    elif dataset == "simulated":
+    name = dataset.removesuffix("-shuffled")
+    if name in amazon.NAMES:
+        table = amazon.read(name)
+    elif name == "simulated":
         table = simulator.small_world()
-    elif Path(dataset).suffix:
-        table = events.read(Path(dataset))
+    elif Path(name).suffix:
+        table = events.read(Path(name))
     else:
         raise ValueError(
             f"{dataset!r} is no data set; use {', '.join(amazon.NAMES)}, simulated, or the path "
             "of a .csv or .parquet file with columns user, item, time"
         )
     log = EventLog.build(table)
+    if dataset != name:
+        log = ties.shuffled(log, seed=0)
     split = leave_last_out(log)
     assert_no_leak(log, split)
     return log, split
@@ -39,8 +42,6 @@ def load(dataset: str) -> tuple[EventLog, Split]:
 
 def family(dataset: str) -> tuple[str, ...]:
     """The data sets a result is compared across: the three Amazon sets, or just the one given."""
-    from seqrec_lib.data import amazon
-
     others = tuple(name for name in amazon.NAMES if name != dataset)
     return (dataset, *others) if dataset in amazon.NAMES else (dataset,)
 

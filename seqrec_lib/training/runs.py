@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+import torch.distributed as dist
 from jaxtyping import Int
 
 from seqrec_lib.data import datasets
@@ -180,8 +182,8 @@ def recorded(dataset: str, name: str, results: str | Path = RESULTS) -> Runs:
 
 
 def _shelf(results: Path, dataset: str, name: str) -> Path:
-    """Where the seeds of a run stand; a data set given as a file goes by its stem."""
-    return results / (Path(dataset).stem if Path(dataset).suffix else dataset) / name
+    """Where the seeds of a run stand; a data set given as a file goes by its name."""
+    return results / re.sub(r"\.(csv|tsv|parquet|gz)", "", Path(dataset).name) / name
 
 
 def _train(spec: Spec, device: str, folder: Path) -> Run:
@@ -193,6 +195,9 @@ def _train(spec: Spec, device: str, folder: Path) -> Run:
     checkpoint = root() / "build" / "checkpoints" / f"{place}-{_fingerprint(spec)}.pt"
     history = fit(model, log, split, spec.training, checkpoint)
     trained = time.monotonic()
+    if dist.is_initialized() and dist.get_rank():  # process 0 writes, the others wait for it
+        dist.barrier()
+        return load(folder)
     length = spec.training.max_len
     table = ranks(model, log, split.test, length)
     shown = exposure(model, log, split.test, length=length)
@@ -215,6 +220,8 @@ def _train(spec: Spec, device: str, folder: Path) -> Run:
         shown.to_parquet(aside / "exposure.parquet", compression="zstd", index=False)
     save_model(model, spec.as_dict(), log.items, root() / "build" / "models" / f"{place}.pt")
     checkpoint.unlink(missing_ok=True)
+    if dist.is_initialized():
+        dist.barrier()
     return load(folder)
 
 
@@ -264,7 +271,11 @@ def stale(results: str | Path = RESULTS) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """``python -m seqrec_lib.training.runs stale`` or ``... train beauty sasrec --seeds 0 1 2``."""
+    """``python -m seqrec_lib.training.runs stale`` or ``... train beauty sasrec --seeds 0 1 2``.
+
+    With ``torchrun --nproc-per-node 2 -m seqrec_lib.training.runs ...`` several processes or GPUs
+    share every batch.
+    """
     parser = argparse.ArgumentParser(prog="python -m seqrec_lib.training.runs", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("stale", help="list the records made by older code")
@@ -281,6 +292,11 @@ def main(arguments: list[str] | None = None) -> None:
         found = stale()
         print("\n".join(found) or "every record was made by the code as it stands")
         return
+    if "WORLD_SIZE" in os.environ:  # started by torchrun
+        dist.init_process_group()
+        if chosen.device == "cuda":
+            chosen.device = f"cuda:{os.environ['LOCAL_RANK']}"
+            torch.cuda.set_device(chosen.device)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     for name in chosen.names:
         for seed in chosen.seeds:
