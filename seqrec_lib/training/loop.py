@@ -135,8 +135,6 @@ class _Run:
         self.best_weights = copy.deepcopy(model.state_dict())
         self.started = time.monotonic()
 
-    # --- one epoch ---------------------------------------------------------------------------
-
     def remaining_batches(self) -> Iterator[Batch]:
         """This epoch's batches from where the run stands; the order depends on seed and epoch."""
         rng = np.random.default_rng([self.training.seed, self.at.epoch])
@@ -223,8 +221,6 @@ class _Run:
     @property
     def out_of_patience(self) -> bool:
         return self.at.epoch - 1 - self.at.best_epoch >= self.training.patience
-
-    # --- checkpoints -------------------------------------------------------------------------
 
     def _identity(self) -> dict[str, Any]:
         """What must be equal for a checkpoint to be this run's."""

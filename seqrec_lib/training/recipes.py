@@ -16,6 +16,7 @@ from seqrec_lib.training.loop import Training
 
 _sasrec = SASRec.Config(temperature=0.07)
 _encoder = Training(epochs=40, batch_size=128, weight_decay=0.1, cosine=True)
+_slower = replace(_encoder, epochs=100)  # one negative a position teaches little in a pass
 _inner = replace(_sasrec, temperature=None)  # inner products, as in the papers of the losses
 _sessions = Training(epochs=30, batch_size=128, optimizer="adagrad", learning_rate=0.1, patience=3)
 
@@ -29,7 +30,7 @@ RECIPES: dict[str, tuple[str, Any, Training]] = {
     "gru4rec": ("gru4rec", GRU4Rec.Config(hidden_dim=128, dropout_embed=0.25), _sessions),
     "sasrec": ("sasrec", _sasrec, _encoder),
     "sasrec-inner": ("sasrec", _inner, _encoder),
-    "sasrec-bce": ("sasrec", replace(_inner, objective=BCE()), _encoder),
+    "sasrec-bce": ("sasrec", replace(_inner, objective=BCE()), _slower),
     "sasrec-gbce": ("sasrec", replace(_inner, objective=GBCE()), _encoder),
     "sasrec-sampled": ("sasrec", replace(_sasrec, objective=SampledSoftmax()), _encoder),
 }

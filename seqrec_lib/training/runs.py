@@ -7,10 +7,8 @@ where and when, ``history.csv`` has a row an epoch, ``ranks.parquet`` a row a te
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import logging
 import os
 import re
 import time
@@ -256,9 +254,6 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n")
 
 
-# --- command line ------------------------------------------------------------------------------
-
-
 def stale(results: str | Path = RESULTS) -> list[str]:
     """Records made by other code than today's, as paths relative to the project's folder."""
     cards = sorted((root() / results).glob("*/*/s*/card.json"))
@@ -270,44 +265,7 @@ def stale(results: str | Path = RESULTS) -> list[str]:
     ]
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """``python -m seqrec_lib.training.runs stale`` or ``... train beauty sasrec --seeds 0 1 2``.
-
-    With ``torchrun --nproc-per-node 2 -m seqrec_lib.training.runs ...`` several processes or GPUs
-    share every batch.
-    """
-    parser = argparse.ArgumentParser(prog="python -m seqrec_lib.training.runs", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("stale", help="list the records made by older code")
-    train = commands.add_parser("train", help="train published runs and write their records")
-    train.add_argument("dataset")
-    train.add_argument("names", nargs="+")
-    train.add_argument("--seeds", type=int, nargs="+", default=[0])
-    train.add_argument("--epochs", type=int)
-    train.add_argument("--device", default="cpu")
-    train.add_argument("--results", default=RESULTS)
-    train.add_argument("--retrain", action="store_true", help="replace the records there are")
-    chosen = parser.parse_args(arguments)
-    if chosen.command == "stale":
-        found = stale()
-        print("\n".join(found) or "every record was made by the code as it stands")
-        return
-    if "WORLD_SIZE" in os.environ:  # started by torchrun
-        dist.init_process_group()
-        if chosen.device == "cuda":
-            chosen.device = f"cuda:{os.environ['LOCAL_RANK']}"
-            torch.cuda.set_device(chosen.device)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    for name in chosen.names:
-        for seed in chosen.seeds:
-            how = (chosen.epochs, chosen.device, chosen.retrain, chosen.results)
-            runs = run(chosen.dataset, name, [seed], *how)
-            for protocol, metrics in runs.seeds[0].card["summary"].items():
-                print(
-                    f"{chosen.dataset} {name} s{seed} {protocol}: "
-                    f"HR@10 {metrics['HR@10']:.4f} NDCG@10 {metrics['NDCG@10']:.4f}"
-                )
-
-
 if __name__ == "__main__":
+    from seqrec_lib.training.__main__ import main
+
     main()

@@ -67,3 +67,14 @@ def test_some_batches_have_too_few_rows_to_go_round():
     )
     rows = [len(batch.item) for batch in steps]
     assert any(n % 2 for n in rows)
+
+
+def test_the_command_under_torchrun_writes_one_record(tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", "-m", "seqrec_lib.training", "train", "simulated"]
+    command += ["sasrec", "--epochs", "1", "--results", str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": str(root()), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("simulated sasrec s0 masked: HR@10 0.") == 1
+    assert (tmp_path / "simulated" / "sasrec" / "s0" / "ranks.parquet").exists()

@@ -238,19 +238,6 @@ def test_the_card_names_the_code_as_it_was_when_training_began(project, monkeypa
     assert code == ["edited"] and run.card["code_digest"] == "at the start"
 
 
-def test_the_command_line_trains_and_lists(project, capsys, trained):
-    how = ["train", "simulated", "list", "attention", "--seeds", "0", "1", "--epochs", "1"]
-    runs.main(how)
-    shown = capsys.readouterr().out
-    assert "simulated attention s1 masked: HR@10 0." in shown
-    assert len(trained) == 3  # two seeds of one model, and one of the model that counts
-    runs.main(how)
-    assert len(trained) == 3
-    capsys.readouterr()
-    runs.main(["stale"])
-    assert capsys.readouterr().out == "every record was made by the code as it stands\n"
-
-
 # --- counters, measured and not recorded; recipes -----------------------------------------------
 
 
