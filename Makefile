@@ -5,6 +5,10 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
 
+# glibc keeps freed memory instead of giving it back at every training step: a third faster
+export MALLOC_TRIM_THRESHOLD_ = 1073741824
+export MALLOC_MMAP_THRESHOLD_ = 33554432
+
 .PHONY: help book test lint smoke full chapters stale lock clean
 .DEFAULT_GOAL := help
 

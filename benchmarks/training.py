@@ -27,6 +27,10 @@ FEW = {name: ["--warm-up", "1", "--batches", "2"] for name in PART}
 MEDIANS = ("positions_per_s", "seconds_per_pass", "peak_bytes", "peak_above_imports_bytes")
 
 
+# glibc keeps freed memory instead of giving it back at every step: the same for every system
+KEPT = {"MALLOC_TRIM_THRESHOLD_": "1073741824", "MALLOC_MMAP_THRESHOLD_": "33554432"}
+
+
 def environment(name: str, python: str) -> str:
     """The interpreter of a peer's environment, made anew if its requirements have changed."""
     requirements = PEERS / f"{name}.txt"
@@ -47,7 +51,7 @@ def environment(name: str, python: str) -> str:
 
 def measure(command: list[str], threads: int) -> dict[str, Any]:
     """Run one system in a process of its own; the last line it prints is its report."""
-    environ = os.environ | {"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}
+    environ = os.environ | KEPT | {"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, env=environ, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
@@ -106,6 +110,7 @@ def main():
     publish(
         "training",
         {
+            "environment": KEPT,
             "what": "SASRec, Amazon Beauty, width 64, two layers, two heads, length 50, "
             "batches of 256 rows, dropout .5; medians over repetitions",
             "peers_timed": "a whole pass" if args.full else "part of a pass, scaled up by rows",
