@@ -133,6 +133,8 @@ def run_spec(
 ) -> Run:
     """Load the record of ``spec``, or train it and write one."""
     folder = spec.folder(root() / results)
+    if dist.is_initialized():  # all processes look for the record before one of them writes it
+        dist.barrier()
     old = load(folder) if folder.exists() else None
     if old and not retrain:
         differ = _differences(old.spec, json.loads(json.dumps(spec.as_dict())))
@@ -263,9 +265,3 @@ def stale(results: str | Path = RESULTS) -> list[str]:
         if load(card.parent).card["code_digest"]
         != code_digest(MODELS[load(card.parent).spec["model"]])
     ]
-
-
-if __name__ == "__main__":
-    from seqrec_lib.training.__main__ import main
-
-    main()
