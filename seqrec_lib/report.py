@@ -106,7 +106,7 @@ def table(runs: Sequence[Runs], baseline: str | None = None, k: int = 10) -> pd.
 
 
 def _with_half_width(interval: Interval) -> str:
-    return f"{interval.mean:.4f} ± {(interval.high - interval.low) / 2:.4f}"
+    return f"{interval.mean:.4f} ± {(interval.high - interval.low) / 2:.4f}".replace("0.", ".")
 
 
 def _against(run: Runs, floor: Runs, k: int) -> str:
@@ -141,7 +141,7 @@ def curves(ax: Axes, runs: Sequence[Runs]) -> None:
             best = score.idxmax()
             ax.plot(epoch[best], score[best], marker(run.name), color=colour(run.name), ms=6)
     ax.set(xlabel="epoch (passes over the training positions)", ylabel="validation NDCG@10, M")
-    ax.legend(loc="lower right")
+    ax.legend(loc="best", fontsize=8)
 
 
 def gains_by(

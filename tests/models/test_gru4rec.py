@@ -211,7 +211,7 @@ def bpr_max(scores, targets, sampled, _):
         (BPRMax(6, alpha=0.5, regularisation=0.5), bpr_max),
         (BPRMax(0, alpha=0.5, regularisation=0.5), bpr_max),
     ],
-    ids=repr,
+    ids=lambda value: getattr(value, "__name__", repr(value)),
 )
 def test_the_loss_of_two_steps_is_that_of_a_plain_numpy_version(log, objective, formula):
     model = model_of(log, objective=objective)
