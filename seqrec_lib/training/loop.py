@@ -1,8 +1,5 @@
-"""fit(...): the only gradient loop. Plain PyTorch; DistributedDataParallel under torchrun.
-
-Every source of chance is derived from the seed, the epoch and the checkpointed generator, so a
-run killed at any moment and started again ends with the weights of one never interrupted.
-"""
+"""fit(...): the only gradient loop, plain PyTorch; DistributedDataParallel under torchrun. A run
+killed and started again ends with the weights of one never interrupted."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ class Training:
     """How to train. Selection is on validation NDCG@10 with earlier items masked."""
 
     epochs: int = 100
-    batch_size: int = 256  # windows
+    batch_size: int = 256  # windows of average length
     max_len: int = 50
     optimizer: str = "adamw"  # or "adagrad"
     learning_rate: float = 1e-3
@@ -76,9 +73,9 @@ def fit(
 ) -> list[dict[str, int | float]]:
     """Train in place, keep the weights of the best validation epoch, return a row an epoch.
 
-    With ``checkpoint`` the state is written aside and renamed every ``checkpoint_seconds`` and
-    after each epoch, and a run that finds its file goes on from there. Raises ``ValueError`` if
-    the file belongs to another run, ``FloatingPointError`` if the loss is not a number.
+    With ``checkpoint`` the state is saved every ``checkpoint_seconds`` and after each epoch, and a
+    run that finds its file goes on; another run's raises ``ValueError``, a lost loss
+    ``FloatingPointError``.
     """
     if isinstance(model, CountModel):
         model.count(log, split.train)
@@ -177,7 +174,7 @@ class _Run:
         return count
 
     def _share(self, batch: Batch, count: int) -> tuple[Batch, float]:
-        """This process's rows and the weight that makes the mean over processes the batch mean."""
+        """This process's rows and the weight that makes the mean over processes the batch's."""
         if self.world == 1:
             return batch, 1.0
         if batch.previous is not None:
