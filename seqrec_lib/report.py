@@ -224,15 +224,24 @@ def popularity_of(runs: Runs, catalogue: Catalogue) -> np.ndarray:
     return catalogue.frequency[runs.examples["item"].to_numpy()]
 
 
-def across(runs: Sequence[Runs], best_published: dict[str, tuple[float, float]]) -> pd.DataFrame:
-    """One model on several data sets: both protocols, and the best published M row of each set."""
+def across(
+    runs: Sequence[Runs], floors: Sequence[Runs], published_rows: dict[str, tuple[float, float]]
+) -> pd.DataFrame:
+    """One model on several data sets: both protocols, the floor of each set and a published row.
+
+    ``floors`` are the runs of a counter, a data set each, in the order of ``runs``; the published
+    (HR@10, NDCG@10) are masked.
+    """
     rows = []
-    for run in runs:
+    for run, floor in zip(runs, floors, strict=True):
         row = {"data set": run.dataset, "seeds": str(len(run.seeds))}
         for protocol, letter in PROTOCOLS.items():
             for name, metric in (("HR", hr), ("NDCG", ndcg)):
                 row[f"{name}@10 {letter}"] = _with_half_width(mean(run, protocol, metric))
-        pair = best_published.get(run.dataset)
+        pair = published_rows.get(run.dataset)
+        row[f"{label(floor.name)} M"] = " / ".join(
+            f"{mean(floor, 'masked', metric).mean:.4f}" for metric in (hr, ndcg)
+        )
         row["published M"] = "" if pair is None else f"{pair[0]:.4f} / {pair[1]:.4f}"
         rows.append(row)
     return pd.DataFrame(rows).set_index("data set").rename_axis(None)
