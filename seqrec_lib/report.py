@@ -206,16 +206,22 @@ def both_protocols(ax: Axes, runs: Sequence[Runs], metric: Metric = ndcg, k: int
 
 
 def cost_quality(ax: Axes, runs: Sequence[Runs], protocol: str = "masked") -> None:
-    """NDCG@10 against the processor seconds that training took (median of the seeds)."""
+    """NDCG@10 against the seconds that training took (median of the seeds)."""
+    placed: list[tuple[float, float]] = []
     for run in runs:
-        seconds = np.median([max(seed.card["training_seconds"], 0.1) for seed in run.seeds])
+        seconds = float(np.median([max(seed.card["training_seconds"], 0.1) for seed in run.seeds]))
         found = mean(run, protocol)
-        ax.errorbar(seconds, found.mean, yerr=[[found.mean - found.low], [found.high - found.mean]],
-                    marker=marker(run.name), color=colour(run.name), ms=8, capsize=2)  # fmt: skip
-        ax.annotate(label(run.name), (seconds, found.mean), xytext=(9, 4),
-                    textcoords="offset points", color=colour(run.name))  # fmt: skip
+        reach = [[found.mean - found.low], [found.high - found.mean]]
+        ax.errorbar(seconds, found.mean, yerr=reach, marker=marker(run.name),
+                    color=colour(run.name), ms=8, capsize=2)  # fmt: skip
+        crowded = any(abs(np.log10(seconds / x)) < 0.5 and abs(found.mean - y) < 0.004
+                      for x, y in placed)  # fmt: skip
+        ax.annotate(label(run.name), (seconds, found.mean), xytext=(-9 if crowded else 9, 4),
+                    textcoords="offset points", ha="right" if crowded else "left",
+                    color=colour(run.name))  # fmt: skip
+        placed.append((seconds, found.mean))
     ax.set_xscale("log")
-    ax.margins(x=0.25, y=0.15)
+    ax.margins(x=0.35, y=0.15)
     ax.set(xlabel="training time, seconds", ylabel=f"NDCG@10, {PROTOCOLS[protocol]}")
 
 
