@@ -192,7 +192,9 @@ def _train(spec: Spec, device: str, folder: Path) -> Run:
     model = build(spec, Catalogue.learned(log, split.train)).to(device)
     made_by = provenance(model, device)  # now: the files may change while a long run goes on
     place = "-".join(folder.parts[-3:])
-    checkpoint = root() / "build" / "checkpoints" / f"{place}-{_fingerprint(spec)}.pt"
+    # other settings or other code: another file, so that a run never goes on from a stranger's
+    kind = f"{_fingerprint(spec)}-{made_by['code_digest'][:8]}"
+    checkpoint = root() / "build" / "checkpoints" / f"{place}-{kind}.pt"
     history = fit(model, log, split, spec.training, checkpoint)
     trained = time.monotonic()
     if dist.is_initialized() and dist.get_rank():  # process 0 writes, the others wait for it
