@@ -72,7 +72,7 @@ def main():
     where = machine()
     began = time.perf_counter()
     log, split, catalogue = beauty()
-    kind, config, training = recipe("beauty", args.name)
+    kind, config, training = recipe(args.name)
     training = replace(training, epochs=args.epochs or training.epochs, seed=args.seed)
     torch.manual_seed(args.seed)
     watch = Watch(split, args.target, args.to_the_end, began)

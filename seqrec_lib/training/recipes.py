@@ -1,4 +1,4 @@
-"""What the book publishes: each model's settings, chosen on validation, by name and data set."""
+"""What the book publishes: settings by name, chosen on Beauty's validation, used on every set."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ RECIPES: dict[str, tuple[str, Any, Training]] = {
 }
 
 
-def recipe(dataset: str, name: str) -> tuple[str, Any, Training]:
+def recipe(name: str) -> tuple[str, Any, Training]:
     """(model, config, training) published as ``name``; raises ``ValueError`` for another name."""
     if name not in RECIPES:
         raise ValueError(f"{name!r} is not published; use one of {', '.join(RECIPES)}")

@@ -119,7 +119,7 @@ def run(
     the figures is printed. A model that only counts has no chance in it and takes seed 0 alone.
     Raises ``ValueError`` naming the fields if a stored spec is not the one asked for.
     """
-    model, config, training = recipe(dataset, name)
+    model, config, training = recipe(name)
     if epochs is not None:
         training = replace(training, epochs=epochs)
     if issubclass(MODELS[model], CountModel):
@@ -157,7 +157,7 @@ def run_spec(
 
 def measure(name: str, log: EventLog, split: Split) -> pd.DataFrame:
     """Ranks of a published counter on a log at hand; cheap, so that nothing is recorded."""
-    model, config, training = recipe("", name)
+    model, config, training = recipe(name)
     counter = MODELS[model](Catalogue.learned(log, split.train), config)  # type: ignore[call-arg]
     fit(counter, log, split, training)
     return ranks(counter, log, split.test, training.max_len)
@@ -262,8 +262,7 @@ def stale(results: str | Path = RESULTS) -> list[str]:
     """Records made by other code than today's, as paths relative to the project's folder."""
     cards = sorted((root() / results).glob("*/*/s*/card.json"))
     return [
-        os.path.relpath(card.parent, root())
-        for card in cards
-        if load(card.parent).card["code_digest"]
-        != code_digest(MODELS[load(card.parent).spec["model"]])
+        os.path.relpath(stored.folder, root())
+        for stored in (load(card.parent) for card in cards)
+        if stored.card["code_digest"] != code_digest(MODELS[stored.spec["model"]])
     ]
