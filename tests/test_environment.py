@@ -16,7 +16,7 @@ CARD = {  # what a reader of the book works with
     *("torch", "numpy", "pandas", "pyarrow", "matplotlib", "jupyterlab", "jupyter-book"),
     *("papermill", "nbval", "pytest", "hypothesis", "ruff", "mypy"),
 }
-CONDA_NAMES = {"pytorch": "torch"}
+CONDA_NAMES = {"pytorch": "torch", "ibis-duckdb": "ibis-framework", "python-duckdb": "duckdb"}
 
 
 def texts() -> dict[str, str]:
