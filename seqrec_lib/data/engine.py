@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ibis
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seqrec_lib.data.files import written_aside
@@ -86,6 +87,11 @@ class Engine:
         """A small result as a pandas table."""
         with self._explained("the query failed"):
             return table.execute()
+
+    def arrow(self, table: ir.Table) -> pa.Table:
+        """A result of bounded size as an Arrow table."""
+        with self._explained("the query failed"):
+            return self.connection.to_pyarrow(table)
 
     @contextmanager
     def _explained(self, what: str) -> Iterator[None]:

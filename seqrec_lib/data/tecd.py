@@ -15,6 +15,18 @@ import pyarrow as pa
 DAY_US = 86_400_000_000  # microseconds
 NO_TRANSACTION = "55cc577396e77d0e"  # the hash of nothing: on half of all receipt lines of a day
 
+SPELLINGS = {  # revision A's words and revision B's, which are ours
+    "added-to-cart": "added_to_cart",
+    "seen": "view",
+    "offer_shown": "click",
+    "redirect_to_partner": "clickout",
+}
+ACTIONS = {
+    "marketplace": {"view", "click", "clickout", "like"},
+    "retail": {"view", "click", "added_to_cart", "order"},
+    "offers": {"view", "click", "clickout", "like"},
+}
+
 
 @dataclass(frozen=True)
 class Table:
