@@ -21,12 +21,13 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import ibis
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from ibis import _
 from tqdm import tqdm
 
 from seqrec_lib.data import engine as engines
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 DUPLICATE = "duplicate"  # the last rule that rejects
+WIDTH = 32  # more than there are rules that reject
 
 
 class CleaningError(RuntimeError):
@@ -58,6 +60,15 @@ class Entry:
     matched: int
     after: int
     examples: tuple[str, ...] = ()  # the first and the last row that matched, as in the source
+
+
+class Seen(NamedTuple):
+    """What a rule matched: among how many rows, how many, and the places of the ends."""
+
+    kind: str
+    before: int
+    matched: int
+    places: tuple[int, ...]
 
 
 def clean(
@@ -105,15 +116,15 @@ def clean_file(engine: Engine, root: Path, out: Path, table: str, day: int | Non
         copies = duplicates(engine, flagged, table, day, engines.num_rows(source), stage)
         if copies is not None:
             joined = flagged.left_join(copies, flagged.row == copies.place)
-            rule = joined.place.notnull().ifelse(len(rules), joined.rule)
+            rule = joined.place.notnull().ifelse(len(names), joined.rule)
             flagged = joined.mutate(rule=rule.cast("int8")).drop("place")
         seen = _count(engine, flagged, names, repairs)
+        entries = _account(source, table, day, seen)
         rows = engine.write(_mended(flagged, repairs), stage / "clean")
         rejected = 0
-        if seen["good"] < seen["rows"]:
+        if entries[-1].after < entries[0].before:
             rejected = engine.write(_quarantined(flagged, names), stage / "quarantine")
-        entries = _account(source, table, day, names, repairs, seen)
-        _validate(engine, stage / "clean", entries, repairs, seen, rows, rejected)
+        _validate(engine, stage / "clean", entries, repairs, rows, rejected)
         _publish(root, out, stage, table, day, entries)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
@@ -151,65 +162,49 @@ def _files(
 
 
 def _first_broken(raw: ir.Table, rules: Sequence[Reject]) -> ir.IntegerValue:
-    """The number of the first rule that a row breaks; null for a good row."""
-    broken = [(rule.broken(raw).fill_null(False), i) for i, rule in enumerate(rules)]
-    return ibis.cases(*broken).cast("int8")
+    """The number of the first rule that a row breaks, from 1; 0 for a good row."""
+    broken = [(rule.broken(raw).fill_null(False), i) for i, rule in enumerate(rules, 1)]
+    return ibis.cases(*broken, else_=0).cast("int8")
 
 
 def _count(
     engine: Engine, flagged: ir.Table, names: Sequence[str], repairs: Sequence[Mend]
-) -> dict[str, int]:
-    """One pass over the source: for each rule how many rows match, the first and the last place.
-
-    Keys are ``rows``, ``good``, and for rule ``x`` ``x``, ``x first``, ``x last``; for a repair
-    also ``x after``, the rows that its mark must find in the clean file.
-    """
-    good = flagged.rule.isnull()
-    mended = _mended(flagged, repairs, keep=True)
-    sums = {"rows": flagged.count(), "good": good.sum()}
-    tests = {name: flagged.rule == i for i, name in enumerate(names)}
-    tests |= {repair.name: good & repair.broken(flagged) for repair in repairs}
-    for name, test in tests.items():
-        sums[name] = test.sum()
-        sums[f"{name} first"] = flagged.row.min(where=test)
-        sums[f"{name} last"] = flagged.row.max(where=test)
-    counts = dict(engine.frame(flagged.agg(**sums)).iloc[0])
-    marks = {repair.name: (mended.rule.isnull() & repair.mark(mended)).sum() for repair in repairs}
-    if marks:
-        found = engine.frame(mended.agg(**marks)).iloc[0]
-        counts |= {f"{name} after": found[name] for name in marks}
-    none = {name: -1 if name.endswith((" first", " last")) else 0 for name in counts}
-    return {name: none[name] if pd.isna(n) else int(n) for name, n in counts.items()}
+) -> dict[str, Seen]:
+    """One pass over the source: what each rule matches among the rows that reach it."""
+    pattern = flagged.rule.cast("int64")
+    for i, repair in enumerate(repairs):  # a bit a repair: few patterns, whatever the rows
+        pattern = pattern + repair.broken(flagged).ifelse(WIDTH << i, 0)
+    few = flagged.select("row", pattern=pattern).group_by("pattern")
+    found = engine.frame(few.agg(n=lambda t: t.count(), first=_.row.min(), last=_.row.max()))
+    rule, bits = found["pattern"] % WIDTH, found["pattern"] // WIDTH
+    groups = {(name, "reject"): found[rule == i] for i, name in enumerate(names, 1)}
+    for i, repair in enumerate(repairs):
+        groups[repair.name, "mend"] = found[(rule == 0) & (bits // 2**i % 2 == 1)]
+    rows, seen = int(found["n"].sum()), {}
+    for (name, kind), group in groups.items():
+        places = {int(group["first"].min()), int(group["last"].max())} if len(group) else set()
+        seen[name] = Seen(kind, rows, int(group["n"].sum()), tuple(sorted(places)))
+        rows -= seen[name].matched if kind == "reject" else 0
+    return seen
 
 
-def _mended(flagged: ir.Table, repairs: Sequence[Mend], keep: bool = False) -> ir.Table:
-    """The good rows, repaired; with ``keep`` all rows and the column ``rule``."""
+def _mended(flagged: ir.Table, repairs: Sequence[Mend]) -> ir.Table:
     masks = {repair.mask: repair.broken(flagged) for repair in repairs if repair.mask}
     values = {repair.column: repair.value(flagged) for repair in repairs}
-    mended = flagged.mutate(**values, **masks)
-    return mended if keep else mended.filter(mended.rule.isnull()).drop("rule", "row")
+    return flagged.mutate(**values, **masks).filter(_.rule == 0).drop("rule", "row")
 
 
 def _quarantined(flagged: ir.Table, names: Sequence[str]) -> ir.Table:
-    bad = flagged.filter(flagged.rule.notnull())
-    return bad.mutate(rule=ibis.cases(*((bad.rule == i, name) for i, name in enumerate(names))))
+    bad = flagged.filter(flagged.rule > 0)
+    return bad.mutate(rule=ibis.cases(*((bad.rule == i, name) for i, name in enumerate(names, 1))))
 
 
-def _account(
-    source: Path,
-    table: str,
-    day: int | None,
-    names: Sequence[str],
-    repairs: Sequence[Mend],
-    seen: dict[str, int],
-) -> list[Entry]:
-    entries, rows = [], seen["rows"]
-    for name in [*names, *(repair.name for repair in repairs)]:
-        kind, left = ("reject", rows - seen[name]) if name in names else ("mend", rows)
-        places = sorted({seen[f"{name} first"], seen[f"{name} last"]} - {-1})
+def _account(source: Path, table: str, day: int | None, seen: dict[str, Seen]) -> list[Entry]:
+    entries = []
+    for name, (kind, before, matched, places) in seen.items():
+        after = before - matched if kind == "reject" else before
         examples = tuple(_example(source, place) for place in places)
-        entries.append(Entry(table, day, name, kind, rows, seen[name], left, examples))
-        rows = left
+        entries.append(Entry(table, day, name, kind, before, matched, after, examples))
     return entries
 
 
@@ -218,28 +213,25 @@ def _validate(
     path: Path,
     entries: Sequence[Entry],
     repairs: Sequence[Mend],
-    seen: dict[str, int],
     rows: int,
     rejected: int,
 ) -> None:
     """Hold what was written against what was counted in the source."""
     table, clean = entries[0].table, engine.read(path)
-    promised = {
-        "rows in and out": (seen["rows"], rows + rejected),
-        "good rows": (seen["good"], rows),
-        "rows left by the rules": (entries[-1].after, rows),
-    }
-    sums = {repair.name: repair.mark(clean).sum() for repair in repairs}
-    filled = [r.column for r in repairs if not r.mask and r.name != "no transaction"]
-    sums |= {f"null {name}": clean[name].isnull().sum() for name in filled}
+    matched = {entry.rule: entry.matched for entry in entries}
+    promised = {repair.name: matched[repair.name] for repair in repairs if repair.mark}
+    sums = {repair.name: repair.mark(clean).sum() for repair in repairs if repair.mark}
+    for name in (repair.column for repair in repairs if repair.filled):
+        promised[f"{name} null"], sums[f"{name} null"] = 0, clean[name].isnull().sum()
     if key := tecd.TABLES[table].key:
-        sums["keys"] = clean[key[0]].nunique()
-        promised["keys"] = (rows, 0)
-    found = engine.frame(clean.agg(**sums)).iloc[0] if sums else {}
-    for name in sums:
-        wanted = seen.get(f"{name} after", 0) if name != "keys" else rows
-        promised[name] = (wanted, 0 if pd.isna(found[name]) else int(found[name]))
-    wrong = [f"{name}: {a} against {b}" for name, (a, b) in promised.items() if a != b]
+        promised["keys"], sums["keys"] = rows, clean[key[0]].nunique()
+    sums["rows in the clean file"] = clean.count()
+    promised["rows in the clean file"] = entries[-1].after
+    found = {
+        k: 0 if pd.isna(v) else int(v) for k, v in engine.frame(clean.agg(**sums)).iloc[0].items()
+    }
+    found["rows in and out"], promised["rows in and out"] = rows + rejected, entries[0].before
+    wrong = [f"{k}: {n} counted, {found[k]} found" for k, n in promised.items() if n != found[k]]
     if wrong:
         raise CleaningError(
             f"{table}: the account does not balance ({'; '.join(wrong)}); nothing was kept. Did "

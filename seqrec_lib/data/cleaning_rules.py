@@ -39,8 +39,9 @@ class Mend:
     column: str
     broken: Test
     value: Callable[[ir.Table], ir.Value]
-    mark: Test
+    mark: Test | None  # None: the repair leaves no trace
     mask: str | None = None  # a new column that says which rows had the defect
+    filled: bool = False  # no null may be left
 
 
 def rejects(table: str, day: int | None) -> list[Reject]:
@@ -120,7 +121,8 @@ def mends(table: str) -> list[Mend]:
                 "action_type",
                 lambda t: t.action_type.isin(list(tecd.SPELLINGS)),
                 lambda t: t.action_type.substitute(tecd.SPELLINGS),
-                lambda t: t.action_type.isin(list(tecd.SPELLINGS)),  # none may be left
+                None,
+                filled=True,
             )
         )
     return repairs
@@ -131,7 +133,10 @@ def _filled(name: str, value: str | int, whole: bool = False) -> Mend:
         filled = t[name].fill_null(value)
         return filled.cast("int64") if whole else filled
 
-    return Mend(f"missing {name}", name, _null(name), fill, lambda t: t[name] == value)
+    def missing(t: ir.Table) -> ir.BooleanValue:  # or filled before, by another hand
+        return t[name].isnull() | (t[name] == value)
+
+    return Mend(f"missing {name}", name, missing, fill, lambda t: t[name] == value, filled=True)
 
 
 def _masked(name: str) -> Mend:

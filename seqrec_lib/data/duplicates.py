@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import ibis
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,7 +24,7 @@ def duplicates(
 ) -> ir.Table | None:
     """The places (column ``place``) of the rows that repeat another's key; None without any.
 
-    ``flagged`` is the file with its ``row`` numbers and a column ``rule`` that is null for good
+    ``flagged`` is the file with its ``row`` numbers and a column ``rule`` that is 0 for good
     rows; only those are compared. The key is the table's, or all columns where it has none; the
     first of equal rows is not in the result, of brands the first that has an embedding. The
     numbers are kept in a file in ``stage``.
@@ -33,8 +32,10 @@ def duplicates(
     Rows that agree altogether agree in time. A search slice by slice of the day therefore misses
     none, and holds one slice of hashes; only rows of equal hash are compared whole.
     """
-    good = flagged.filter(flagged.rule.isnull()).drop("rule")
+    good = flagged.filter(flagged.rule == 0).drop("rule")
     key = list(tecd.TABLES[table].key or tecd.TABLES[table].columns)
+    # the hash of a transaction is slow to read and tells few rows apart that the rest does not
+    quick = [name for name in key if name != "transaction_hash"]
     order = good.row
     if table == "brands":
         empty = good.embedding.isnull() | (good.embedding.length() == 0)
@@ -47,7 +48,7 @@ def duplicates(
         part = good
         if count > 1:
             part = good.filter(good.timestamp >= low, good.timestamp < high)
-        part = part.mutate(hash=ibis.struct({name: part[name] for name in key}).hash())
+        part = part.mutate(hash=engine.hash(part, quick))
         twice = part.group_by("hash").agg(n=lambda t: t.count()).filter(lambda t: t.n > 1)
         if not engine.frame(twice.count()):
             continue

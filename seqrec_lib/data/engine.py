@@ -11,12 +11,13 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ibis
+import ibis.expr.datatypes as dt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -26,11 +27,31 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 ENGINES = ("duckdb", "spark")
-COMPRESSION = "zstd"
+WRITE = {  # DuckDB's options: half the time of its defaults, and a quarter smaller
+    "compression": "zstd",
+    "compression_level": 1,
+    "parquet_version": "v2",
+    "row_group_size": 500_000,
+    "write_bloom_filter": False,
+}
 
 
 class EngineError(RuntimeError):
     """A heavy step failed for a reason outside the data's meaning: disk, memory, a damaged file."""
+
+
+def _of_a_row(function: str, kind: dt.DataType) -> Callable[[ir.Value], ir.IntegerValue]:
+    """An engine's own function of one value of any type; Ibis' ``hash`` takes a detour over text
+    on DuckDB, and has 32 bits only on Spark."""
+
+    def call(row):
+        """Ibis puts the engine's function here."""
+
+    call.__annotations__ = {"return": kind}
+    return ibis.udf.scalar.builtin(name=function)(call)
+
+
+HASH = {"duckdb": _of_a_row("hash", dt.uint64), "spark": _of_a_row("xxhash64", dt.int64)}
 
 
 class Engine:
@@ -65,7 +86,7 @@ class Engine:
                 frame.createOrReplaceTempView(name)
                 table = self.connection.table(name)
         kinds = table.schema().items()
-        wide = [n for n, kind in kinds if kind.is_unsigned_integer() or kind.is_decimal()]
+        wide = [n for n, kind in kinds if kind.is_integer() or kind.is_decimal()]
         return table.mutate(**{name: table[name].cast("int64") for name in wide})
 
     def write(self, table: ir.Table, path: Path) -> int:
@@ -77,10 +98,9 @@ class Engine:
         """
         with self._explained(f"{path}: cannot be written"), written_aside(path) as aside:
             if self.name == "duckdb":
-                options = {"compression": COMPRESSION, "parquet_version": "v2"}
-                self.connection.to_parquet(table, aside, **options)
+                self.connection.to_parquet(table, aside, **WRITE)
             else:
-                self.connection.to_parquet(table, aside, compression=COMPRESSION)
+                self.connection.to_parquet(table, aside, compression="zstd")
         return num_rows(path)
 
     def frame(self, table: ir.Table) -> Any:
@@ -92,6 +112,10 @@ class Engine:
         """A result of bounded size as an Arrow table."""
         with self._explained("the query failed"):
             return self.connection.to_pyarrow(table)
+
+    def hash(self, table: ir.Table, columns: Sequence[str]) -> ir.IntegerValue:
+        """64 bits that agree where ``columns`` agree; others on the other engine."""
+        return HASH[self.name](ibis.struct({name: table[name] for name in columns}))
 
     @contextmanager
     def _explained(self, what: str) -> Iterator[None]:
