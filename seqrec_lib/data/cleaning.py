@@ -151,6 +151,8 @@ def _files(
 ) -> Iterator[tuple[str, int | None]]:
     """The files asked for; without ``tables``, those that are there."""
     for table in tables or tecd.TABLES:
+        if table not in tecd.TABLES:
+            raise ValueError(f"no table {table!r}; there are {', '.join(tecd.TABLES)}")
         if not tecd.TABLES[table].daily:
             if tables or tecd.path_of(root, table).exists():
                 yield table, None

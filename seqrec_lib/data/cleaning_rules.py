@@ -149,7 +149,7 @@ def _null(name: str) -> Test:
 
 
 def _not_whole(name: str) -> Test:
-    return lambda t: (t[name] < 0) | (t[name] != t[name].floor())
+    return lambda t: (t[name] < NO_ID) | (t[name] != t[name].floor())
 
 
 def _any(tests: list[ir.BooleanValue]) -> ir.BooleanValue:
