@@ -15,27 +15,25 @@ quarantine file with the rule's name, not away.
 
 from __future__ import annotations
 
-import json
+import argparse
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import ibis
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from ibis import _
 from tqdm import tqdm
 
+from seqrec_lib.data import audit, tecd
 from seqrec_lib.data import engine as engines
-from seqrec_lib.data import tecd
+from seqrec_lib.data.audit import Entry, Seen
 from seqrec_lib.data.cleaning_rules import Mend, Reject, mends, rejects
 from seqrec_lib.data.duplicates import duplicates
 from seqrec_lib.data.engine import Engine
-from seqrec_lib.data.files import written_aside
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -46,29 +44,6 @@ WIDTH = 32  # more than there are rules that reject
 
 class CleaningError(RuntimeError):
     """The account of a cleaned file does not balance; nothing of it was kept."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A line of the audit: what one rule did to one file."""
-
-    table: str
-    day: int | None
-    rule: str
-    kind: str  # reject: to quarantine; mend: changed and kept
-    before: int  # rows that reached this rule
-    matched: int
-    after: int
-    examples: tuple[str, ...] = ()  # the first and the last row that matched, as in the source
-
-
-class Seen(NamedTuple):
-    """What a rule matched: among how many rows, how many, and the places of the ends."""
-
-    kind: str
-    before: int
-    matched: int
-    places: tuple[int, ...]
 
 
 def clean(
@@ -83,10 +58,10 @@ def clean(
     """Clean the files of ``tables`` and ``days`` (all, if not given) below ``root`` into ``out``.
 
     ``out`` gets the layout of the source, ``quarantine/`` with the rejected rows as they were, and
-    ``audit/`` with the account, which is returned (see :func:`audit`). Files that an earlier call
-    finished are not cleaned again, unless their source has changed. Raises TecdError for a file
-    that is not what its name says, EngineError for one that cannot be read or written, and
-    CleaningError if an account does not balance; finished files stay.
+    ``audit/`` with the account, which is returned (:func:`seqrec_lib.data.audit.audit`). Files that
+    an earlier call finished are not cleaned again, unless their source has changed. Raises
+    TecdError for a file that is not what its name says, EngineError for one that cannot be read or
+    written, and CleaningError if an account does not balance; finished files stay.
     """
     out.mkdir(parents=True, exist_ok=True)
     for debris in (out / ".stage", out / ".spill"):  # of a run that was killed
@@ -96,11 +71,11 @@ def clean(
     try:
         with engines.connect(engine, memory, threads, spill=out / ".spill") as running:
             for table, day in tqdm(wanted, desc="clean", unit="file", delay=1):
-                if not _finished(root, out, table, day):
+                if not audit.finished(out, root, table, day):
                     clean_file(running, root, out, table, day)
     finally:
         shutil.rmtree(out / ".spill", ignore_errors=True)
-    return audit(out)
+    return audit.audit(out)
 
 
 def clean_file(engine: Engine, root: Path, out: Path, table: str, day: int | None) -> list[Entry]:
@@ -119,7 +94,7 @@ def clean_file(engine: Engine, root: Path, out: Path, table: str, day: int | Non
             rule = joined.place.notnull().ifelse(len(names), joined.rule)
             flagged = joined.mutate(rule=rule.cast("int8")).drop("place")
         seen = _count(engine, flagged, names, repairs)
-        entries = _account(source, table, day, seen)
+        entries = audit.account(source, table, day, seen)
         rows = engine.write(_mended(flagged, repairs), stage / "clean")
         rejected = 0
         if entries[-1].after < entries[0].before:
@@ -129,21 +104,6 @@ def clean_file(engine: Engine, root: Path, out: Path, table: str, day: int | Non
     finally:
         shutil.rmtree(stage, ignore_errors=True)
     return entries
-
-
-def audit(out: Path) -> pd.DataFrame:
-    """The account of every cleaned file below ``out``, a row a rule and file.
-
-    Columns: those of :class:`Entry`, and ``share``, the matched part of the rows before. Within a
-    file, ``before`` less ``matched`` is ``after`` for rules that reject, and the next rule's
-    ``before``; rules that mend leave the number of rows as it is.
-    """
-    paths = [_audit_path(out, *file) for file in _files(out, None, None)]
-    lines = [line for path in paths for line in json.loads(path.read_text())["entries"]]
-    table = pd.DataFrame(lines, columns=list(Entry.__dataclass_fields__))
-    table["day"] = table["day"].astype("Int64")
-    table["share"] = table["matched"] / table["before"].clip(lower=1)
-    return table
 
 
 def _files(
@@ -201,15 +161,6 @@ def _quarantined(flagged: ir.Table, names: Sequence[str]) -> ir.Table:
     return bad.mutate(rule=ibis.cases(*((bad.rule == i, name) for i, name in enumerate(names, 1))))
 
 
-def _account(source: Path, table: str, day: int | None, seen: dict[str, Seen]) -> list[Entry]:
-    entries = []
-    for name, (kind, before, matched, places) in seen.items():
-        after = before - matched if kind == "reject" else before
-        examples = tuple(_example(source, place) for place in places)
-        entries.append(Entry(table, day, name, kind, before, matched, after, examples))
-    return entries
-
-
 def _validate(
     engine: Engine,
     path: Path,
@@ -245,8 +196,7 @@ def _publish(
     root: Path, out: Path, stage: Path, table: str, day: int | None, entries: list[Entry]
 ) -> None:
     """Move the staged files to their places; the audit comes last and makes the file finished."""
-    record = _audit_path(out, table, day)
-    record.unlink(missing_ok=True)
+    audit.audit_path(out, table, day).unlink(missing_ok=True)
     target = tecd.path_of(out, table, day)
     quarantine = tecd.path_of(out / "quarantine", table, day)
     for staged, path in ((stage / "clean", target), (stage / "quarantine", quarantine)):
@@ -256,39 +206,28 @@ def _publish(
         path.unlink(missing_ok=True)
         if staged.exists():
             os.replace(staged, path)
-    text = {"source": _state(root, table, day), "entries": [asdict(entry) for entry in entries]}
-    with written_aside(record) as aside:
-        aside.write_text(json.dumps(text, indent=1) + "\n")
+    audit.record(out, root, table, day, entries)
 
 
-def _finished(root: Path, out: Path, table: str, day: int | None) -> bool:
-    """Was this file cleaned, from the source that is there now?"""
-    record = _audit_path(out, table, day)
-    if not (record.exists() and tecd.path_of(out, table, day).exists()):
-        return False
-    source = tecd.path_of(root, table, day)
-    return source.exists() and json.loads(record.read_text())["source"] == _state(root, table, day)
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m seqrec_lib.data.cleaning", description=str(__doc__).partition("\n")[0]
+    )
+    parser.add_argument("root", type=Path, help="folder dataset/<size> of the original layout")
+    parser.add_argument("out", type=Path, help="folder for clean files, quarantine and audit")
+    parser.add_argument("--tables", nargs="+", metavar="TABLE", help="; ".join(tecd.TABLES))
+    parser.add_argument("--days", nargs=2, type=int, metavar=("FIRST", "LAST"))
+    parser.add_argument("--engine", choices=engines.ENGINES, default="duckdb")
+    parser.add_argument("--memory", default="1200MB", help="for the engine before it spills")
+    args = parser.parse_args(arguments)
+    days = range(args.days[0], args.days[1] + 1) if args.days else None
+    try:
+        found = clean(args.root, args.out, args.tables, days, args.engine, args.memory)
+    except (CleaningError, engines.EngineError, tecd.TecdError, ValueError) as error:
+        sys.exit(str(error))
+    total = found.groupby(["table", "kind", "rule"], sort=False)["matched"].sum()
+    print(total[total > 0].to_string())
 
 
-def _state(root: Path, table: str, day: int | None) -> dict[str, int]:
-    found = tecd.path_of(root, table, day).stat()
-    return {"bytes": found.st_size, "modified_ns": found.st_mtime_ns}
-
-
-def _audit_path(out: Path, table: str, day: int | None) -> Path:
-    return tecd.path_of(out / "audit", table, day).with_suffix(".json")
-
-
-def _example(source: Path, place: int) -> str:
-    """One row of the source as short JSON, without its embedding."""
-    with pq.ParquetFile(source) as file:
-        group, before = 0, 0
-        while before + file.metadata.row_group(group).num_rows <= place:
-            before += file.metadata.row_group(group).num_rows
-            group += 1
-        names = [name for name in file.schema_arrow.names if name != "embedding"]
-        row = file.read_row_group(group, columns=names).slice(place - before, 1)
-    durations = [i for i, kind in enumerate(row.schema.types) if pa.types.is_duration(kind)]
-    for i in durations:
-        row = row.set_column(i, row.schema.names[i], row.column(i).cast(pa.int64()))
-    return json.dumps(row.to_pylist()[0])
+if __name__ == "__main__":
+    main()

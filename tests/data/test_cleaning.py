@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from seqrec_lib.data import cleaning, duplicates, files, tecd
+from seqrec_lib.data import audit, cleaning, duplicates, files, tecd
 from seqrec_lib.data.cleaning import CleaningError, clean
 from seqrec_lib.data.engine import EngineError, connect
 
@@ -426,7 +426,7 @@ def test_killed_half_way_a_second_run_leaves_the_right_output_and_no_debris(tmp_
     assert 1 <= len(left) < 3
     account = clean(tmp_path / "raw", out)
     clean(tmp_path / "raw", tmp_path / "in one go")
-    assert len(account) == len(cleaning.audit(tmp_path / "in one go"))
+    assert len(account) == len(audit.audit(tmp_path / "in one go"))
     assert everything(out) == everything(tmp_path / "in one go")
     for day in (DAY, DAY + 1, DAY + 2):
         paths = [
