@@ -70,7 +70,7 @@ def clean(
     wanted = list(_files(root, tables, days))
     try:
         with engines.connect(engine, memory, threads, spill=out / ".spill") as running:
-            for table, day in tqdm(wanted, desc="clean", unit="file", delay=1):
+            for table, day in tqdm(wanted, desc="clean", unit="file", delay=20):
                 if not audit.finished(out, root, table, day):
                     clean_file(running, root, out, table, day)
     finally:
