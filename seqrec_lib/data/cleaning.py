@@ -88,7 +88,7 @@ def clean_file(engine: Engine, root: Path, out: Path, table: str, day: int | Non
     stage.mkdir(exist_ok=True)
     try:
         flagged = raw.mutate(rule=_first_broken(raw, rules))
-        copies = duplicates(engine, flagged, table, day, engines.num_rows(source), stage)
+        copies = duplicates(engine, raw, flagged, table, day, engines.num_rows(source), stage)
         if copies is not None:
             joined = flagged.left_join(copies, flagged.row == copies.place)
             rule = joined.place.notnull().ifelse(len(names), joined.rule)
@@ -98,7 +98,9 @@ def clean_file(engine: Engine, root: Path, out: Path, table: str, day: int | Non
         rows = engine.write(_mended(flagged, repairs), stage / "clean")
         rejected = 0
         if entries[-1].after < entries[0].before:
-            rejected = engine.write(_quarantined(flagged, names), stage / "quarantine")
+            ends = [place for one in seen.values() if one.kind == "reject" for place in one.places]
+            bad = flagged.filter(_.rule > 0, _.row >= min(ends), _.row <= max(ends))
+            rejected = engine.write(_named(bad, names), stage / "quarantine")
         _validate(engine, stage / "clean", entries, repairs, rows, rejected)
         _publish(root, out, stage, table, day, entries)
     finally:
@@ -156,8 +158,8 @@ def _mended(flagged: ir.Table, repairs: Sequence[Mend]) -> ir.Table:
     return flagged.mutate(**values, **masks).filter(_.rule == 0).drop("rule", "row")
 
 
-def _quarantined(flagged: ir.Table, names: Sequence[str]) -> ir.Table:
-    bad = flagged.filter(flagged.rule > 0)
+def _named(bad: ir.Table, names: Sequence[str]) -> ir.Table:
+    """Rejected rows as they were, the rule in words."""
     return bad.mutate(rule=ibis.cases(*((bad.rule == i, name) for i, name in enumerate(names, 1))))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seqrec_lib.data import amazon, events, simulator, ties
+from seqrec_lib.data import amazon, events, files, simulator, ties
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split, assert_no_leak, leave_last_out
 
@@ -44,6 +44,28 @@ def family(dataset: str) -> tuple[str, ...]:
     """The data sets a result is compared across: the three Amazon sets, or just the one given."""
     others = tuple(name for name in amazon.NAMES if name != dataset)
     return (dataset, *others) if dataset in amazon.NAMES else (dataset,)
+
+
+def tecd_folders(dataset: str, place: Path) -> dict[str, Path]:
+    """T-ECD folders of the original layout: ``real``, where there is one, and ``simulated``.
+
+    ``dataset`` is ``tecd`` (the real folder is looked for in the data folders), ``simulated``
+    (that alone), or the path of a folder such as ``dataset/small``. The simulated world is a
+    hundredth of T-ECD Small, three days of all domains, and is written below ``place``. Raises
+    ``ValueError`` for another name.
+    """
+    folders = {}
+    if dataset == "tecd":
+        found = files.find("tecd/dataset/small") or files.find("dataset/small")
+        folders = {"real": found} if found else {}
+    elif Path(dataset).is_dir():
+        folders = {"real": Path(dataset)}
+    elif dataset != "simulated":
+        raise ValueError(
+            f"{dataset!r} is no T-ECD; use tecd, simulated, or the path of a folder dataset/<size>"
+        )
+    simulator.write(simulator.sized(0.01), place / "simulated", range(1294, 1297), scale=0.01)
+    return folders | {"simulated": place / "simulated"}
 
 
 def digest(log: EventLog, split: Split) -> str:

@@ -32,6 +32,7 @@ WRITE = {  # DuckDB's options: half the time of its defaults, and a quarter smal
     "compression_level": 1,
     "parquet_version": "v2",
     "row_group_size": 500_000,
+    "dictionary_size_limit": 20_000,  # words, not hashes: those are given up sooner
     "write_bloom_filter": False,
 }
 

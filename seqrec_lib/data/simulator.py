@@ -1,4 +1,7 @@
-"""Small simulated worlds whose best answer is known, for tests, smoke runs and controls."""
+"""Small simulated worlds whose best answer is known, for tests, smoke runs and controls.
+
+A whole simulated T-ECD, of any size, is written by :mod:`seqrec_lib.data.tecd_world`.
+"""
 
 from __future__ import annotations
 

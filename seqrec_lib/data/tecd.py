@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 
 from seqrec_lib.data import events as canonical
-from seqrec_lib.data.engine import Engine, connect
+from seqrec_lib.data.engine import Engine, connect, parquet_files
 from seqrec_lib.data.tecd_footer import Footer, check_day, inspect
 from seqrec_lib.data.tecd_layout import (
     ACTIONS,
@@ -59,6 +59,8 @@ __all__ = [
     "events",
     "folder",
     "inspect",
+    "missing",
+    "overview",
     "path_of",
     "read",
     "revision_of",
@@ -102,6 +104,45 @@ def read(
     if revision and found not in (None, revision):
         raise TecdError(f"{paths[0].parent}: revision {found}, not {revision}. Fetch that one")
     return unified(_rows(engine, table, paths), table)
+
+
+def overview(root: Path) -> pd.DataFrame:
+    """The tables below ``root``: their files, days, rows and bytes, from the footers alone.
+
+    Raises TecdError for a file that is not what its name says.
+    """
+    found = []
+    for table, kind in TABLES.items():
+        there = days(root, table) if kind.daily else [None]
+        paths = {day: path_of(root, table, day) for day in there}
+        paths = {day: path for day, path in paths.items() if path.exists()}
+        if not paths:
+            continue
+        rows = sum(inspect(path, table, day, strict=False).rows for day, path in paths.items())
+        parts = [part for path in paths.values() for part in parquet_files(path)]
+        size = sum(part.stat().st_size for part in parts)
+        named = spans([day for day in paths if day is not None])
+        found.append((table, len(paths), named, rows, size, len(kind.columns)))
+    return pd.DataFrame(found, columns=["table", "files", "days", "rows", "bytes", "columns"])
+
+
+def missing(engine: Engine, root: Path) -> pd.DataFrame:
+    """Null values by table and column: ``table, column, rows, missing, share``.
+
+    Raw: what stands in the files, empty embeddings and the hash of no transaction counted as
+    missing. One pass over each table.
+    """
+    found = []
+    for table in overview(root)["table"]:
+        rows = unified(read(engine, table, None, root, raw=True), table)
+        names = [name for name in TABLES[table].columns if name != "action_type"]
+        counts = engine.frame(
+            rows.agg(n=rows.count(), **{c: rows[c].isnull().sum() for c in names})
+        )
+        total = int(counts["n"].iloc[0])
+        found += [(table, name, total, int(counts[name].iloc[0] or 0)) for name in names]
+    result = pd.DataFrame(found, columns=["table", "column", "rows", "missing"])
+    return result.assign(share=result["missing"] / result["rows"].clip(lower=1))
 
 
 def unified(raw: ir.Table, table: str) -> ir.Table:
