@@ -21,6 +21,7 @@ from pathlib import Path
 from publishing import HERE, cores, machine, publish
 
 FULL = {"payments/events": 68_857_371, "payments/receipts": 60_753_821}
+RECEIPTS = "payments/receipts"
 ITEMS = 2_325_409
 DAY = 1082
 WORK = HERE.parent / "build" / "cleaning"
@@ -33,7 +34,7 @@ def main():
     parser.add_argument("--repetitions", type=int, default=3, help="of the full day")
     parser.add_argument("--quick", action="store_true", help="a hundredth of it; publishes nothing")
     parser.add_argument("--no-spark", action="store_true")
-    parser.add_argument("--measure", nargs=3, metavar=("SYSTEM", "ROOT", "OUT"))
+    parser.add_argument("--measure", nargs="+", metavar="WHAT", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
         measure(*args.measure)
@@ -50,9 +51,10 @@ def main():
     floor = statistics.median(run["seconds"] for run in taken["rewrite"])
     growth = {}
     for million in (1, 10, 60):
-        part = world(scale * million * 1e6 / FULL["payments/receipts"], ["payments/receipts"])
-        systems = ["ours", "rewrite", "pandas"] + ["spark"] * (not args.no_spark and million < 60)
-        growth[f"{million} M"] = {system: apart(system, part) for system in systems}
+        whole = million == 60  # the day itself
+        part = full if whole else world(scale * million * 1e6 / FULL[RECEIPTS], [RECEIPTS])
+        systems = ["ours", "rewrite", "pandas"] + ["spark"] * (not args.no_spark and not whole)
+        growth[f"{million} M"] = {system: apart(system, part, RECEIPTS) for system in systems}
     result = {
         "what": "one simulated day (payment events, receipts) and the marketplace's items cleaned "
         "with a full account; median over repetitions",
@@ -64,7 +66,9 @@ def main():
         "ratio_rewrite": ours["seconds"] / floor,
         "growth_receipts": growth,
         "repetitions": taken,
-        "versions": {name: version(name) for name in ("duckdb", "ibis-framework", "pandas", "pyspark")},
+        "versions": {
+            name: version(name) for name in ("duckdb", "ibis-framework", "pandas", "pyspark")
+        },
         "machine": where,
     }
     if args.quick:
@@ -80,72 +84,87 @@ def world(scale, tables=(*FULL, "marketplace/items")):
     rows = {table: max(1000, round(FULL[table] * scale)) for table in tables if table in FULL}
     folder = WORK / "-".join(["world", *(str(count) for count in rows.values())])
     people = World(marketplace_items=max(4000, round(ITEMS * min(1, scale))))
-    write(people, folder, [DAY], list(tables), rows=rows)
+    write(people, folder, [DAY], list(tables), rows=rows, resume=True)
     return folder
 
 
-def apart(system, root):
-    """Measure in a process of its own."""
+def apart(system, root, *tables):
+    """Measure in a process of its own, on some tables or all."""
     out = WORK / "out"
     shutil.rmtree(out, ignore_errors=True)
-    command = [sys.executable, __file__, "--measure", system, str(root), str(out)]
+    command = [sys.executable, __file__, "--measure", system, str(root), str(out), *tables]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     shutil.rmtree(out, ignore_errors=True)
     found = json.loads(done.stdout.strip().splitlines()[-1])
-    print(f"{root.name}: {system}: {found['seconds']:.1f} s, {found['rows'] / found['seconds'] / 1e6:.2f} M rows/s, {found['peak_bytes'] / 2**20:.0f} MiB", file=sys.stderr)
+    speed = found["rows"] / found["seconds"] / 1e6
+    memory = found["peak_bytes"] / 2**20
+    print(
+        f"{found['rows']:,} rows, {system}: {found['seconds']:.1f} s, {speed:.2f} M rows/s, "
+        f"{memory:,.0f} MiB",
+        file=sys.stderr,
+    )
     return found
 
 
-def measure(system, root, out):
+def measure(system, root, out, *tables):
     import pyarrow.parquet as pq
 
     import seqrec_lib.data.cleaning  # noqa: F401  all imports before the clock
 
-    files = sorted(Path(root).rglob("*.pq"))
+    root, out = Path(root), Path(out)
+    files = [
+        path for path in sorted(root.rglob("*.pq")) if not tables or table_of(root, path) in tables
+    ]
     rows = sum(pq.read_metadata(path).num_rows for path in files)
+    run = {"ours": ours, "spark": spark, "rewrite": rewrite, "pandas": pandas}[system]
     watch = Memory()
     began = time.perf_counter()
-    {"ours": ours, "spark": spark, "rewrite": rewrite, "pandas": pandas}[system](Path(root), Path(out))
+    run(root, out, files, tables or None)
     seconds = time.perf_counter() - began
     print(json.dumps({"rows": rows, "seconds": seconds, "peak_bytes": watch.stop()}))
 
 
-def ours(root, out):
+def table_of(root, path):
+    folder = path.relative_to(root).parent.as_posix()
+    return folder if path.stem.isdigit() else f"{folder}/{path.stem}"
+
+
+def ours(root, out, files, tables):
     from seqrec_lib.data.cleaning import clean
 
-    clean(root, out)
+    clean(root, out, tables)
 
 
-def spark(root, out):
+def spark(root, out, files, tables):
     from seqrec_lib.data.cleaning import clean
 
-    clean(root, out, engine="spark", memory="4g")
+    clean(root, out, tables, engine="spark", memory="4g")
 
 
-def rewrite(root, out):
+def rewrite(root, out, files, tables):
     from seqrec_lib.data.engine import WRITE, connect
 
     options = ", ".join(f"{name} {value}" for name, value in WRITE.items())
     out.mkdir(parents=True)
     with connect(spill=out) as engine:
-        for path in sorted(root.rglob("*.pq")):
+        for number, path in enumerate(files):
             engine.connection.raw_sql(
-                f"COPY (FROM read_parquet('{path}')) TO '{out / path.parent.name}.pq' "
+                f"COPY (FROM read_parquet('{path}')) TO '{out / str(number)}.pq' "
                 f"(FORMAT parquet, {options})"
             )
 
 
-def pandas(root, out):
+def pandas(root, out, files, tables):
     import pandas as pd
     import pyarrow.parquet as pq
 
     out.mkdir(parents=True)
-    for path in sorted(root.rglob("*.pq")):
+    for number, path in enumerate(files):
         columns = [name for name in pq.read_schema(path).names if name != "embedding"]
         table = pd.read_parquet(path, columns=columns)
         table["brand_id"] = table["brand_id"].fillna(-1)
         table = table.dropna(subset=["price"])
-        table.to_parquet(out / f"{path.parent.name}.pq", index=False)
+        table.to_parquet(out / f"{number}.pq", index=False)
 
 
 class Memory:

@@ -1,6 +1,6 @@
 """Fetch T-ECD from the Hugging Face hub: chosen tables and days, resumable, sha256-checked.
 
-``python -m seqrec_lib.data.tecd_hub --tables marketplace/events --days 1294 1296``
+``python -m seqrec_lib.data.tecd.hub --tables marketplace/events --days 1294 1296``
 
 The data set is gated: accept its terms on the hub's page and make a token. The revision is pinned,
 since revisions differ in words and row counts. A manifest ``SHA256SUMS`` beside the tables keeps
@@ -23,7 +23,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from seqrec_lib.data import files
-from seqrec_lib.data.tecd_layout import (
+from seqrec_lib.data.tecd.layout import (
     FULL_ONLY,
     REPOSITORY,
     SIZES,
@@ -33,7 +33,7 @@ from seqrec_lib.data.tecd_layout import (
     spans,
     table_of,
 )
-from seqrec_lib.data.tecd_manifest import Manifest, read_manifest, sha256, verify, write_manifest
+from seqrec_lib.data.tecd.manifest import Manifest, read_manifest, sha256, verify, write_manifest
 
 PINNED = "c55530a7a179f06330ff626d35634d20c8a56f43"
 PAGE = f"https://huggingface.co/datasets/{REPOSITORY}"
@@ -62,7 +62,7 @@ def fetch(
     download goes on where it ended. Nothing has its final name before its sha256 is right.
 
     Args:
-        tables: names in :data:`TABLES <seqrec_lib.data.tecd_layout.TABLES>`.
+        tables: names in :data:`TABLES <seqrec_lib.data.tecd.layout.TABLES>`.
         days: of the daily tables; all days if not given.
         revision: a commit of the data set, in full; one folder holds one.
         token: of the hub; if not given, HF_TOKEN, or what ``hf auth login`` stored.
@@ -245,7 +245,7 @@ def _need(folder: Path, size: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; errors end it with their message."""
-    parser = argparse.ArgumentParser(prog="python -m seqrec_lib.data.tecd_hub", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m seqrec_lib.data.tecd.hub", description=__doc__)
     parser.add_argument("--tables", nargs="+", choices=TABLES, metavar="TABLE", required=True)
     parser.add_argument(
         "--days", nargs=2, type=int, metavar=("FIRST", "LAST"), help="both included"

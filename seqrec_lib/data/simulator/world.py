@@ -1,6 +1,6 @@
 """Writes a simulated T-ECD in the original layout, of any size, with its defects counted.
 
-What is simulated is the world of :mod:`seqrec_lib.data.tecd_needs`. A file follows from the world,
+What is simulated is the world of :mod:`.needs`. A file follows from the world,
 its table, its day and its number of rows alone, byte for byte (with the same versions of numpy and
 pyarrow), whatever else is written. Beside the tables lies ``defects.json``: how many of each
 defect every file holds, which is what cleaning should find.
@@ -19,11 +19,19 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from seqrec_lib.data import tecd_arrow, tecd_online, tecd_static, tecd_store
 from seqrec_lib.data.engine import Engine, connect
 from seqrec_lib.data.files import written_aside
+from seqrec_lib.data.simulator import arrow, online, static, store
+from seqrec_lib.data.simulator.needs import (
+    IDS,
+    World,
+    complements,
+    interest,
+    need_of,
+    showcased,
+    sized,
+)
 from seqrec_lib.data.tecd import FULL_ONLY, TABLES, path_of
-from seqrec_lib.data.tecd_needs import IDS, World, complements, interest, need_of, showcased, sized
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -105,7 +113,7 @@ def write(
             continue
         blocks = _blocks(world, table, day, sizes, revision, defects)
         with written_aside(path) as aside:
-            found = tecd_arrow.write(aside, table, blocks)
+            found = arrow.write(aside, table, blocks)
         truth["files"][name] = {**found, "settings": settings}
         with written_aside(root / TRUTH) as aside:
             aside.write_text(json.dumps(truth, indent=1) + "\n")
@@ -141,28 +149,28 @@ def _blocks(
     sizes: Mapping[str, int],
     revision: str,
     defects: bool,
-) -> Iterator[tuple[tecd_arrow.Columns, tecd_arrow.Defects]]:
+) -> Iterator[tuple[arrow.Columns, arrow.Defects]]:
     """Columns of each row group, and how many of each defect are in it."""
     domain = table.split("/")[0]
     if table in FULL_ONLY:
         assert day is not None
-        plan = tecd_store.Plan(day, sizes["payments/receipts"], sizes["payments/events"])
-        make = tecd_store.payments if table == "payments/events" else tecd_store.receipts
+        plan = store.Plan(day, sizes["payments/receipts"], sizes["payments/events"])
+        make = store.payments if table == "payments/events" else store.receipts
         for number in range(plan.slices):
-            yield tecd_arrow.store(table, make(world, plan, number, defects))
-    elif domain in tecd_online.DOMAINS and day is not None:
-        events = tecd_online.simulate(world, domain, day, sizes[table], revision, defects)
-        yield from tecd_arrow.online(domain, events, revision, tecd_store.SLICE)
+            yield arrow.store(table, make(world, plan, number, defects))
+    elif domain in online.DOMAINS and day is not None:
+        events = online.simulate(world, domain, day, sizes[table], revision, defects)
+        yield from arrow.online(domain, events, revision, store.SLICE)
     elif day is not None:
-        for rows in tecd_static.reviews(world, day, sizes[table], defects):
-            yield tecd_arrow.static(table, rows)
+        for rows in static.reviews(world, day, sizes[table], defects):
+            yield arrow.static(table, rows)
     elif table in ("users", "brands"):
-        make_static = tecd_static.users if table == "users" else tecd_static.brands
+        make_static = static.users if table == "users" else static.brands
         for rows in make_static(world, defects):
-            yield tecd_arrow.static(table, rows)
+            yield arrow.static(table, rows)
     else:
-        for rows in tecd_static.items(world, domain, defects):
-            yield tecd_arrow.static(table, rows)
+        for rows in static.items(world, domain, defects):
+            yield arrow.static(table, rows)
 
 
 def linkage(world: World, root: Path, day: int) -> Linkage:

@@ -1,6 +1,6 @@
 """Small simulated worlds whose best answer is known, for tests, smoke runs and controls.
 
-A whole simulated T-ECD, of any size, is written by :mod:`seqrec_lib.data.tecd_world`.
+A whole simulated T-ECD, of any size, is written by :mod:`seqrec_lib.data.simulator.world`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seqrec_lib.data.engine import parquet_files
-from seqrec_lib.data.tecd_layout import DAY_US, PREFIXES, TABLES, TecdError
+from seqrec_lib.data.tecd.layout import DAY_US, PREFIXES, TABLES, TecdError
 
 CODES = ("socdem_cluster", "region")  # whole numbers; as floats where a writer met nulls
 

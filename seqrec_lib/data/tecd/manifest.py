@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from seqrec_lib.data import files
-from seqrec_lib.data.tecd_layout import REPOSITORY, TecdError
+from seqrec_lib.data.tecd.layout import REPOSITORY, TecdError
 
 MANIFEST = "SHA256SUMS"
 

@@ -28,11 +28,12 @@ import pandas as pd
 from ibis import _
 from tqdm import tqdm
 
-from seqrec_lib.data import audit, tecd
 from seqrec_lib.data import engine as engines
-from seqrec_lib.data.audit import Entry, Seen
-from seqrec_lib.data.cleaning_rules import Mend, Reject, mends, rejects
-from seqrec_lib.data.duplicates import duplicates
+from seqrec_lib.data import tecd
+from seqrec_lib.data.cleaning import audit
+from seqrec_lib.data.cleaning.audit import Entry, Seen
+from seqrec_lib.data.cleaning.duplicates import repeated
+from seqrec_lib.data.cleaning.rules import Mend, Reject, mends, rejects
 from seqrec_lib.data.engine import Engine
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ def clean(
     """Clean the files of ``tables`` and ``days`` (all, if not given) below ``root`` into ``out``.
 
     ``out`` gets the layout of the source, ``quarantine/`` with the rejected rows as they were, and
-    ``audit/`` with the account, which is returned (:func:`seqrec_lib.data.audit.audit`). Files that
-    an earlier call finished are not cleaned again, unless their source has changed. Raises
+    ``audit/`` with the account, which is returned (:func:`.audit.audit`). Files that an
+    earlier call finished are not cleaned again, unless their source has changed. Raises
     TecdError for a file that is not what its name says, EngineError for one that cannot be read or
     written, and CleaningError if an account does not balance; finished files stay.
     """
@@ -88,7 +89,7 @@ def clean_file(engine: Engine, root: Path, out: Path, table: str, day: int | Non
     stage.mkdir(exist_ok=True)
     try:
         flagged = raw.mutate(rule=_first_broken(raw, rules))
-        copies = duplicates(engine, raw, flagged, table, day, engines.num_rows(source), stage)
+        copies = repeated(engine, raw, flagged, table, day, engines.num_rows(source), stage)
         if copies is not None:
             joined = flagged.left_join(copies, flagged.row == copies.place)
             rule = joined.place.notnull().ifelse(len(names), joined.rule)
@@ -229,7 +230,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(str(error))
     total = found.groupby(["table", "kind", "rule"], sort=False)["matched"].sum()
     print(total[total > 0].to_string())
-
-
-if __name__ == "__main__":
-    main()

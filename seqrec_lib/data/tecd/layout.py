@@ -169,7 +169,7 @@ def folder(size: str = "small") -> Path:
     places = ", ".join(str(place) for place in files.data_folders())
     raise TecdError(
         f"no folder tecd/dataset/{size} in {places}. Fetch it with python -m "
-        f"seqrec_lib.data.tecd_hub --size {size} --tables marketplace/events --days 1294 1296, or "
+        f"seqrec_lib.data.tecd.hub --size {size} --tables marketplace/events --days 1294 1296, or "
         "name the folder that holds it in the environment variable SEQREC_DATA"
     )
 

@@ -12,10 +12,10 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
-from seqrec_lib.data import tecd_hub
-from seqrec_lib.data.tecd_hub import PINNED, fetch
-from seqrec_lib.data.tecd_layout import TecdError
-from seqrec_lib.data.tecd_manifest import MANIFEST, verify
+from seqrec_lib.data.tecd import hub as tecd_hub
+from seqrec_lib.data.tecd.hub import PINNED, fetch
+from seqrec_lib.data.tecd.layout import TecdError
+from seqrec_lib.data.tecd.manifest import MANIFEST, verify
 
 EVENTS = "marketplace/events"
 DAYS = (1294, 1295, 1296)

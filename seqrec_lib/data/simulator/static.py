@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from seqrec_lib.data.marginals import REAL
+from seqrec_lib.data.simulator.marginals import REAL
+from seqrec_lib.data.simulator.needs import World, num_items, numbers, places, popular
+from seqrec_lib.data.simulator.online import hour_times
 from seqrec_lib.data.tecd import DAY_US
-from seqrec_lib.data.tecd_needs import World, num_items, numbers, places, popular
-from seqrec_lib.data.tecd_online import hour_times
 
 BLOCK = 100_000  # rows
 NO_CLUSTER, NO_REGION = 5_153 / 3_500_000, 58_917 / 3_500_000

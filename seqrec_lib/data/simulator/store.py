@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqrec_lib.data.tecd import DAY_US, NO_TRANSACTION
-from seqrec_lib.data.tecd_needs import (
+from seqrec_lib.data.simulator.needs import (
     COMPLEMENT,
     World,
     complements,
@@ -27,7 +26,8 @@ from seqrec_lib.data.tecd_needs import (
     popular,
     unit,
 )
-from seqrec_lib.data.tecd_online import hour_times
+from seqrec_lib.data.simulator.online import hour_times
+from seqrec_lib.data.tecd import DAY_US, NO_TRANSACTION
 
 SLICE = 225_000  # rows
 NOTHING = np.uint64(int(NO_TRANSACTION, 16))
@@ -105,7 +105,7 @@ def baskets(world: World, plan: Plan, number: int, defects: bool) -> Baskets:
 def receipts(world: World, plan: Plan, number: int, defects: bool) -> dict[str, np.ndarray]:
     """The receipt lines of slice ``number``, columns as in the file; null values are in ``null_*``.
 
-    ``item`` is a number with :func:`tecd_needs.numbers`' meaning, ``grocery`` its domain.
+    ``item`` is a number with :func:`needs.numbers`' meaning, ``grocery`` its domain.
     """
     head = baskets(world, plan, number, defects)
     rng = np.random.default_rng([world.seed, 21, plan.day, number])

@@ -23,7 +23,7 @@ QUICK = ("timestamp", "user_id", "item_id", "approximate_item_id", "price", "rat
 LAST = 2**40  # beyond any row number
 
 
-def duplicates(
+def repeated(
     engine: Engine,
     raw: ir.Table,
     flagged: ir.Table,

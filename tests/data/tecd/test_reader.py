@@ -12,7 +12,7 @@ from pandas.testing import assert_frame_equal
 from seqrec_lib.data import files, tecd
 from seqrec_lib.data.engine import EngineError, connect
 from seqrec_lib.data.tecd import DAY_US, TecdError, inspect, read, revision_of
-from seqrec_lib.data.tecd_manifest import Manifest, verify, write_manifest
+from seqrec_lib.data.tecd.manifest import Manifest, verify, write_manifest
 
 MARKET, RETAIL, OFFERS = "marketplace/events", "retail/events", "offers/events"
 REAL = {1294: 450_086, 1295: 419_827, 1296: 444_779}
@@ -123,7 +123,7 @@ def values(engine, table, name, order="timestamp"):
 
 def test_the_folder_is_found_below_tecd_and_below_the_data_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("SEQREC_DATA", str(tmp_path))
-    with pytest.raises(TecdError, match=r"no folder tecd/dataset/full .*Fetch it with .*tecd_hub"):
+    with pytest.raises(TecdError, match=r"no folder tecd/dataset/full .*Fetch it with .*tecd.hub"):
         tecd.folder("full")
     for name in ("dataset/full", "tecd/dataset/full"):
         (tmp_path / name).mkdir(parents=True)

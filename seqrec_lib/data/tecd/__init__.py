@@ -21,8 +21,8 @@ import pyarrow as pa
 
 from seqrec_lib.data import events as canonical
 from seqrec_lib.data.engine import Engine, connect, parquet_files
-from seqrec_lib.data.tecd_footer import Footer, check_day, inspect
-from seqrec_lib.data.tecd_layout import (
+from seqrec_lib.data.tecd.footer import Footer, check_day, inspect
+from seqrec_lib.data.tecd.layout import (
     ACTIONS,
     DAY_US,
     FULL_ONLY,
@@ -271,7 +271,7 @@ def _chosen(root: Path, table: str, wanted: Sequence[int] | None) -> list[int] |
         place = path_of(root, table, 0).parent
         raise TecdError(
             f"{place}: no day files of {table}{hint}. Fetch some with python -m "
-            f"seqrec_lib.data.tecd_hub --tables {table} --days FIRST LAST"
+            f"seqrec_lib.data.tecd.hub --tables {table} --days FIRST LAST"
         )
     missing = sorted(set(there if wanted is None else wanted) - set(there))
     if missing or (wanted is not None and not len(wanted)):

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from seqrec_lib.data.simulator.needs import IDS, numbers
+from seqrec_lib.data.simulator.online import Day, surfaces
+from seqrec_lib.data.simulator.static import category
+from seqrec_lib.data.simulator.store import NOTHING
 from seqrec_lib.data.tecd import TABLES
-from seqrec_lib.data.tecd_needs import IDS, numbers
-from seqrec_lib.data.tecd_online import Day, surfaces
-from seqrec_lib.data.tecd_static import category
-from seqrec_lib.data.tecd_store import NOTHING
 
 Columns = dict[str, pa.Array]
 Defects = dict[str, int]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from seqrec_lib.data import files
-from seqrec_lib.data.marginals import COUNTS, GAPS, RANKS, REAL, distances, fit
+from seqrec_lib.data.simulator.marginals import COUNTS, GAPS, RANKS, REAL, distances, fit
 
 HOUR, DAY = 3600, 86_400
 SHOES, SOAP, TEA = "nfmcg_1", "nfmcg_2", "nfmcg_3"

@@ -10,8 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from seqrec_lib.data import marginals, tecd, tecd_online, tecd_static, tecd_store, tecd_world
-from seqrec_lib.data.tecd_needs import (
+from seqrec_lib.data import tecd
+from seqrec_lib.data.simulator import marginals, static, store
+from seqrec_lib.data.simulator import online as onlines
+from seqrec_lib.data.simulator import world as worlds
+from seqrec_lib.data.simulator.needs import (
     IDS,
     complements,
     hashed,
@@ -22,7 +25,7 @@ from seqrec_lib.data.tecd_needs import (
     places,
     sized,
 )
-from seqrec_lib.data.tecd_world import World, linkage, write
+from seqrec_lib.data.simulator.world import World, linkage, write
 
 DAY = 1082
 WORLD = sized(0.003, seed=5)
@@ -43,7 +46,7 @@ EMBEDDED = [table for table in tecd.TABLES if "embedding" in tecd.TABLES[table].
 def slices():
     """Slices of 5,000 rows, so that small files have several."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tecd_store, "SLICE", 5_000)
+        patch.setattr(store, "SLICE", 5_000)
         yield
 
 
@@ -134,8 +137,8 @@ def test_another_seed_is_another_world(root, tmp_path):
 
 
 def test_earlier_slices_do_not_change_as_a_day_grows():
-    small, large = (tecd_store.Plan(DAY, n * 5_000, n * 5_000) for n in (2, 6))
-    for simulate in (tecd_store.receipts, tecd_store.payments):
+    small, large = (store.Plan(DAY, n * 5_000, n * 5_000) for n in (2, 6))
+    for simulate in (store.receipts, store.payments):
         one, other = (simulate(WORLD, plan, 1, True) for plan in (small, large))
         for column in ("user", "item", "count", "price", "hash", "brand", "null_brand"):
             if column in one:
@@ -174,17 +177,17 @@ def test_resuming_keeps_finished_files_and_rewrites_others(tmp_path):
 
 
 def test_a_stop_half_way_leaves_no_file_and_no_debris(tmp_path, monkeypatch):
-    simulate = tecd_store.receipts
+    simulate = store.receipts
 
     def stops(world, plan, number, defects):
         if number == 2:
             raise KeyboardInterrupt
         return simulate(world, plan, number, defects)
 
-    monkeypatch.setattr(tecd_store, "receipts", stops)
+    monkeypatch.setattr(store, "receipts", stops)
     with pytest.raises(KeyboardInterrupt):
         write(WORLD, tmp_path, [DAY], ["users", "payments/receipts"], ROWS)
-    monkeypatch.setattr(tecd_store, "receipts", simulate)
+    monkeypatch.setattr(store, "receipts", simulate)
     files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
     assert files == {"users.pq", "defects.json"}
     write(WORLD, tmp_path, [DAY], ["users", "payments/receipts"], ROWS, resume=True)
@@ -301,22 +304,20 @@ def test_a_brand_is_there_seven_times(root):
 
 
 def test_at_full_size_46_brands_are_too_many():
-    blocks = list(tecd_static.brands(replace(World(), embedded_share=0.0), True))
+    blocks = list(static.brands(replace(World(), embedded_share=0.0), True))
     assert sum(len(block["brand"]) for block in blocks) == 24_513
     assert sum(block["again"].sum() for block in blocks) == 46
 
 
 def test_the_heavy_user_has_47649_events_in_ten_days_of_published_size():
-    sizes = {
-        domain: tecd_world.DAY_ROWS[f"{domain}/events"] for domain in ("marketplace", "retail")
-    }
+    sizes = {domain: worlds.DAY_ROWS[f"{domain}/events"] for domain in ("marketplace", "retail")}
     events = [
-        tecd_online.heavy_events(domain, day, rows)
+        onlines.heavy_events(domain, day, rows)
         for domain, rows in sizes.items()
         for day in range(1082, 1092)
     ]
     assert sum(events) == 47_649
-    assert tecd_online.heavy_events("retail", 1082, 1_000) == 6
+    assert onlines.heavy_events("retail", 1082, 1_000) == 6
 
 
 def test_a_clean_world_has_no_defects(clean):
@@ -393,7 +394,7 @@ def online(root, domain):
 def test_sessions_are_about_the_interest_of_the_day_and_its_complement(root, domain):
     events = online(root, domain)
     item = events["item_id"].str.removeprefix(IDS[domain].prefix).astype(int).to_numpy()
-    events = events[~tecd_world.showcased(WORLD, item, domain)]
+    events = events[~worlds.showcased(WORLD, item, domain)]
     need = need_of(WORLD, item, domain)[events.index]
     wanted = interest(WORLD, events["user_id"].to_numpy(), DAY)
     partner = complements(WORLD)[wanted]
@@ -402,7 +403,7 @@ def test_sessions_are_about_the_interest_of_the_day_and_its_complement(root, dom
 
 
 def test_the_complement_comes_as_the_partner_of_the_item_before():
-    day = tecd_online.simulate(replace(WORLD, strength=0.0), "retail", DAY, 20_000, "B", False)
+    day = onlines.simulate(replace(WORLD, strength=0.0), "retail", DAY, 20_000, "B", False)
     order = np.lexsort([np.arange(20_000), day.user])
     user, item = day.user[order], day.item[order]
     need, partner = item % WORLD.num_needs, complements(WORLD)
@@ -465,7 +466,7 @@ def test_the_share_of_receipt_products_in_the_catalogue_is_the_one_asked_for(tmp
 
 
 def test_prices_and_amounts_are_as_published(root):
-    for table, (mean, deviation) in tecd_store.PRICE.items():
+    for table, (mean, deviation) in store.PRICE.items():
         columns = "min(price), max(price), avg(price), stddev(price)"
         low, high, found, spread = query(root, table, columns)
         assert -10 <= low < high <= 10

@@ -4,8 +4,8 @@ A day's plan is who is active and with how many events; then users are simulated
 from its own random numbers. A day is held in memory as numbers (about 60 bytes an event), since
 its users' events spread over all of it and the file is in the order of time.
 
-Constants without a source are fitted so that :func:`seqrec_lib.data.marginals.distances` to the
-real marketplace is small. No rows of the other domains are at hand: they share the marketplace's
+Constants without a source are fitted so that :func:`.marginals.distances` to the real marketplace
+is small. No rows of the other domains are at hand: they share the marketplace's
 marginals, with actions and surfaces from published counts.
 """
 
@@ -18,9 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seqrec_lib.data.marginals import COUNTS, REAL
-from seqrec_lib.data.tecd import DAY_US
-from seqrec_lib.data.tecd_needs import (
+from seqrec_lib.data.simulator.marginals import COUNTS, REAL
+from seqrec_lib.data.simulator.needs import (
     COMPLEMENT,
     World,
     complements,
@@ -31,6 +30,7 @@ from seqrec_lib.data.tecd_needs import (
     popular,
     unit,
 )
+from seqrec_lib.data.tecd import DAY_US
 
 DOMAINS = ("marketplace", "retail", "offers")
 CHUNK = 20_000  # users

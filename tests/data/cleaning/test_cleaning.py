@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from seqrec_lib.data import audit, cleaning, duplicates, files, tecd
-from seqrec_lib.data.cleaning import CleaningError, clean
+from seqrec_lib.data import cleaning, files, tecd
+from seqrec_lib.data.cleaning import CleaningError, audit, clean, duplicates
 from seqrec_lib.data.engine import EngineError, connect
 
 DAY = 1082
@@ -336,7 +336,7 @@ def test_flipped_bits_in_a_page_are_an_error_or_a_counted_quarantine(tmp_path):
         assert account["before"].iloc[0] == 5000
         rejected = account[account["kind"] == "reject"]["matched"].sum()
         outcomes["quarantine" if rejected else "whole"] += 1
-    assert outcomes["error"] >= 8  # what still parses is for the checksums: tecd_manifest.verify
+    assert outcomes["error"] >= 8  # what still parses is for the checksums: manifest.verify
 
 
 def test_a_column_of_the_wrong_type_is_named(root, tmp_path):
