@@ -2,9 +2,9 @@
 
 Ours is ``seqrec_lib.data.cleaning.clean`` on payment events, receipts and the marketplace's items.
 *Rewrite* reads the same files with DuckDB and writes all their columns with the same options: the
-floor for anything that reads and writes. *pandas* follows the report (seed 001, section 3.1): load a
-table whole, fill missing brands with -1, drop rows without a price, write. *Spark* runs our code.
-Every measurement is a process of its own; memory is the largest resident set (of all its
+floor for anything that reads and writes. *pandas* follows the report (seed 001, section 3.1): load
+a table whole, fill missing brands with -1, drop rows without a price, write. *Spark* runs our
+code. Every measurement is a process of its own; memory is the largest resident set (of all its
 processes) above what it held after its imports.
 """
 
@@ -18,7 +18,7 @@ import threading
 import time
 from pathlib import Path
 
-from publishing import HERE, cores, machine, publish
+from publishing import HERE, machine, publish
 
 FULL = {"payments/events": 68_857_371, "payments/receipts": 60_753_821}
 RECEIPTS = "payments/receipts"
