@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from seqrec_lib.data import datasets
+from seqrec_lib.data import datasets, tecd
 from seqrec_lib.data.files import find
 from seqrec_lib.data.simulator import small_world
 from seqrec_lib.data.splits import Split
@@ -67,3 +67,23 @@ def test_times_and_the_width_of_numbers_do_not_change_the_digest(small_log, smal
     later = dataclasses.replace(small_log, time=small_log.time + 1)
     expected = datasets.digest(small_log, small_split)
     assert datasets.digest(wide, small_split) == datasets.digest(later, small_split) == expected
+
+
+def test_a_simulated_tecd_has_every_table_and_says_so(tmp_path):
+    folders = datasets.tecd_folders("simulated", tmp_path)
+    assert list(folders) == ["simulated"]
+    tables = tecd.overview(folders["simulated"])
+    assert tables["table"].tolist() == list(tecd.TABLES)
+    assert set(tables.loc[tables["days"] != "", "days"]) == {"1294-1296"}
+
+
+def test_a_folder_of_ones_own_counts_as_real(tmp_path):
+    (tmp_path / "small").mkdir()
+    folders = datasets.tecd_folders(str(tmp_path / "small"), tmp_path / "place")
+    assert folders["real"] == tmp_path / "small"
+
+
+def test_an_unknown_tecd_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="'tecdd' is no T-ECD; use tecd, simulated"):
+        datasets.tecd_folders("tecdd", tmp_path)
+    assert list(tmp_path.iterdir()) == []

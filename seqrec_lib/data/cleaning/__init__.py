@@ -96,12 +96,13 @@ def clean_file(engine: Engine, root: Path, out: Path, table: str, day: int | Non
             flagged = joined.mutate(rule=rule.cast("int8")).drop("place")
         seen = _count(engine, flagged, names, repairs)
         entries = audit.account(source, table, day, seen)
-        rows = engine.write(_mended(flagged, repairs), stage / "clean")
-        rejected = 0
+        rejected, good = 0, flagged  # where no row is bad, the rules need not be tried again
         if entries[-1].after < entries[0].before:
+            good = flagged.filter(_.rule == 0)
             ends = [place for one in seen.values() if one.kind == "reject" for place in one.places]
             bad = flagged.filter(_.rule > 0, _.row >= min(ends), _.row <= max(ends))
             rejected = engine.write(_named(bad, names), stage / "quarantine")
+        rows = engine.write(_mended(good, repairs), stage / "clean")
         _validate(engine, stage / "clean", entries, repairs, rows, rejected)
         _publish(root, out, stage, table, day, entries)
     finally:
@@ -136,7 +137,7 @@ def _count(
     engine: Engine, flagged: ir.Table, names: Sequence[str], repairs: Sequence[Mend]
 ) -> dict[str, Seen]:
     """One pass over the source: what each rule matches among the rows that reach it."""
-    pattern = flagged.rule.cast("int64")
+    pattern = flagged.rule.cast("int32")
     for i, repair in enumerate(repairs):  # a bit a repair: few patterns, whatever the rows
         pattern = pattern + repair.broken(flagged).ifelse(WIDTH << i, 0)
     few = flagged.select("row", pattern=pattern).group_by("pattern")
@@ -153,10 +154,10 @@ def _count(
     return seen
 
 
-def _mended(flagged: ir.Table, repairs: Sequence[Mend]) -> ir.Table:
-    masks = {repair.mask: repair.broken(flagged) for repair in repairs if repair.mask}
-    values = {repair.column: repair.value(flagged) for repair in repairs}
-    return flagged.mutate(**values, **masks).filter(_.rule == 0).drop("rule", "row")
+def _mended(good: ir.Table, repairs: Sequence[Mend]) -> ir.Table:
+    masks = {repair.mask: repair.broken(good) for repair in repairs if repair.mask}
+    values = {repair.column: repair.value(good) for repair in repairs}
+    return good.mutate(**values, **masks).drop("rule", "row")
 
 
 def _named(bad: ir.Table, names: Sequence[str]) -> ir.Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,11 +55,11 @@ def repeated(
     found = []
     count = 1 if day is None or engine.name == "spark" else -(-rows // SLICE)
     borders = np.linspace(0, tecd.DAY_US, count + 1).astype(int) + (day or 0) * tecd.DAY_US
-    for low, high in zip(borders[:-1].tolist(), borders[1:].tolist(), strict=True):
-        inside = [_.timestamp >= low, _.timestamp < high] if count > 1 else [ibis.literal(True)]
-        twice = narrow.filter(*inside).group_by("hash").agg(n=_.count()).filter(_.n > 1)
-        if not engine.frame(twice.count()):
-            continue
+    slices = [
+        [_.timestamp >= low, _.timestamp < high] if count > 1 else [ibis.literal(True)]
+        for low, high in zip(borders[:-1].tolist(), borders[1:].tolist(), strict=True)
+    ]
+    for inside, twice in _suspects(engine, narrow, slices):
         same = every.filter(_.rule == 0, *inside).semi_join(twice, "hash")
         same = same.select(*key, "row", "order")
         same = same.mutate(first=same.order.min().over(group_by=key))
@@ -66,3 +68,31 @@ def repeated(
         return None
     pq.write_table(pa.concat_tables(found), stage / "duplicates.parquet")
     return engine.read(stage / "duplicates.parquet")
+
+
+def _suspects(
+    engine: Engine, narrow: ir.Table, slices: Sequence[list[ir.BooleanValue]]
+) -> Iterator[tuple[list[ir.BooleanValue], ir.Table]]:
+    """The slices in which a hash occurs more than once, with a table of such hashes."""
+    if engine.name == "spark":
+        for inside in slices:
+            twice = narrow.filter(*inside).group_by("hash").agg(n=_.count()).filter(_.n > 1)
+            if engine.frame(twice.count()):
+                yield inside, twice
+        return
+    # sorting beats the engine's hash table; one slice is sorted while the next is read
+    with ThreadPoolExecutor(1) as pool:
+        sorting: list[Future] = []
+        for inside in slices:
+            hashes = engine.arrow(narrow.filter(*inside).select("hash"))["hash"].to_numpy()
+            sorting.append(pool.submit(_repeated_values, hashes))
+            if len(sorting) > 1:
+                sorting[-2].result()  # no more than two slices in memory
+        for inside, one in zip(slices, sorting, strict=True):
+            if len(one.result()):
+                yield inside, ibis.memtable({"hash": one.result()})
+
+
+def _repeated_values(values: np.ndarray) -> np.ndarray:
+    values = np.sort(values)
+    return np.unique(values[1:][values[1:] == values[:-1]])

@@ -530,3 +530,26 @@ def test_spark_reads_empty_embeddings_and_hashes_as_null(tmp_path, duck, spark):
         rows = read(engine, "payments/events", root=tmp_path)
         assert values(engine, rows, "transaction_hash") == ["0" * 16, None, None]
         assert values(engine, rows, "brand_id") == [0, None, 5]
+
+
+def test_an_overview_counts_rows_days_and_files_from_the_footers(tmp_path):
+    for day in (1294, 1295, 1297):
+        put(tmp_path, MARKET, day)
+    brands(tmp_path)
+    found = tecd.overview(tmp_path).set_index("table")
+    assert found.loc[MARKET, ["files", "days", "rows", "columns"]].tolist() == [3, "1294-1295, 1297", 9, 6]
+    assert found.loc["brands", ["files", "days", "rows", "columns"]].tolist() == [1, "", 3, 2]
+    sizes = [tecd.path_of(tmp_path, MARKET, day).stat().st_size for day in (1294, 1295, 1297)]
+    assert found.loc[MARKET, "bytes"] == sum(sizes)
+    assert tecd.overview(tmp_path / "nothing").empty
+
+
+def test_missing_values_are_counted_by_column_empty_lists_and_the_shared_hash_included(tmp_path):
+    payments(tmp_path)
+    brands(tmp_path)
+    with connect() as engine:
+        found = tecd.missing(engine, tmp_path).set_index(["table", "column"])
+    assert found.loc[("brands", "embedding"), ["rows", "missing"]].tolist() == [3, 2]
+    assert found.loc[("payments/events", "transaction_hash"), "missing"] == 2
+    assert found.loc[("payments/events", "brand_id"), "missing"] == 1
+    assert found.loc[("payments/events", "user_id"), "share"] == 0
