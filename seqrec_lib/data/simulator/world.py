@@ -98,7 +98,7 @@ def write(
     every = list(days)
     jobs = [(t, day) for t in tables for day in (every if TABLES[t].daily else [None])]
     truth = _truth(root, world)
-    bar = tqdm(jobs, desc="simulated files", delay=1)
+    bar = tqdm(jobs, desc="simulated files", delay=20)
     names = []
     for table, day in bar:
         path = path_of(root, table, day)
