@@ -537,8 +537,9 @@ def test_an_overview_counts_rows_days_and_files_from_the_footers(tmp_path):
         put(tmp_path, MARKET, day)
     brands(tmp_path)
     found = tecd.overview(tmp_path).set_index("table")
-    assert found.loc[MARKET, ["files", "days", "rows", "columns"]].tolist() == [3, "1294-1295, 1297", 9, 6]
-    assert found.loc["brands", ["files", "days", "rows", "columns"]].tolist() == [1, "", 3, 2]
+    counts = ["files", "days", "rows", "columns"]
+    assert found.loc[MARKET, counts].tolist() == [3, "1294-1295, 1297", 9, 6]
+    assert found.loc["brands", counts].tolist() == [1, "", 3, 2]
     sizes = [tecd.path_of(tmp_path, MARKET, day).stat().st_size for day in (1294, 1295, 1297)]
     assert found.loc[MARKET, "bytes"] == sum(sizes)
     assert tecd.overview(tmp_path / "nothing").empty
