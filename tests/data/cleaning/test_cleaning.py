@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from seqrec_lib.data import cleaning, files, tecd
+from seqrec_lib.data import cleaning, files, simulator, tecd
 from seqrec_lib.data.cleaning import CleaningError, audit, clean, duplicates
 from seqrec_lib.data.engine import EngineError, connect
 
@@ -455,3 +455,32 @@ def test_the_real_marketplace_days_have_one_kind_of_gap(tmp_path):
         events = tecd.read(engine, "marketplace/events", root=tmp_path / "out")
         likes = engine.frame(events.filter(events.subdomain == "none").action_type.value_counts())
     assert likes.iloc[0].tolist() == ["like", 627]
+
+
+def test_what_the_simulator_planted_is_what_cleaning_finds(tmp_path):
+    rows = {"payments/events": 20_000, "payments/receipts": 20_000}
+    world = simulator.sized(0.005)
+    planted = simulator.write(world, tmp_path / "raw", [DAY], rows=rows, scale=0.005, revision="A")
+    account = clean(tmp_path / "raw", tmp_path / "out")
+    found = account.set_index(["table", "rule"])["matched"]
+    for name, truth in planted.items():
+        table = next(t for t, kind in tecd.TABLES.items() if kind.path.format(day=DAY) == name)
+        for defect in [key for key in truth if key.startswith("null ")]:
+            assert found[table, f"missing {defect.removeprefix('null ')}"] == truth[defect]
+        if "no transaction" in truth:
+            assert found[table, "no transaction"] == truth["no transaction"]
+        rejected = found[table][
+            account.loc[account["table"] == table, "kind"].eq("reject").tolist()
+        ]
+        assert rejected.sum() == truth.get("duplicate brand_id", 0)
+        if "empty embedding" in truth:  # of the brands that are dropped, some have none
+            copies = rows_of(tmp_path / "out/quarantine", table)
+            gone = sum(not row["embedding"] for row in copies)
+            assert found[table, "empty embedding"] == truth["empty embedding"] - gone
+    assert planted["brands.pq"]["duplicate brand_id"] >= 6
+    assert found["retail/events", "old spelling"] > 0
+
+
+def rows_of(folder, table):
+    path = tecd.path_of(folder, table, DAY if tecd.TABLES[table].daily else None)
+    return pq.read_table(path).to_pylist() if path.exists() else []
