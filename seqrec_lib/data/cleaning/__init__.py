@@ -15,11 +15,11 @@ quarantine file with the rule's name, not away.
 
 from __future__ import annotations
 
-import argparse
+import fcntl
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,28 +60,60 @@ def clean(
 
     ``out`` gets the layout of the source, ``quarantine/`` with the rejected rows as they were, and
     ``audit/`` with the account, which is returned (:func:`.audit.audit`). Files that an
-    earlier call finished are not cleaned again, unless their source has changed. Raises
-    TecdError for a file that is not what its name says, EngineError for one that cannot be read or
-    written, and CleaningError if an account does not balance; finished files stay.
+    earlier call finished are not cleaned again, unless their source, the rules or they themselves
+    have changed. Raises TecdError for a file that is not there or not what its name says,
+    EngineError for one that cannot be read or written, ValueError if ``out`` is ``root``, and
+    CleaningError if an account does not balance or another call is at work; finished files stay.
     """
+    if out.resolve() == root.resolve():
+        raise ValueError(f"{out} is the source: give another folder for the clean files")
+    wanted = _wanted(root, tables, days)
     out.mkdir(parents=True, exist_ok=True)
+    with _alone(out):
+        _clean(root, out, wanted, engine, memory, threads)
+    return audit.audit(out)
+
+
+def _clean(
+    root: Path,
+    out: Path,
+    wanted: Sequence[tuple[str, int | None]],
+    engine: str,
+    memory: str,
+    threads: int | None,
+) -> None:
     for debris in (out / ".stage", out / ".spill"):  # of a run that was killed
         shutil.rmtree(debris, ignore_errors=True)
     (out / ".spill").mkdir()
-    wanted = list(_files(root, tables, days))
     try:
         with engines.connect(engine, memory, threads, spill=out / ".spill") as running:
             for table, day in tqdm(wanted, desc="clean", unit="file", delay=20):
-                if not audit.finished(out, root, table, day):
+                if not audit.finished(out, root, table, day, _names(table, day)):
                     clean_file(running, root, out, table, day)
     finally:
         shutil.rmtree(out / ".spill", ignore_errors=True)
-    return audit.audit(out)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """One cleaning at a time in ``out``: two would share its stage."""
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise CleaningError(
+            f"{out}: another cleaning is at work here. Wait for it, or give another folder"
+        ) from error
+    finally:
+        os.close(handle)
 
 
 def clean_file(engine: Engine, root: Path, out: Path, table: str, day: int | None) -> list[Entry]:
     """Clean one file and return its account; see :func:`clean`."""
     source = tecd.path_of(root, table, day)
+    if source.is_dir():
+        raise tecd.TecdError(f"{source}: a folder that Spark wrote; clean the published file")
     raw = tecd.read(engine, table, None if day is None else [day], root, raw=True)
     rules, repairs = rejects(table, day), mends(table)
     names = [*(rule.name for rule in rules), DUPLICATE]
@@ -110,6 +142,23 @@ def clean_file(engine: Engine, root: Path, out: Path, table: str, day: int | Non
     return entries
 
 
+def _wanted(
+    root: Path, tables: Sequence[str] | None, days: Sequence[int] | None
+) -> list[tuple[str, int | None]]:
+    """The files asked for; TecdError if there are none, or a table or a day has none."""
+    wanted = list(_files(root, tables, days))
+    found = {day for _table, day in wanted}
+    lost = [name for name in tables or () if name not in {table for table, _day in wanted}]
+    lost += [f"day {day}" for day in days or () if day not in found]
+    if lost or not wanted:
+        what = ", ".join(lost) or "a table of T-ECD"
+        raise tecd.TecdError(
+            f"{root}: no {what}. Is it the folder that holds users.pq or marketplace/? Days and "
+            "tables are fetched with python -m seqrec_lib.data.tecd.hub"
+        )
+    return wanted
+
+
 def _files(
     root: Path, tables: Sequence[str] | None, days: Sequence[int] | None
 ) -> Iterator[tuple[str, int | None]]:
@@ -125,6 +174,12 @@ def _files(
         elif tables or tecd.path_of(root, table, 0).parent.exists():
             there = tecd.days(root, table)
             yield from ((table, day) for day in there if days is None or day in days)
+
+
+def _names(table: str, day: int | None) -> list[str]:
+    """All rules of a file in the order of its account."""
+    first = [rule.name for rule in rejects(table, day)]
+    return [*first, DUPLICATE, *(repair.name for repair in mends(table))]
 
 
 def _first_broken(raw: ir.Table, rules: Sequence[Reject]) -> ir.IntegerValue:
@@ -187,8 +242,24 @@ def _validate(
     found = {
         k: 0 if pd.isna(v) else int(v) for k, v in engine.frame(clean.agg(**sums)).iloc[0].items()
     }
+    if table.endswith("events") and "action_type" in tecd.TABLES[table].columns:
+        promised["old spellings left"] = 0
+        old = clean.action_type.isin(list(tecd.SPELLINGS)).sum()
+        found["old spellings left"] = int(engine.frame(old) or 0)
+    if rejected:
+        by_rule = engine.frame(
+            engine.read(path.with_name("quarantine")).rule.value_counts(name="n")
+        )
+        found |= {f"in quarantine: {rule}": int(n) for rule, n in by_rule.itertuples(index=False)}
+    for entry in entries:
+        if entry.kind == "reject" and entry.matched:
+            promised[f"in quarantine: {entry.rule}"] = entry.matched
     found["rows in and out"], promised["rows in and out"] = rows + rejected, entries[0].before
-    wrong = [f"{k}: {n} counted, {found[k]} found" for k, n in promised.items() if n != found[k]]
+    wrong = [
+        f"{k}: {n} counted, {found.get(k, 0)} found"
+        for k, n in promised.items()
+        if n != found.get(k)
+    ]
     if wrong:
         raise CleaningError(
             f"{table}: the account does not balance ({'; '.join(wrong)}); nothing was kept. Did "
@@ -207,27 +278,8 @@ def _publish(
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():  # a folder that Spark wrote
             shutil.rmtree(path)
-        path.unlink(missing_ok=True)
         if staged.exists():
             os.replace(staged, path)
+        else:
+            path.unlink(missing_ok=True)
     audit.record(out, root, table, day, entries)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m seqrec_lib.data.cleaning", description=str(__doc__).partition("\n")[0]
-    )
-    parser.add_argument("root", type=Path, help="folder dataset/<size> of the original layout")
-    parser.add_argument("out", type=Path, help="folder for clean files, quarantine and audit")
-    parser.add_argument("--tables", nargs="+", metavar="TABLE", help="; ".join(tecd.TABLES))
-    parser.add_argument("--days", nargs=2, type=int, metavar=("FIRST", "LAST"))
-    parser.add_argument("--engine", choices=engines.ENGINES, default="duckdb")
-    parser.add_argument("--memory", default="1200MB", help="for the engine before it spills")
-    args = parser.parse_args(arguments)
-    days = range(args.days[0], args.days[1] + 1) if args.days else None
-    try:
-        found = clean(args.root, args.out, args.tables, days, args.engine, args.memory)
-    except (CleaningError, engines.EngineError, tecd.TecdError, ValueError) as error:
-        sys.exit(str(error))
-    total = found.groupby(["table", "kind", "rule"], sort=False)["matched"].sum()
-    print(total[total > 0].to_string())

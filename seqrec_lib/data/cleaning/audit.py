@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seqrec_lib.data import tecd
+from seqrec_lib.data.engine import parquet_files
 from seqrec_lib.data.files import written_aside
 
 
@@ -68,23 +70,37 @@ def account(source: Path, table: str, day: int | None, seen: dict[str, Seen]) ->
 
 def record(out: Path, root: Path, table: str, day: int | None, entries: list[Entry]) -> None:
     """Keep the account of a file: from now on it counts as finished."""
-    text = {"source": _state(root, table, day), "entries": [asdict(entry) for entry in entries]}
+    text = {
+        "source": _state(root, table, day),
+        "written": _written(out, table, day),
+        "entries": [asdict(entry) for entry in entries],
+    }
     with written_aside(audit_path(out, table, day)) as aside:
         aside.write_text(json.dumps(text, indent=1) + "\n")
 
 
-def finished(out: Path, root: Path, table: str, day: int | None) -> bool:
-    """Was this file cleaned, from the source that is there now?"""
+def finished(out: Path, root: Path, table: str, day: int | None, rules: Sequence[str]) -> bool:
+    """Was this file cleaned by these rules, from the source that is there now, and is it whole?"""
     kept = audit_path(out, table, day)
-    if not (kept.exists() and tecd.path_of(out, table, day).exists()):
+    if not kept.exists() or not tecd.path_of(root, table, day).exists():
         return False
-    source = tecd.path_of(root, table, day)
-    return source.exists() and json.loads(kept.read_text())["source"] == _state(root, table, day)
+    text = json.loads(kept.read_text())
+    return (
+        text["source"] == _state(root, table, day)
+        and text["written"] == _written(out, table, day)
+        and [entry["rule"] for entry in text["entries"]] == list(rules)
+    )
 
 
 def audit_path(out: Path, table: str, day: int | None) -> Path:
     """Where the account of a file is kept."""
     return tecd.path_of(out / "audit", table, day).with_suffix(".json")
+
+
+def _written(out: Path, table: str, day: int | None) -> list[int]:
+    """Bytes of the clean file and of its quarantine; 0 where there is none."""
+    places = (tecd.path_of(folder, table, day) for folder in (out, out / "quarantine"))
+    return [sum(p.stat().st_size for p in parquet_files(one) if p.exists()) for one in places]
 
 
 def _state(root: Path, table: str, day: int | None) -> dict[str, int]:

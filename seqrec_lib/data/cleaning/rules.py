@@ -15,6 +15,7 @@ Test = Callable[["ir.Table"], "ir.BooleanValue"]
 UNKNOWN = "Unknown"  # a word that is missing
 NO_SURFACE = "none"  # a like has no surface: that is not a defect of the row
 NO_ID = -1  # ids, clusters and regions start at 0
+MOST = 10**6  # clusters and regions are few
 PREFIXES = {
     "marketplace": ("nfmcg_",),
     "retail": ("fmcg_",),
@@ -131,7 +132,9 @@ def mends(table: str) -> list[Mend]:
 def _filled(name: str, value: str | int, whole: bool = False) -> Mend:
     def fill(t: ir.Table) -> ir.Value:
         filled = t[name].fill_null(value)
-        return filled.cast("int64") if whole else filled
+        if whole:  # what cannot be cast was rejected before, but is still computed
+            return t[name].between(NO_ID, MOST).ifelse(filled, value).cast("int64")
+        return filled
 
     def missing(t: ir.Table) -> ir.BooleanValue:  # or filled before, by another hand
         return t[name].isnull() | (t[name] == value)
@@ -149,7 +152,7 @@ def _null(name: str) -> Test:
 
 
 def _not_whole(name: str) -> Test:
-    return lambda t: (t[name] < NO_ID) | (t[name] != t[name].floor())
+    return lambda t: ~t[name].between(NO_ID, MOST) | (t[name] % 1 != 0)
 
 
 def _any(tests: list[ir.BooleanValue]) -> ir.BooleanValue:

@@ -193,6 +193,8 @@ def revision_of(
         revision: sorted(day for day, words in seen.items() if words & only)
         for revision, only in only_in.items()
     }
+    # a day is of one revision: with words of both, A's actions were put into B's words by cleaning
+    of["B"] = [day for day in of["B"] if day not in of["A"]]
     if of["A"] and of["B"]:
         raise TecdError(
             f"{root}: {table} mixes two revisions: A on day {spans(of['A'])}, B on day "

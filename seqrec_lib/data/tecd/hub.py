@@ -29,6 +29,7 @@ from seqrec_lib.data.tecd.layout import (
     SIZES,
     TABLES,
     TecdError,
+    folder,
     path_of,
     spans,
     table_of,
@@ -246,20 +247,24 @@ def _need(folder: Path, size: int) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; errors end it with their message."""
     parser = argparse.ArgumentParser(prog="python -m seqrec_lib.data.tecd.hub", description=__doc__)
-    parser.add_argument("--tables", nargs="+", choices=TABLES, metavar="TABLE", required=True)
+    parser.add_argument("--tables", nargs="+", choices=TABLES, metavar="TABLE")
     parser.add_argument(
         "--days", nargs=2, type=int, metavar=("FIRST", "LAST"), help="both included"
     )
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--revision", default=PINNED, help="a commit of the data set")
     parser.add_argument("--into", type=Path, help="folder that gets dataset/<size>")
-    parser.add_argument("--verify", action="store_true", help="re-read all that was ever fetched")
+    parser.add_argument("--verify", action="store_true", help="re-read all that was fetched")
     given = parser.parse_args(arguments)
     days = range(given.days[0], given.days[1] + 1) if given.days else None
+    if not given.tables and not given.verify:
+        parser.error("give --tables to fetch, or --verify")
     try:
-        root = fetch(given.tables, days, given.size, given.revision, into=given.into)
+        if given.tables:
+            fetch(given.tables, days, given.size, given.revision, into=given.into)
         if given.verify:
-            verify(root)
+            into = given.into
+            print(f"{verify(into / 'dataset' / given.size if into else folder(given.size))} files")
     except ValueError as error:
         raise SystemExit(str(error)) from error
 

@@ -484,3 +484,120 @@ def test_what_the_simulator_planted_is_what_cleaning_finds(tmp_path):
 def rows_of(folder, table):
     path = tecd.path_of(folder, table, DAY if tecd.TABLES[table].daily else None)
     return pq.read_table(path).to_pylist() if path.exists() else []
+
+
+# --- two at once, wrong folders, what is read back --------------------------------------------
+
+
+def test_cleaning_into_the_source_is_refused(root):
+    before = tecd.path_of(root, "users").read_bytes()
+    with pytest.raises(ValueError, match="is the source"):
+        clean(root, root / ".." / root.name)
+    assert tecd.path_of(root, "users").read_bytes() == before
+
+
+def test_two_cleanings_of_one_folder_do_not_meet(root, tmp_path, monkeypatch):
+    seen = []
+    real = cleaning.clean_file
+
+    def another(*args):
+        with pytest.raises(CleaningError, match="another cleaning is at work"):
+            clean(root, tmp_path / "out", ["users"])
+        seen.append(args[3])
+        return real(*args)
+
+    monkeypatch.setattr(cleaning, "clean_file", another)
+    clean(root, tmp_path / "out", ["brands"])
+    assert seen == ["brands"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({}, "no a table of T-ECD"),
+        ({"tables": ["payments/events"]}, "no payments/events"),
+        ({"tables": ["users"], "days": [4000]}, "no day 4000"),
+    ],
+    ids=["folder", "table", "day"],
+)
+def test_nothing_to_clean_is_an_error(root, tmp_path, asked, message):
+    with pytest.raises(tecd.TecdError, match=message):
+        clean(root if asked else tmp_path / "nowhere", tmp_path / "out", **asked)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_number_that_is_none_goes_to_quarantine(tmp_path):
+    users = [{"user_id": n, "region": 1.0, "socdem_cluster": 2.0} for n in range(4)]
+    for row, value in zip(users, (float("nan"), float("inf"), 1e300, 3.0), strict=True):
+        row["region"] = value
+    put(tmp_path / "raw", "users", users)
+    account = clean(tmp_path / "raw", tmp_path / "out")
+    assert matched(account, "users") == {"impossible region": 3}
+    assert [row["region"] for row in rows(tmp_path / "out", "users")] == [3]
+
+
+def test_cleaned_events_of_revision_a_are_read_as_such(tmp_path):
+    words = [("view", "cart"), ("added-to-cart", "item"), ("click", "catalog")]
+    for day in (DAY, DAY + 1):
+        base = {"user_id": 1, "item_id": "fmcg_1", "os": "ios"}
+        events = [
+            base | {"timestamp": day * tecd.DAY_US + n, "action_type": a, "subdomain": s}
+            for n, (a, s) in enumerate(words)
+        ]
+        put(tmp_path / "raw", "retail/events", events, day)
+    clean(tmp_path / "raw", tmp_path / "out")
+    with connect() as engine:
+        assert tecd.revision_of(engine, tmp_path / "out", "retail/events") == "A"
+        found = engine.frame(tecd.read(engine, "retail/events", root=tmp_path / "out"))
+    assert found["action_type"].tolist() == ["view", "added_to_cart", "click"] * 2
+
+
+@pytest.mark.parametrize("damaged", ["out/brands.pq", "out/quarantine/brands.pq"])
+def test_a_clean_file_that_was_damaged_is_made_again(root, tmp_path, damaged):
+    clean(root, tmp_path / "out", ["brands"])
+    whole = (tmp_path / damaged).read_bytes()
+    (tmp_path / damaged).write_bytes(b"x")
+    clean(root, tmp_path / "out", ["brands"])
+    assert pq.read_table(tmp_path / damaged).num_rows > 0
+    assert len((tmp_path / damaged).read_bytes()) == len(whole)
+
+
+def test_other_rules_clean_again(root, tmp_path, monkeypatch):
+    clean(root, tmp_path / "out", ["users"])
+    more = [
+        *cleaning.rejects("users", None),
+        cleaning.rules.Reject("first", lambda t: t.user_id == 1),
+    ]
+    monkeypatch.setattr(cleaning, "rejects", lambda table, day: more)
+    account = clean(root, tmp_path / "out", ["users"])
+    assert matched(account, "users")["first"] == 1
+
+
+def test_a_folder_that_spark_wrote_is_no_source(root, tmp_path):
+    path = tecd.path_of(root, "brands")
+    path.unlink()
+    path.mkdir()
+    pq.write_table(pa.table({"brand_id": pa.array([1], pa.uint64())}), path / "part-0.parquet")
+    with pytest.raises(tecd.TecdError, match="a folder that Spark wrote"):
+        clean(root, tmp_path / "out", ["brands"])
+
+
+def test_rows_with_embeddings_are_written_in_small_groups(tmp_path):
+    items = [{"item_id": f"fmcg_{n}", "brand_id": 1, "embedding": [0.5] * 3} for n in range(90_000)]
+    put(tmp_path / "raw", "retail/items", items)
+    clean(tmp_path / "raw", tmp_path / "out")
+    metadata = pq.read_metadata(tmp_path / "out/retail/items.pq")
+    assert metadata.num_row_groups >= 2
+
+
+def test_the_command_line_prints_the_account_and_ends_with_the_message(root, tmp_path):
+    def run(*arguments):
+        command = [sys.executable, "-m", "seqrec_lib.data.cleaning", *map(str, arguments)]
+        return subprocess.run(command, cwd=files.root(), capture_output=True, text=True)
+
+    done = run(root, tmp_path / "out", "--tables", "brands", "users")
+    assert done.returncode == 0
+    assert "duplicate" in done.stdout and "missing region" in done.stdout
+    failed = run(root, tmp_path / "out", "--days", "4000", "4001")
+    assert failed.returncode == 1
+    assert "no day 4000, day 4001" in failed.stderr
