@@ -3,24 +3,56 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from jaxtyping import Bool
 
 from seqrec_lib.data import amazon, events, files, simulator, ties
 from seqrec_lib.data.log import EventLog
-from seqrec_lib.data.splits import Split, assert_no_leak, leave_last_out
+from seqrec_lib.data.splits import (
+    Split,
+    assert_no_leak,
+    global_time,
+    held_out_users,
+    leave_last_out,
+)
+
+DAY_S = 86_400
+TECD_DAYS = range(1294, 1297)  # the last one tests
+VALID_FROM = 1295 * DAY_S + 20 * 3600  # the last four hours before it validate
+FOLLOWED = 5  # one user in so many is followed through the whole of the test day
 
 
 def load(dataset: str) -> tuple[EventLog, Split]:
-    """The event log of ``dataset`` and its leave-last-out split, checked for leaks.
+    """The event log of ``dataset`` and its split, checked for leaks.
 
-    ``dataset`` is ``beauty``, ``toys`` or ``sports`` (Amazon), ``simulated`` (a small world with a
-    known rule), or the path of a CSV or Parquet file with columns ``user``, ``item``, ``time`` in
-    seconds; with ``-shuffled`` behind it, its events of one day stand in random order (chapter 1).
+    Split leave-last-out:
+
+    * ``beauty``, ``toys``, ``sports`` (Amazon),
+    * ``simulated`` (a small world with a known rule),
+    * the path of a CSV or Parquet file with columns ``user``, ``item``, ``time`` in seconds;
+    * with ``-shuffled`` behind it, its events of one day stand in random order (chapter 1).
+
+    Split by time, the last of three days tests:
+
+    * ``tecd-marketplace`` (real rows), ``tecd-sim`` (simulated, marketplace and retail). Tested
+      are the first event of the day of everyone who was there before, and every event of the users
+      :func:`followed`, a random fifth;
+    * with ``-users`` behind it, every event of a random tenth of the users tests, as in seed 001.
+
+    With ``-pairs`` behind any of these, each pair of items that co-occurs in the training part is
+    a history of one item and its target (:mod:`seqrec_lib.data.pairs`); with ``-leaking`` behind
+    that, pairs of the validation and the test part are among them, as in seed 001.
     Raises ``ValueError`` for another name.
     """
+    if dataset.endswith(("-pairs", "-pairs-leaking")):
+        return _pairs(dataset)
     name = dataset.removesuffix("-shuffled")
+    if dataset.removesuffix("-users") in ("tecd-marketplace", "tecd-sim"):
+        return _tecd(dataset)
     if name in amazon.NAMES:
         table = amazon.read(name)
     elif name == "simulated":
@@ -29,13 +61,82 @@ def load(dataset: str) -> tuple[EventLog, Split]:
         table = events.read(Path(name))
     else:
         raise ValueError(
-            f"{dataset!r} is no data set; use {', '.join(amazon.NAMES)}, simulated, or the path "
-            "of a .csv or .parquet file with columns user, item, time"
+            f"{dataset!r} is no data set; use {', '.join(amazon.NAMES)}, simulated, "
+            "tecd-marketplace, tecd-sim, or the path of a .csv or .parquet file with columns "
+            "user, item, time"
         )
     log = EventLog.build(table)
     if dataset != name:
         log = ties.shuffled(log, seed=0)
     split = leave_last_out(log)
+    assert_no_leak(log, split)
+    return log, split
+
+
+def tecd_table(dataset: str, surface: bool = False) -> pd.DataFrame:
+    """The events behind the log of ``tecd-marketplace`` or ``tecd-sim``, a row a position.
+
+    Columns ``user``, ``item``, ``time`` (seconds), ``action``, ``domain``, and ``surface`` if
+    asked for (``none`` where the files name none). The simulated world, a tenth of T-ECD Small, is
+    written to ``build/tecd-sim`` when first asked for. Raises TecdError if rows are missing.
+    """
+    # imported here: what trains on a GPU needs no query engine
+    from seqrec_lib.data import tecd
+
+    if not dataset.startswith("tecd-sim"):
+        return tecd.events(("marketplace/events",), TECD_DAYS, surface=surface)
+    folder, tables = files.root() / "build" / "tecd-sim", ("marketplace/events", "retail/events")
+    simulator.write(simulator.sized(0.1), folder, TECD_DAYS, tables, scale=0.1, resume=True)
+    return tecd.events(tables, TECD_DAYS, folder, surface=surface)
+
+
+def followed(dataset: str, log: EventLog) -> Bool[np.ndarray, "U"]:
+    """Users of whom every test position is tested, not only the first.
+
+    Of a T-ECD split by time a random fifth: ranking 165,000 items at each of the 421,000 events
+    of a day takes longer than training does. Of any other data set everyone.
+    """
+    if not dataset.endswith(("tecd-marketplace", "tecd-sim")):
+        return np.ones(log.num_users, dtype=bool)
+    return np.random.default_rng(0).permutation(log.num_users) % FOLLOWED == 0
+
+
+def _tecd(dataset: str) -> tuple[EventLog, Split]:
+    log = EventLog.build(tecd_table(dataset))
+    if dataset.endswith("-users"):
+        split = held_out_users(log, (0.1, 0.1), seed=42)
+        tenth = np.random.default_rng(0).permutation(log.num_users) % 10 == 0
+        split = replace(split, valid=split.valid[tenth[log.user_of(split.valid)]])
+    else:
+        split = global_time(log, VALID_FROM, TECD_DAYS[-1] * DAY_S)
+        whole = followed(dataset, log)
+        first = first_of_returning(log, split)
+        split = replace(
+            split,
+            valid=split.valid[whole[log.user_of(split.valid)]],
+            test=split.test[whole[log.user_of(split.test)] | first],
+        )
+    assert_no_leak(log, split)
+    return log, split
+
+
+def first_of_returning(log: EventLog, split: Split) -> Bool[np.ndarray, "S"]:
+    """Which test positions are a user's first ones after events of before the test part."""
+    user = log.user_of(split.test)
+    is_first = np.r_[True, user[1:] != user[:-1]]
+    before = np.asarray(log.time)[log.offsets[user]] < log.time[split.test].min()
+    return is_first & before
+
+
+def _pairs(dataset: str) -> tuple[EventLog, Split]:
+    from seqrec_lib.data import pairs
+
+    base = dataset.removesuffix("-leaking").removesuffix("-pairs")
+    log, split = load(base)
+    learned = np.arange(len(log)) if dataset.endswith("-leaking") else split.train
+    # nothing but a day lies between events of the small world
+    gap_seconds = DAY_S if base == "simulated" else 1800
+    log, split = pairs.as_log(log, learned, gap_seconds)
     assert_no_leak(log, split)
     return log, split
 

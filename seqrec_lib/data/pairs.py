@@ -15,9 +15,14 @@ from typing import TYPE_CHECKING
 
 import ibis
 import numpy as np
+import pandas as pd
 from ibis import _
+from jaxtyping import Int
 
 from seqrec_lib.data import tecd
+from seqrec_lib.data.engine import connect
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.splits import Split
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -99,6 +104,50 @@ def train_only(
         # Spark knows no unsigned numbers
         users = ibis.memtable({"user_id": ids.astype(np.int64) if ids.dtype.kind == "u" else ids})
     return table.semi_join(users, "user_id")
+
+
+def as_log(
+    log: EventLog,
+    positions: Int[np.ndarray, "P"],
+    gap_seconds: int = 1800,
+    held_out: int = 10_000,
+    seed: int = 0,
+) -> tuple[EventLog, Split]:
+    """Pairs of items seen in one session among ``positions``, as histories of one item.
+
+    Every pair stands twice, each item once as the history and once as its target; both ways are in
+    the same part. ``held_out`` random pairs test (a tenth of all, if that is less), half as many
+    validate. The items keep the numbers they have in ``log``. Raises ``ValueError`` if there are
+    fewer than 20 pairs.
+    """
+    rows = pd.DataFrame(
+        {
+            "user_id": log.user_of(positions),
+            "timestamp": np.asarray(log.time[positions]) * SECOND_US,
+            "item_id": np.asarray(log.item[positions], dtype=np.int64),
+        }
+    )
+    with connect("duckdb") as engine:
+        found = engine.frame(co_view(ibis.memtable(rows), gap_seconds).order_by("item", "other"))
+    if len(found) < 20:
+        raise ValueError(f"{len(found)} pairs in {len(positions)} events: too few to hold some out")
+    order = np.random.default_rng(seed).permutation(len(found))
+    count = min(held_out, len(found) // 10)
+    part = np.zeros(len(found), dtype=np.int8)
+    part[order[:count]], part[order[count : count + count // 2]] = 2, 1
+    item, other = (found[name].to_numpy(np.int32) for name in ("item", "other"))
+    both_ways = np.stack([item, other, other, item], axis=1).ravel()
+    histories = 2 * len(found)
+    target = 2 * np.arange(histories) + 1
+    part = np.repeat(part, 2)
+    paired = EventLog(
+        item=both_ways,
+        time=np.zeros(2 * histories, dtype=np.int64),
+        offsets=2 * np.arange(histories + 1),
+        users=np.arange(histories),
+        items=log.items,
+    )
+    return paired, Split(*(target[part == kind] for kind in (0, 1, 2)))
 
 
 def _pairs(members: ir.Table, groups: ir.Table, key: list[str]) -> ir.Table:

@@ -116,10 +116,14 @@ class SequenceEncoder(Recommender):
     ) -> tuple[Float[Tensor, "... D"], Float[Tensor, "N D"], Float[Tensor, "N"] | None]:
         """States, output table and bias, ready for inner products."""
         vectors, bias = self.item_vectors()
-        if self.temperature is None:
-            return states, vectors, bias
-        states = F.normalize(states, dim=-1) / self.temperature
-        return states, F.normalize(vectors, dim=-1), bias
+        if self.temperature is not None:
+            vectors = F.normalize(vectors, dim=-1)
+        return self._scaled(states), vectors, bias
+
+    def _scaled(self, states: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
+        return (
+            states if self.temperature is None else F.normalize(states, dim=-1) / self.temperature
+        )
 
     def state(self, batch: Batch) -> Float[Tensor, "B D"]:
         """The state after each user's last event."""
@@ -132,8 +136,11 @@ class SequenceEncoder(Recommender):
         # in single precision on a CPU: shapes vary, and oneDNN builds a bfloat16 kernel for each
         with torch.autocast("cpu", enabled=False):
             # only real positions reach the objective
-            states, vectors, bias = self.compared(self.encode(batch)[learn])
-        return self.objective(states, batch.target[learn], vectors, bias, self.frequency)  # type: ignore[arg-type, index]
+            states = self._scaled(self.encode(batch)[learn])
+        vectors, bias = self.item_vectors()
+        cosine, sparse = self.temperature is not None, self.items.sparse
+        target = batch.target[learn]  # type: ignore[index]
+        return self.objective(states, target, vectors, bias, self.frequency, cosine, sparse)  # type: ignore[arg-type]
 
     def score(self, batch: Batch, candidates: Int[Tensor, "B C"]) -> Float[Tensor, "B C"]:
         states, vectors, bias = self.compared(self.state(batch))

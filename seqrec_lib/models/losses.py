@@ -6,6 +6,9 @@ Each is a frozen dataclass called with
 * ``targets`` (P,): the item that came next, 1..num_items,
 * ``vectors`` (N, D) and ``bias`` (N,) or ``None``: the output table, row 0 is padding,
 * ``frequency`` (N,): training counts, for objectives that sample by popularity,
+* ``cosine``: rows of the table are divided by their lengths before they are compared,
+* ``sparse``: the gradient of the table holds the rows that were compared and no others; only for
+  objectives that compare a sample,
 
 and returns the mean loss over the positions. Padding is never a candidate.
 """
@@ -30,6 +33,8 @@ class Objective(Protocol):
         vectors: Float[Tensor, "N D"],
         bias: Float[Tensor, "N"] | None,
         frequency: Float[Tensor, "N"],
+        cosine: bool = False,
+        sparse: bool = False,
     ) -> Float[Tensor, ""]: ...
 
 
@@ -95,7 +100,11 @@ class Softmax:
 
     chunk: int = 256
 
-    def __call__(self, states, targets, vectors, bias, frequency):
+    def __call__(self, states, targets, vectors, bias, frequency, cosine=False, sparse=False):
+        if sparse:
+            raise ValueError("a softmax over the catalogue moves every row: no sparse gradient")
+        if cosine:
+            vectors = F.normalize(vectors, dim=-1)
         kind = states.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
         with torch.autocast(kind, enabled=False):
@@ -119,19 +128,32 @@ def _sampled(
     return item, (weight / ladder[-1]).float()
 
 
-def _score(states, items, vectors, bias):
-    """Scores of shared candidates: (P, D) x (K,) -> (P, K)."""
-    with torch.autocast("cpu", enabled=False):  # as in SequenceEncoder.loss
-        scores = states @ vectors[items].T
-    return scores if bias is None else scores + bias[items]
+@dataclass(frozen=True)
+class _Table:
+    """The output table, of which a few rows are looked up; see the module's docstring."""
+
+    vectors: Float[Tensor, "N D"]
+    bias: Float[Tensor, "N"] | None
+    cosine: bool
+    sparse: bool
+
+    def rows(self, items: Int[Tensor, "..."]) -> Float[Tensor, "... D"]:
+        found = F.embedding(items, self.vectors, sparse=self.sparse)
+        return F.normalize(found, dim=-1) if self.cosine else found
+
+    def score(self, states, items):
+        """Scores of shared candidates: (P, D) x (K,) -> (P, K)."""
+        with torch.autocast("cpu", enabled=False):  # as in SequenceEncoder.loss
+            scores = states @ self.rows(items).T
+        return scores if self.bias is None else scores + self.bias[items]
+
+    def own_score(self, states, targets):
+        """Score of each position's own target, (P,)."""
+        scores = (states * self.rows(targets)).sum(-1)
+        return scores if self.bias is None else scores + self.bias[targets]
 
 
-def _own_score(states, targets, vectors, bias):
-    scores = (states * vectors[targets]).sum(-1)
-    return scores if bias is None else scores + bias[targets]
-
-
-def _shared_negatives(states, targets, vectors, bias, frequency, count, alpha, in_batch):
+def _shared_negatives(states, targets, table, frequency, count, alpha, in_batch):
     """Scores (P, K) of negatives shared by all positions, and the log of how often each is
     expected among them.
 
@@ -143,7 +165,7 @@ def _shared_negatives(states, targets, vectors, bias, frequency, count, alpha, i
     if in_batch:
         items = torch.cat([items, targets])
         expected = expected + len(targets) * frequency / frequency.sum()
-    scores = _score(states, items, vectors, bias)
+    scores = table.score(states, items)
     hit = items[None, :] == targets[:, None]
     return scores.masked_fill(hit, -torch.inf), expected[items].log()
 
@@ -163,10 +185,11 @@ class SampledSoftmax:
     in_batch: bool = False
     logq: bool = True
 
-    def __call__(self, states, targets, vectors, bias, frequency):
-        own = _own_score(states, targets, vectors, bias)
+    def __call__(self, states, targets, vectors, bias, frequency, cosine=False, sparse=False):
+        table = _Table(vectors, bias, cosine, sparse)
+        own = table.own_score(states, targets)
         scores, log_expected = _shared_negatives(
-            states, targets, vectors, bias, frequency, self.num_negatives, self.alpha, self.in_batch
+            states, targets, table, frequency, self.num_negatives, self.alpha, self.in_batch
         )
         if self.logq:
             scores = scores - log_expected
@@ -185,10 +208,11 @@ class BPRMax:
     in_batch: bool = True
     regularisation: float = 1.0
 
-    def __call__(self, states, targets, vectors, bias, frequency):
-        own = _own_score(states, targets, vectors, bias)
+    def __call__(self, states, targets, vectors, bias, frequency, cosine=False, sparse=False):
+        table = _Table(vectors, bias, cosine, sparse)
+        own = table.own_score(states, targets)
         scores, _ = _shared_negatives(
-            states, targets, vectors, bias, frequency, self.num_negatives, self.alpha, self.in_batch
+            states, targets, table, frequency, self.num_negatives, self.alpha, self.in_batch
         )
         weight = torch.softmax(scores, 1)
         real = scores.masked_fill(weight == 0, 0.0)  # -inf * 0 is not a number
@@ -213,8 +237,9 @@ class BCE:
     # paper: negatives avoid the whole history; here they avoid the target only (deviations.md)
     num_negatives: int = 1
 
-    def __call__(self, states, targets, vectors, bias, frequency):
-        return GBCE(self.num_negatives, t=0.0)(states, targets, vectors, bias, frequency)
+    def __call__(self, states, targets, vectors, bias, frequency, cosine=False, sparse=False):
+        general = GBCE(self.num_negatives, t=0.0)
+        return general(states, targets, vectors, bias, frequency, cosine, sparse)
 
 
 @dataclass(frozen=True)
@@ -232,11 +257,12 @@ class GBCE:
         rate = min(1.0, self.num_negatives / (num_items - 1))
         return rate * (self.t * (1 - 1 / rate) + 1 / rate)
 
-    def __call__(self, states, targets, vectors, bias, frequency):
-        own = _own_score(states, targets, vectors, bias)
+    def __call__(self, states, targets, vectors, bias, frequency, cosine=False, sparse=False):
+        table = _Table(vectors, bias, cosine, sparse)
+        own = table.own_score(states, targets)
         items = _other_items(targets, self.num_negatives, len(vectors))
         with torch.autocast("cpu", enabled=False):  # as in SequenceEncoder.loss
-            other = torch.einsum("pd,pkd->pk", states, vectors[items])
+            other = torch.einsum("pd,pkd->pk", states, table.rows(items))
         if bias is not None:
             other = other + bias[items]
         beta = self.beta(len(vectors) - 1)

@@ -25,19 +25,22 @@ def ranks(
     log: EventLog,
     positions: Int[np.ndarray, "P"],
     length: int = 50,
-    batch_size: int = 256,
+    batch_size: int | None = None,
 ) -> pd.DataFrame:
     """Rank the true item of every position among all items of the catalogue.
 
     Returns a row per position, in the order given: ``user`` (0-based), ``item``,
     ``history_length``, ``repeat`` (is the item in the user's earlier events?), ``rank_masked``,
-    ``rank_unmasked``. A repeat cannot be found where earlier items are masked: its
-    ``rank_masked`` is the last one. Raises ``FloatingPointError`` on a score that is not a number.
+    ``rank_unmasked``, ``first`` (the item at the top, earlier items left in). A repeat cannot be
+    found where earlier items are masked: its ``rank_masked`` is the last one. Raises
+    ``FloatingPointError`` on a score that is not a number.
     """
-    masked, unmasked = np.empty((2, len(positions)), dtype=np.int32)
+    masked, unmasked, first = np.empty((3, len(positions)), dtype=np.int32)
     repeat = np.empty(len(positions), dtype=bool)
     for rows, scores in _scored(model, log, positions, length, batch_size):
-        unmasked[rows], masked[rows], repeat[rows] = _count(scores, log, positions[rows])
+        unmasked[rows], masked[rows], repeat[rows], first[rows] = _count(
+            scores, log, positions[rows]
+        )
     return pd.DataFrame(
         {
             "user": log.user_of(positions).astype(np.int32),
@@ -46,6 +49,7 @@ def ranks(
             "repeat": repeat,
             "rank_masked": masked,
             "rank_unmasked": unmasked,
+            "first": first,
         }
     )
 
@@ -57,7 +61,7 @@ def exposure(
     positions: Int[np.ndarray, "P"],
     k: int = 10,
     length: int = 50,
-    batch_size: int = 256,
+    batch_size: int | None = None,
 ) -> pd.DataFrame:
     """How many of the positions' top-k lists show each item, earlier items masked and not.
 
@@ -79,6 +83,8 @@ def _scored(model, log, positions, length, batch_size):
     """Row numbers of chunks of positions and their scores (B, N)."""
     if not len(positions):
         raise ValueError("no positions to score")
+    if batch_size is None:  # scores that stay in cache while they are counted
+        batch_size = int(np.clip(2**22 // log.num_items, 16, 256))
     device = next(itertools.chain(model.parameters(), model.buffers())).device
     training = model.training
     model.eval()
@@ -102,10 +108,11 @@ def _earlier(log: EventLog, positions: np.ndarray, device) -> tuple[Tensor, Tens
 
 
 def _count(scores: Tensor, log: EventLog, chunk: np.ndarray):
-    """Ranks without and with masking, and whether the target repeats, of one chunk."""
+    """Ranks without and with masking, whether the target repeats, and the top, of one chunk."""
     target = torch.from_numpy(log.item[chunk].astype(np.int64)).to(scores.device)
     own = scores.gather(1, target[:, None])
-    if scores.amax(1).isnan().any():
+    best, first = scores.max(1)
+    if best.isnan().any():
         raise FloatingPointError("a score is not a number; ranks would be meaningless")
     flag = torch.empty_like(scores)  # comparing into one float buffer beats counting booleans
     higher = torch.gt(scores, own, out=flag).sum(1).long()
@@ -121,4 +128,4 @@ def _count(scores: Tensor, log: EventLog, chunk: np.ndarray):
     unmasked = 1 + higher + (tied + 1) // 2
     masked = 1 + higher - seen_higher + (tied - seen_tied + 1) // 2
     masked[repeat] = log.num_items
-    return (unmasked.int().cpu().numpy(), masked.int().cpu().numpy(), repeat.cpu().numpy())
+    return tuple(values.cpu().numpy() for values in (unmasked, masked, repeat, first))

@@ -28,24 +28,27 @@ from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.base import CountModel, Recommender
 from seqrec_lib.training.evaluation import ranks
+from seqrec_lib.training.optimizers import optimizer
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Training:
-    """How to train. Selection is on validation NDCG@10 with earlier items masked."""
+    """How to train. Selection is on validation NDCG@10 under the protocol ``select``."""
 
     epochs: int = 100
     batch_size: int = 256  # windows of average length
     max_len: int = 50
-    optimizer: str = "adamw"  # or "adagrad"
+    optimizer: str = "adamw"  # or "adagrad", "sparse-adam"
     learning_rate: float = 1e-3
     weight_decay: float = 0.0  # decoupled, on every weight but norms and biases
     cosine: bool = False  # let the learning rate fall to zero over the epochs
+    plateau: int = 0  # divide it by ten after so many epochs without a better validation; 0: never
     averaging: float = 0.0  # decay of a running mean of the weights; 0: none
     patience: int = 10  # epochs without a better validation before stopping
     precision: str = "bf16"  # autocast data type of the loss and, on a GPU, the encoder; or "fp32"
+    select: str = "masked"  # earlier items left out when validating; or "unmasked"
     seed: int = 0
 
 
@@ -61,6 +64,8 @@ class _Progress:
     seconds: float = 0.0
     best: float = -math.inf
     best_epoch: int = -1
+    waited: int = 0  # epochs without a better validation since the learning rate was last cut
+    cuts: int = 0
 
 
 def fit(
@@ -120,7 +125,9 @@ class _Run:
         self.world = dist.get_world_size() if self.distributed else 1
         torch.manual_seed(training.seed * self.world + self.rank)
         self.wrapped = DistributedDataParallel(model) if self.distributed else model
-        self.optimizer = _optimizer(model, training)
+        self.optimizer = optimizer(
+            model, training.optimizer, training.learning_rate, training.weight_decay
+        )
         self.average = (
             AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(training.averaging))
             if training.averaging
@@ -186,7 +193,7 @@ class _Run:
         return share, own * self.world / count
 
     def _learning_rate(self) -> float:
-        rate = self.training.learning_rate
+        rate = self.training.learning_rate * 0.1**self.at.cuts
         if not self.training.cosine:
             return rate
         done = self.at.epoch + min(1.0, self.at.positions / self.positions_per_epoch)
@@ -195,18 +202,22 @@ class _Run:
     def finish_epoch(self) -> dict[str, int | float]:
         """Validate, keep the best weights, and move to the next epoch."""
         candidate = self.model if self.average is None else self.average.module
-        found = ranks(candidate, self.log, self.split.valid, self.training.max_len)["rank_masked"]  # type: ignore[arg-type]
-        score = float(ndcg(found.to_numpy(), 10).mean())
+        found = ranks(candidate, self.log, self.split.valid, self.training.max_len)  # type: ignore[arg-type]
+        found = found[f"rank_{self.training.select}"].to_numpy()
+        score = float(ndcg(found, 10).mean())
         at = self.at
         if score > at.best:
             at.best, at.best_epoch = score, at.epoch
             self.best_weights = copy.deepcopy(candidate.state_dict())
+        at.waited = 0 if at.best_epoch == at.epoch else at.waited + 1
+        if self.training.plateau and at.waited >= self.training.plateau:
+            at.waited, at.cuts = 0, at.cuts + 1
         at.seconds += time.monotonic() - self.started
         row = {
             "epoch": at.epoch + 1,
             "loss": at.loss_sum / max(1, at.positions),
             "valid_ndcg@10": score,
-            "valid_hr@10": float(hr(found.to_numpy(), 10).mean()),
+            "valid_hr@10": float(hr(found, 10).mean()),
             "seconds": round(at.seconds, 2),
         }
         self.history.append(row)
@@ -282,19 +293,3 @@ class _Run:
         logger.info(
             "resumed %s at epoch %d, batch %d", self.checkpoint, self.at.epoch + 1, self.at.step
         )
-
-
-def _optimizer(model: Recommender, training: Training) -> torch.optim.Optimizer:
-    """AdamW or Adagrad; weight decay leaves norms, biases and other vectors alone."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": training.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    if training.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=training.learning_rate, fused=True)
-    if training.optimizer == "adagrad":
-        return torch.optim.Adagrad(groups, lr=training.learning_rate, fused=True)
-    raise ValueError(f"optimizer {training.optimizer!r} is not known; use 'adamw' or 'adagrad'")

@@ -30,6 +30,7 @@ _SHARED = (
     "models/losses.py",
     "training/evaluation.py",
     "training/loop.py",
+    "training/optimizers.py",
 )
 
 _PACKAGES = ("torch", "numpy", "pandas")

@@ -36,8 +36,33 @@ RECIPES: dict[str, tuple[str, Any, Training]] = {
 }
 
 
-def recipe(name: str) -> tuple[str, Any, Training]:
-    """(model, config, training) published as ``name``; raises ``ValueError`` for another name."""
-    if name not in RECIPES:
-        raise ValueError(f"{name!r} is not published; use one of {', '.join(RECIPES)}")
-    return RECIPES[name]
+# T-ECD: many items, many repeats. Settings chosen on the validation part of tecd-marketplace.
+_sampled = SampledSoftmax(1024, alpha=0.5)
+_tecd_sasrec = SASRec.Config(dropout=0.2, temperature=0.07, objective=_sampled)
+_tecd_gru = GRU.Config(hidden_dim=256, temperature=0.07, objective=_sampled)
+_tecd = Training(
+    epochs=5, batch_size=128, optimizer="sparse-adam", learning_rate=2e-3, cosine=True,
+    patience=3, select="unmasked",
+)  # fmt: skip
+
+TECD_RECIPES: dict[str, tuple[Any, ...]] = {
+    "gru": ("gru", _tecd_gru, _tecd),
+    "gru-pretrained": ("gru", _tecd_gru, _tecd, "pairs/item2vec"),
+    "gru-leaking": ("gru", _tecd_gru, _tecd, "pairs-leaking/item2vec"),
+    "sasrec": ("sasrec", _tecd_sasrec, _tecd),
+    "sasrec-pretrained": ("sasrec", _tecd_sasrec, _tecd, "pairs/item2vec"),
+    "sasrec-leaking": ("sasrec", _tecd_sasrec, _tecd, "pairs-leaking/item2vec"),
+    "sasrec-200": ("sasrec", replace(_tecd_sasrec, max_len=200), replace(_tecd, max_len=200)),
+}
+
+
+def recipe(name: str, dataset: str = "") -> tuple[Any, ...]:
+    """(model, config, training) published as ``name``, of T-ECD other than of the rest.
+
+    A fourth value, if there is one, is the run whose item vectors it starts from: the end of the
+    data set's name, and its own. Raises ``ValueError`` for another name.
+    """
+    known = RECIPES | TECD_RECIPES if dataset.startswith("tecd") else RECIPES
+    if name not in known:
+        raise ValueError(f"{name!r} is not published; use one of {', '.join(known)}")
+    return known[name]

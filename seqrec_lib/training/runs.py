@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import time
@@ -34,11 +35,12 @@ from seqrec_lib.models import MODELS
 from seqrec_lib.models.base import CountModel, Recommender
 from seqrec_lib.training.evaluation import exposure, ranks
 from seqrec_lib.training.loop import Training, fit
-from seqrec_lib.training.model_file import plain, save_model
+from seqrec_lib.training.model_file import load_model, plain, save_model
 from seqrec_lib.training.provenance import code_digest, peak_bytes, provenance
 from seqrec_lib.training.recipes import recipe
 
 RESULTS = "book/results"  # relative to the project's folder
+LISTS = 40_000  # exposure is counted over so many lists at most, evenly spaced
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Spec:
     model: str
     config: Any
     training: Training
+    pretrained: str | None = None  # "dataset/name": the run whose item vectors it starts from
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, nested; a setting that is an object of its own carries its class name."""
@@ -59,6 +62,7 @@ class Spec:
             "model": self.model,
             "config": plain(self.config),
             "training": asdict(self.training),
+            "pretrained": self.pretrained,
         }
 
     def folder(self, results: Path) -> Path:
@@ -119,13 +123,24 @@ def run(
     the figures is printed. A model that only counts has no chance in it and takes seed 0 alone.
     Raises ``ValueError`` naming the fields if a stored spec is not the one asked for.
     """
-    model, config, training = recipe(name)
+    specs = published(dataset, name, seeds, epochs)
+    return Runs(name, dataset, [run_spec(spec, device, retrain, results) for spec in specs])
+
+
+def published(
+    dataset: str, name: str, seeds: list[int] | tuple[int, ...], epochs: int | None = None
+) -> list[Spec]:
+    """The specs behind :func:`run`, one a seed."""
+    model, config, training, *start = recipe(name, dataset)
     if epochs is not None:
         training = replace(training, epochs=epochs)
     if issubclass(MODELS[model], CountModel):
         seeds = (0,)
-    specs = [Spec(dataset, name, model, config, replace(training, seed=seed)) for seed in seeds]
-    return Runs(name, dataset, [run_spec(spec, device, retrain, results) for spec in specs])
+    pretrained = f"{dataset}-{start[0]}" if start else None  # of the same data set's pairs
+    return [
+        Spec(dataset, name, model, config, replace(training, seed=seed), pretrained)
+        for seed in seeds
+    ]
 
 
 def run_spec(
@@ -157,7 +172,7 @@ def run_spec(
 
 def measure(name: str, log: EventLog, split: Split) -> pd.DataFrame:
     """Ranks of a published counter on a log at hand; cheap, so that nothing is recorded."""
-    model, config, training = recipe(name)
+    model, config, training, *_ = recipe(name)
     counter = MODELS[model](Catalogue.learned(log, split.train), config)  # type: ignore[call-arg]
     fit(counter, log, split, training)
     return ranks(counter, log, split.test, training.max_len)
@@ -189,9 +204,12 @@ def _shelf(results: Path, dataset: str, name: str) -> Path:
 def _train(spec: Spec, device: str, folder: Path) -> Run:
     log, split = datasets.load(spec.dataset)
     started = time.monotonic()
-    model = build(spec, Catalogue.learned(log, split.train)).to(device)
+    model = build(spec, Catalogue.learned(log, split.train))
+    if spec.pretrained is not None:
+        model.start_from(_vectors(spec.pretrained, log.items, device))  # type: ignore[operator]
+    model = model.to(device)
     made_by = provenance(model, device)  # now: the files may change while a long run goes on
-    place = "-".join(folder.parts[-3:])
+    place = _place(folder)
     # other settings or other code: another file, so that a run never goes on from a stranger's
     kind = f"{_fingerprint(spec)}-{made_by['code_digest'][:8]}"
     checkpoint = root() / "build" / "checkpoints" / f"{place}-{kind}.pt"
@@ -202,7 +220,8 @@ def _train(spec: Spec, device: str, folder: Path) -> Run:
         return load(folder)
     length = spec.training.max_len
     table = ranks(model, log, split.test, length)
-    shown = exposure(model, log, split.test, length=length)
+    listed = split.test[:: math.ceil(len(split.test) / LISTS)]
+    shown = exposure(model, log, listed, length=length)
     card = made_by | {
         "peak_bytes": peak_bytes(device),
         "training_seconds": round(history[-1]["seconds"] if history else trained - started, 1),
@@ -210,6 +229,7 @@ def _train(spec: Spec, device: str, folder: Path) -> Run:
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "data_digest": datasets.digest(log, split),
         "summary": summarise(table),
+        "lists": len(listed),
         "coverage@10": {p: coverage(shown[p].to_numpy()) for p in ("masked", "unmasked")},
     }
     columns = ["epoch", "loss", "valid_ndcg@10", "valid_hr@10", "seconds"]
@@ -220,11 +240,36 @@ def _train(spec: Spec, device: str, folder: Path) -> Run:
         pd.DataFrame(history, columns=columns).to_csv(aside / "history.csv", index=False)
         table.to_parquet(aside / "ranks.parquet", compression="zstd", index=False)
         shown.to_parquet(aside / "exposure.parquet", compression="zstd", index=False)
-    save_model(model, spec.as_dict(), log.items, root() / "build" / "models" / f"{place}.pt")
+    save_model(model, spec.as_dict(), log.items, _model_file(folder))
     checkpoint.unlink(missing_ok=True)
     if dist.is_initialized():
         dist.barrier()
     return load(folder)
+
+
+def _vectors(source: str, items: np.ndarray, device: str) -> torch.Tensor:
+    """Item vectors of the run ``dataset/name``, seed 0; trained now if its model is not here.
+
+    Raises ``ValueError`` if that run numbers the items otherwise.
+    """
+    dataset, name = source.split("/")
+    (spec,) = published(dataset, name, [0])
+    folder = spec.folder(root() / "build" / "results")  # committed records stay as they are
+    path = _model_file(folder)
+    if not path.exists():
+        run_spec(spec, device, retrain=True, results="build/results")
+    model, known = load_model(path)
+    if not np.array_equal(known, items):
+        raise ValueError(f"{path}: its items are not those of the run that starts from it")
+    return torch.from_numpy(model.vectors())  # type: ignore[operator]
+
+
+def _model_file(folder: Path) -> Path:
+    return root() / "build" / "models" / f"{_place(folder)}.pt"
+
+
+def _place(folder: Path) -> str:
+    return "-".join(folder.parts[-3:])
 
 
 def summarise(table: pd.DataFrame) -> dict[str, dict[str, float]]:
