@@ -208,14 +208,16 @@ def events(
     days: Sequence[int] | None = None,
     root: Path | None = None,
     engine: str = "duckdb",
+    surface: bool = False,
 ) -> pd.DataFrame:
     """The canonical event table (:mod:`seqrec_lib.data.events`) of one domain or several.
 
     Sorted by user, then time to the microsecond, then place in the files. ``time`` is in seconds
     since day 0; ``action`` and ``domain`` are words. Of events that agree in all of these the
     first stays: the source has no two equal rows, but a view reported twice within a second (or on
-    two surfaces at once) is one event. Raises what :func:`read` raises, and TecdError for tables
-    of different revisions.
+    two surfaces at once) is one event. With ``surface`` a column of that name says where it was
+    seen (``subdomain`` in the files); ``none`` where they do not say. Raises what :func:`read`
+    raises, and TecdError for tables of different revisions.
     """
     columns = {"user": "user_id", "item": "item_id", "time": "timestamp", "action": "action_type"}
     root, found, parts = root or folder(), {}, []
@@ -223,13 +225,21 @@ def events(
         for place, table in enumerate(tables):
             paths, found[table] = _checked(running, root, table, days)
             part = unified(_rows(running, table, paths, row=True), table).rename(columns)
-            part = part.mutate(domain=ibis.literal(table.split("/")[0]), place=place)
-            parts.append(part.select(*columns, "domain", "place", "row"))
+            seen = part.subdomain if "subdomain" in part.columns else ibis.null("string")
+            part = part.mutate(domain=ibis.literal(table.split("/")[0]), place=place, surface=seen)
+            more = ["surface"] if surface else []
+            parts.append(part.select(*columns, "domain", "place", "row", *more))
         if {"A", "B"} <= set(found.values()):
             raise TecdError(f"{root}: tables of two revisions, {found}. Fetch all from one")
         rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
         frame = running.frame(rows.order_by("user", "time", "place", "row"))
-    return canonical.check(frame, f"{root}: {', '.join(tables)}", unit="us", drop_duplicates=True)
+    source = f"{root}: {', '.join(tables)}"
+    checked = canonical.check(frame, source, unit="us", drop_duplicates=True)
+    if surface:  # not part of what makes two events equal, so it is joined after the check
+        key = frame.assign(time=frame["time"] // 1_000_000)[["user", "item", "time", "action"]]
+        stays = ~key.assign(domain=frame["domain"]).duplicated()
+        checked["surface"] = frame.loc[stays, "surface"].fillna("none").to_numpy()
+    return checked
 
 
 def _checked(
