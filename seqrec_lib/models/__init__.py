@@ -3,10 +3,12 @@
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.gru import GRU
 from seqrec_lib.models.gru4rec import GRU4Rec
+from seqrec_lib.models.item2vec import Item2Vec
 from seqrec_lib.models.markov import Markov
 from seqrec_lib.models.popular import Popular
 from seqrec_lib.models.recency import Recency
 from seqrec_lib.models.sasrec import SASRec
+from seqrec_lib.models.svd import SVD
 
 MODELS: dict[str, type[Recommender]] = {
     "popular": Popular,
@@ -15,4 +17,6 @@ MODELS: dict[str, type[Recommender]] = {
     "gru": GRU,
     "gru4rec": GRU4Rec,
     "sasrec": SASRec,
+    "item2vec": Item2Vec,
+    "svd": SVD,
 }

@@ -7,6 +7,7 @@ negative: the loss, not the architecture, is what separates weak from strong SAS
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -31,13 +32,26 @@ class Attention(nn.Module):
         self.project = nn.Linear(embed_dim, 3 * embed_dim)
         self.out = nn.Linear(embed_dim, embed_dim)
 
-    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        heads = (
-            part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-            for part in self.project(x).chunk(3, dim=-1)
-        )  # each (B, heads, T, D / heads)
-        # padding stands on the right: looking back never meets it
-        mixed = F.scaled_dot_product_attention(*heads, is_causal=True)  # type: ignore[misc]
+    def heads(self, x: Float[Tensor, "B T D"]) -> list[Float[Tensor, "B H T d"]]:
+        """Query, key and value of each head."""
+        parts = self.project(x).chunk(3, dim=-1)
+        return [part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in parts]
+
+    def weights(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B H T T"]:
+        """How much each step takes from each: rows sum to one and hold nothing ahead."""
+        query, key, _ = self.heads(x)
+        logits = query @ key.mT / query.shape[-1] ** 0.5
+        ahead = torch.ones(logits.shape[-2:], dtype=torch.bool, device=x.device).triu(1)
+        return logits.masked_fill(ahead, -torch.inf).softmax(-1)
+
+    def forward(
+        self, x: Float[Tensor, "B T D"], weights: Float[Tensor, "B H T T"] | None = None
+    ) -> Float[Tensor, "B T D"]:
+        query, key, value = self.heads(x)
+        if weights is not None:  # written out, or changed by who asks
+            mixed = weights @ value
+        else:  # padding stands on the right: looking back never meets it
+            mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
 
@@ -56,8 +70,10 @@ class Block(nn.Module):
         )
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        x = x + self.dropout(self.attention(self.attention_norm(x)))
+    def forward(
+        self, x: Float[Tensor, "B T D"], weights: Float[Tensor, "B H T T"] | None = None
+    ) -> Float[Tensor, "B T D"]:
+        x = x + self.dropout(self.attention(self.attention_norm(x), weights))
         return x + self.dropout(self.feed(self.feed_norm(x)))
 
 
@@ -88,13 +104,32 @@ class SASRec(SequenceEncoder):
         self.apply(_initialise)
 
     def encode(self, batch: Batch) -> Float[Tensor, "B T D"]:
-        steps = torch.arange(batch.item.shape[1], device=batch.item.device)
-        # counted back from the newest event, so that "just now" has one place whatever the length
-        age = (batch.length[:, None] - 1 - steps).clamp(0, self.config.max_len - 1)
-        x = self.dropout(self.items(batch.item) + self.positions(age))
+        x = self._placed(batch)
         for block in self.blocks:
             x = block(x)
         return self.norm(x)
+
+    def attended(
+        self, batch: Batch, change: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "L B H T T"]]:
+        """The states of ``encode`` and each layer's attention weights, written out.
+
+        ``change`` turns the weights (B, H, T, T) of a layer into those used in their place. A row
+        is a step that looks, a column one that is looked at.
+        """
+        x, found = self._placed(batch), []
+        for block in self.blocks:
+            weights = block.attention.weights(block.attention_norm(x))  # type: ignore[operator, union-attr]
+            found.append(weights if change is None else change(weights))
+            x = block(x, found[-1])
+        return self.norm(x), torch.stack(found)
+
+    def _placed(self, batch: Batch) -> Float[Tensor, "B T D"]:
+        """Item vectors plus those of their places."""
+        steps = torch.arange(batch.item.shape[1], device=batch.item.device)
+        # counted back from the newest event, so that "just now" has one place whatever the length
+        age = (batch.length[:, None] - 1 - steps).clamp(0, self.config.max_len - 1)
+        return self.dropout(self.items(batch.item) + self.positions(age))
 
     def item_vectors(self) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N"] | None]:
         if self.output is None:

@@ -1,7 +1,8 @@
-"""Train published runs, or list the records made by older code.
+"""Train published runs; list the records made by older code, or renew them.
 
 python -m seqrec_lib.training train beauty sasrec --seeds 0 1 2 [--device cuda] [--retrain]
 python -m seqrec_lib.training stale
+python -m seqrec_lib.training renew [--limit-epochs 1] [--results FOLDER] [--device cuda]
 
 Under ``torchrun --nproc-per-node 2 -m seqrec_lib.training ...`` several processes or GPUs share
 every batch.
@@ -16,7 +17,8 @@ import os
 import torch
 import torch.distributed as dist
 
-from seqrec_lib.training.runs import RESULTS, run, stale
+from seqrec_lib.training.renewal import renew, stale
+from seqrec_lib.training.runs import RESULTS, run
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -28,18 +30,28 @@ def main(arguments: list[str] | None = None) -> None:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("stale", help="list the records made by older code")
+    again = commands.add_parser(
+        "renew", help="put today's code on the records whose first epoch it still makes"
+    )
+    again.add_argument("--limit-epochs", type=int, default=1, help="how many to train again")
     train = commands.add_parser("train", help="train published runs and write their records")
     train.add_argument("dataset")
     train.add_argument("names", nargs="+")
     train.add_argument("--seeds", type=int, nargs="+", default=[0])
     train.add_argument("--epochs", type=int)
-    train.add_argument("--device", default="cpu")
-    train.add_argument("--results", default=RESULTS)
+    for command in (train, again):
+        command.add_argument("--device", default="cpu")
+        command.add_argument("--results", default=RESULTS)
     train.add_argument("--retrain", action="store_true", help="replace the records there are")
     chosen = parser.parse_args(arguments)
     if chosen.command == "stale":
         found = stale()
         print("\n".join(found) or "every record was made by the code as it stands")
+        return
+    if chosen.command == "renew":
+        for finding in renew(chosen.results, chosen.device, chosen.limit_epochs):
+            state = "renewed" if finding.renewed else "stays stale"
+            print(f"{finding.record} {state}: {finding.evidence}", flush=True)
         return
     if "WORLD_SIZE" in os.environ:  # started by torchrun
         dist.init_process_group()

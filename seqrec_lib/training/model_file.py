@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import zipfile
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.files import written_aside
 from seqrec_lib.models import MODELS, losses
 from seqrec_lib.models.base import Recommender
+from seqrec_lib.training.loop import Training
 
 
 def save_model(model: Recommender, spec: dict[str, Any], items: np.ndarray, path: Path) -> None:
@@ -45,10 +46,8 @@ def load_model(path: Path | str) -> tuple[Recommender, np.ndarray]:
     if not isinstance(content, dict) or content.keys() != {"spec", "items", "weights"}:
         raise ValueError(wrong)
     stored, items = json.loads(content["spec"]), np.array(content["items"])
-    kind = MODELS[stored["model"]]
     catalogue = Catalogue(len(items), np.zeros(len(items) + 1, dtype=np.int64))
-    config = {name: _rebuilt(value) for name, value in stored["config"].items()}
-    model = kind(catalogue, kind.Config(**config))  # type: ignore[attr-defined, call-arg]
+    model = MODELS[stored["model"]](catalogue, config_of(stored))  # type: ignore[call-arg]
     model.load_state_dict(content["weights"])
     return model.eval(), items
 
@@ -60,6 +59,26 @@ def plain(config: Any) -> dict[str, Any]:
         name: {"class": type(value).__name__} | plain(value) if is_dataclass(value) else value
         for name, value in values.items()
     }
+
+
+def completed(stored: dict[str, Any]) -> dict[str, Any]:
+    """A stored spec with every setting that did not exist when it was written, at its default.
+
+    A new setting's default must therefore be what was done before there was a choice.
+    """
+    config = plain(MODELS[stored["model"]].Config()) | stored["config"]  # type: ignore[attr-defined]
+    for name, value in config.items():
+        if isinstance(value, dict):
+            config[name] = plain(_rebuilt({"class": value["class"]})) | value
+    training = asdict(Training()) | stored["training"]
+    whole = {"pretrained": None} | stored | {"config": config, "training": training}
+    return json.loads(json.dumps(whole))  # defaults as they would be read back
+
+
+def config_of(stored: dict[str, Any]) -> Any:
+    """The config of a stored spec; raises ``TypeError`` for a setting that no longer exists."""
+    config = {name: _rebuilt(value) for name, value in stored["config"].items()}
+    return MODELS[stored["model"]].Config(**config)  # type: ignore[attr-defined]
 
 
 def _rebuilt(value: Any) -> Any:

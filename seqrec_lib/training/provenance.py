@@ -40,7 +40,7 @@ def provenance(model: Recommender, device: str) -> dict[str, Any]:
     """Commit, date, device, threads, versions and code digest, as they are now."""
     name = torch.cuda.get_device_name() if device.startswith("cuda") else _processor()
     return {
-        "commit": _commit(),
+        "commit": commit(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "device": name,
         "threads": torch.get_num_threads(),
@@ -76,7 +76,7 @@ def _bare(path: Path) -> str:
     return ast.unparse(tree)
 
 
-def _commit() -> str:
+def commit() -> str:
     """The checked-out commit, with ``+`` if the tree differs from it; ``unknown`` outside git."""
 
     def git(*arguments: str) -> str:

@@ -7,11 +7,13 @@ from typing import Any
 
 from seqrec_lib.models.gru import GRU
 from seqrec_lib.models.gru4rec import GRU4Rec
+from seqrec_lib.models.item2vec import Item2Vec
 from seqrec_lib.models.losses import BCE, GBCE, SampledSoftmax
 from seqrec_lib.models.markov import Markov
 from seqrec_lib.models.popular import Popular
 from seqrec_lib.models.recency import Recency
 from seqrec_lib.models.sasrec import SASRec
+from seqrec_lib.models.svd import SVD
 from seqrec_lib.training.loop import Training
 
 _sasrec = SASRec.Config(temperature=0.07)
@@ -45,6 +47,11 @@ _tecd = Training(
     patience=3, select="unmasked",
 )  # fmt: skip
 
+_pairs = Training(
+    epochs=3, batch_size=2048, optimizer="sparse-adam", learning_rate=3e-3, cosine=True,
+    patience=3, select="unmasked",
+)  # fmt: skip
+
 TECD_RECIPES: dict[str, tuple[Any, ...]] = {
     "gru": ("gru", _tecd_gru, _tecd),
     "gru-pretrained": ("gru", _tecd_gru, _tecd, "pairs/item2vec"),
@@ -52,6 +59,8 @@ TECD_RECIPES: dict[str, tuple[Any, ...]] = {
     "sasrec": ("sasrec", _tecd_sasrec, _tecd),
     "sasrec-pretrained": ("sasrec", _tecd_sasrec, _tecd, "pairs/item2vec"),
     "sasrec-leaking": ("sasrec", _tecd_sasrec, _tecd, "pairs-leaking/item2vec"),
+    "item2vec": ("item2vec", Item2Vec.Config(embed_dim=64, logq=False), _pairs),
+    "svd": ("svd", SVD.Config(), Training()),
     "sasrec-200": ("sasrec", replace(_tecd_sasrec, max_len=200), replace(_tecd, max_len=200)),
 }
 
@@ -62,7 +71,8 @@ def recipe(name: str, dataset: str = "") -> tuple[Any, ...]:
     A fourth value, if there is one, is the run whose item vectors it starts from: the end of the
     data set's name, and its own. Raises ``ValueError`` for another name.
     """
-    known = RECIPES | TECD_RECIPES if dataset.startswith("tecd") else RECIPES
+    tecd = dataset.startswith("tecd")
+    known = RECIPES | TECD_RECIPES if tecd else TECD_RECIPES | RECIPES
     if name not in known:
         raise ValueError(f"{name!r} is not published; use one of {', '.join(known)}")
     return known[name]

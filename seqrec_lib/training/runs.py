@@ -2,7 +2,8 @@
 
 A record is ``<results>/<dataset>/<name>/s<seed>/``: ``spec.json`` says what was run, ``card.json``
 where and when, ``history.csv`` has a row an epoch, ``ranks.parquet`` a row a test example,
-``exposure.parquet`` a row an item. Nothing else in the library touches these folders.
+``exposure.parquet`` a row an item. Nothing else in the library touches these folders, but for
+:mod:`seqrec_lib.training.renewal`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
 import time
 from dataclasses import asdict, dataclass, replace
@@ -35,8 +35,8 @@ from seqrec_lib.models import MODELS
 from seqrec_lib.models.base import CountModel, Recommender
 from seqrec_lib.training.evaluation import exposure, ranks
 from seqrec_lib.training.loop import Training, fit
-from seqrec_lib.training.model_file import load_model, plain, save_model
-from seqrec_lib.training.provenance import code_digest, peak_bytes, provenance
+from seqrec_lib.training.model_file import completed, load_model, plain, save_model
+from seqrec_lib.training.provenance import peak_bytes, provenance
 from seqrec_lib.training.recipes import recipe
 
 RESULTS = "book/results"  # relative to the project's folder
@@ -152,7 +152,7 @@ def run_spec(
         dist.barrier()
     old = load(folder) if folder.exists() else None
     if old and not retrain:
-        differ = _differences(old.spec, json.loads(json.dumps(spec.as_dict())))
+        differ = _differences(completed(old.spec), json.loads(json.dumps(spec.as_dict())))
         if differ:
             raise ValueError(
                 f"{folder}: the stored run differs from the one asked for in {', '.join(differ)}; "
@@ -204,10 +204,7 @@ def _shelf(results: Path, dataset: str, name: str) -> Path:
 def _train(spec: Spec, device: str, folder: Path) -> Run:
     log, split = datasets.load(spec.dataset)
     started = time.monotonic()
-    model = build(spec, Catalogue.learned(log, split.train))
-    if spec.pretrained is not None:
-        model.start_from(_vectors(spec.pretrained, log.items, device))  # type: ignore[operator]
-    model = model.to(device)
+    model = untrained(spec, log, split, device)
     made_by = provenance(model, device)  # now: the files may change while a long run goes on
     place = _place(folder)
     # other settings or other code: another file, so that a run never goes on from a stranger's
@@ -238,8 +235,8 @@ def _train(spec: Spec, device: str, folder: Path) -> Run:
         _write_json(aside / "spec.json", spec.as_dict())
         _write_json(aside / "card.json", card)
         pd.DataFrame(history, columns=columns).to_csv(aside / "history.csv", index=False)
-        table.to_parquet(aside / "ranks.parquet", compression="zstd", index=False)
-        shown.to_parquet(aside / "exposure.parquet", compression="zstd", index=False)
+        write_table(table, aside / "ranks.parquet")
+        write_table(shown, aside / "exposure.parquet")
     save_model(model, spec.as_dict(), log.items, _model_file(folder))
     checkpoint.unlink(missing_ok=True)
     if dist.is_initialized():
@@ -272,15 +269,38 @@ def _place(folder: Path) -> str:
     return "-".join(folder.parts[-3:])
 
 
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table of a record, small: of counts and ranks, zstd packs like bytes together."""
+    split = [name for name in table if table[name].dtype == np.int32]
+    if "rank_masked" in split:  # ids of items in no order: whole numbers repeat, bytes do not
+        split = [name for name in split if name not in ("item", "first")]
+    table.to_parquet(
+        path,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=False,
+        column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
+        index=False,
+    )
+
+
 def summarise(table: pd.DataFrame) -> dict[str, dict[str, float]]:
     """HR, NDCG, MRR at 5, 10, 20 of a ranks table under both protocols."""
     return {p: summary(table[f"rank_{p}"].to_numpy()) for p in ("masked", "unmasked")}
 
 
 def build(spec: Spec, catalogue: Catalogue) -> Recommender:
-    """The untrained model of ``spec``, its weights drawn from the spec's seed."""
+    """The model of ``spec``, its weights drawn from the spec's seed."""
     torch.manual_seed(spec.training.seed)
     return MODELS[spec.model](catalogue, spec.config)  # type: ignore[call-arg]
+
+
+def untrained(spec: Spec, log: EventLog, split: Split, device: str) -> Recommender:
+    """The model of ``spec`` as its training finds it: drawn, or with another run's vectors."""
+    model = build(spec, Catalogue.learned(log, split.train))
+    if spec.pretrained is not None:
+        model.start_from(_vectors(spec.pretrained, log.items, device))  # type: ignore[operator]
+    return model.to(device)
 
 
 def _differences(stored: dict, asked: dict, prefix: str = "") -> list[str]:
@@ -301,13 +321,3 @@ def _fingerprint(spec: Spec) -> str:
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n")
-
-
-def stale(results: str | Path = RESULTS) -> list[str]:
-    """Records made by other code than today's, as paths relative to the project's folder."""
-    cards = sorted((root() / results).glob("*/*/s*/card.json"))
-    return [
-        os.path.relpath(stored.folder, root())
-        for stored in (load(card.parent) for card in cards)
-        if stored.card["code_digest"] != code_digest(MODELS[stored.spec["model"]])
-    ]
