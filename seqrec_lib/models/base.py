@@ -125,6 +125,21 @@ class SequenceEncoder(Recommender):
             states if self.temperature is None else F.normalize(states, dim=-1) / self.temperature
         )
 
+    def start_from(self, vectors: Float[Tensor, "N D"]) -> None:
+        """Begin with these item vectors, scaled to the mean length that the table has now.
+
+        Raises ``ValueError`` if they are not as many and as wide as the table.
+        """
+        table = self.items.weight.data
+        if vectors.shape != table.shape:
+            raise ValueError(
+                f"item vectors are {tuple(vectors.shape)}, the table is {tuple(table.shape)}: "
+                "both need the same items and the same embed_dim"
+            )
+        length = table[1:].norm(dim=1).mean() / vectors[1:].norm(dim=1).mean()
+        table.copy_(vectors * length)
+        table[0] = 0
+
     def state(self, batch: Batch) -> Float[Tensor, "B D"]:
         """The state after each user's last event."""
         states = self.encode(batch)
