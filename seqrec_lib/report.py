@@ -32,8 +32,19 @@ _STYLES = {
     "sasrec-gbce": ("#44AA99", ">", "SASRec, gBCE"),
     "sasrec-inner": ("#DDAA33", "h", "SASRec, inner products"),
     "sasrec-sampled": ("#882255", "p", "SASRec, sampled softmax"),
+    "gru-pretrained": ("#003F6B", "d", "GRU-CE, pre-trained items"),
+    "gru-leaking": ("#9BD3F5", "*", "GRU-CE, leaking items"),
+    "sasrec-pretrained": ("#7A3300", "H", "SASRec, pre-trained items"),
+    "sasrec-leaking": ("#F4A26B", "8", "SASRec, leaking items"),
+    "sasrec-200": ("#AA4466", "<", "SASRec, 200 events"),
+    "item2vec": ("#117733", "D", "InfoNCE"),
+    "item2vec-256": ("#88CC88", "v", "InfoNCE, batches of 256"),
+    "item2vec-8192": ("#0B4D22", "^", "InfoNCE, batches of 8,192"),
+    "item2vec-report": ("#B2A429", "X", "InfoNCE, the report's"),
+    "svd": ("#332288", "s", "SVD of PMI"),
 }
 PROTOCOLS = {"masked": "M", "unmasked": "U"}
+_COSTS = ["parameters", "training_seconds", "peak_bytes"]
 Metric = Callable[[np.ndarray, int], np.ndarray]
 
 
@@ -76,11 +87,15 @@ def gain(a: Runs, b: Runs, protocol: str, metric: Metric = ndcg, k: int = 10) ->
 
     Seeds are paired in order; a run with one seed is compared with every seed of the other.
     """
-    first, second = values(a, protocol, metric, k), values(b, protocol, metric, k)
+    return over_seeds(paired_seeds(values(a, protocol, metric, k), values(b, protocol, metric, k)))
+
+
+def paired_seeds(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """first - second by seed and user: seeds in order, or a single one with each of the other's."""
     if len(first) > 1 and len(second) > 1:
         count = min(len(first), len(second))
         first, second = first[:count], second[:count]
-    return over_seeds(first - second)
+    return first - second
 
 
 def table(runs: Sequence[Runs], baseline: str | None = None, k: int = 10) -> pd.DataFrame:
@@ -132,7 +147,9 @@ def published(figures: dict[str, tuple[float, float]], runs: Runs, protocol: str
 
 
 def curves(ax: Axes, runs: Sequence[Runs]) -> None:
-    """Validation NDCG@10 (masked) by epoch: a line a seed, the best epoch marked."""
+    """Validation NDCG@10 by epoch, as it was selected on: a line a seed, the best epoch marked."""
+    selected = {run.seeds[0].spec.get("training", {}).get("select", "masked") for run in runs}
+    letters = ", ".join(sorted(PROTOCOLS[protocol] for protocol in selected))
     for run in runs:
         for number, seed in enumerate(run.seeds):
             epoch, score = seed.history["epoch"], seed.history["valid_ndcg@10"]
@@ -140,7 +157,8 @@ def curves(ax: Axes, runs: Sequence[Runs]) -> None:
                     label=label(run.name) if number == 0 else None)  # fmt: skip
             best = score.idxmax()
             ax.plot(epoch[best], score[best], marker(run.name), color=colour(run.name), ms=6)
-    ax.set(xlabel="epoch (passes over the training positions)", ylabel="validation NDCG@10, M")
+    ax.set(xlabel="epoch (passes over the training positions)")
+    ax.set(ylabel=f"validation NDCG@10, {letters}")
     ax.legend(loc="best", fontsize=8)
 
 
@@ -223,6 +241,24 @@ def cost_quality(ax: Axes, runs: Sequence[Runs], protocol: str = "masked") -> No
     ax.set_xscale("log")
     ax.margins(x=0.35, y=0.15)
     ax.set(xlabel="training time, seconds", ylabel=f"NDCG@10, {PROTOCOLS[protocol]}")
+
+
+def costs(runs: Sequence[Runs]) -> pd.DataFrame:
+    """What each run took, from its cards: medians over the seeds, and the epoch that is tested.
+
+    ``peak GiB`` is the most memory held: of a GPU its own, else of the whole process.
+    """
+    rows = {}
+    for run in runs:
+        card = pd.DataFrame([seed.card for seed in run.seeds])[_COSTS].median()
+        best = [one.history["valid_ndcg@10"].argmax() + 1 for one in run.seeds if len(one.history)]
+        rows[label(run.name)] = {
+            "parameters": int(card["parameters"]),
+            "best epoch": int(np.median(best)) if best else 0,
+            "training minutes": round(card["training_seconds"] / 60, 1),
+            "peak GiB": round(card["peak_bytes"] / 2**30, 2),
+        }
+    return pd.DataFrame.from_dict(rows, "index")
 
 
 def popularity_of(runs: Runs, catalogue: Catalogue) -> np.ndarray:

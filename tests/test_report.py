@@ -97,6 +97,24 @@ def test_curves_mark_the_best_epoch(runs, ax):
     assert marked == [[2], [2], [2]]
 
 
+def test_curves_say_under_which_protocol_they_were_selected(runs, ax):
+    report.curves(ax, runs)
+    assert ax.get_ylabel() == "validation NDCG@10, M"
+    runs[1].seeds[0].spec["training"] = {"select": "unmasked"}
+    report.curves(ax, runs[1:])
+    assert ax.get_ylabel() == "validation NDCG@10, U"
+
+
+def test_costs_are_medians_over_the_seeds(runs):
+    for seed, seconds in zip(runs[1].seeds, (60, 180), strict=True):
+        seed.card.update(training_seconds=seconds, parameters=7, peak_bytes=2**29)
+    runs[0].seeds[0].card.update(parameters=0, peak_bytes=2**30)
+    runs[0].seeds[0].__dict__["history"] = pd.DataFrame({"epoch": [], "valid_ndcg@10": []})
+    found = report.costs(runs)
+    assert found.loc["SASRec"].tolist() == [7, 2, 2.0, 0.5]  # 120 seconds, the second epoch
+    assert found.loc["Markov chain"].tolist() == [0, 0, 0.2, 1.0]
+
+
 def test_costs_are_drawn_at_their_seconds(runs, ax):
     report.cost_quality(ax, runs)
     assert ax.get_xscale() == "log" and [text.get_text() for text in ax.texts] == [
@@ -117,7 +135,7 @@ def test_published_rows_stand_above_ours(runs):
 
 
 def test_every_published_run_has_a_colour_of_its_own():
-    from seqrec_lib.training.recipes import RECIPES
+    from seqrec_lib.training.recipes import RECIPES, TECD_RECIPES
 
-    colours = [report.colour(name) for name in RECIPES]
+    colours = [report.colour(name) for name in RECIPES | TECD_RECIPES]
     assert len(set(colours)) == len(colours) and "#000000" not in colours

@@ -143,7 +143,7 @@ class Item2Vec(SequenceEncoder):
             x, y = (F.normalize(self.project(self.items(i)), dim=-1) for i in (anchor, partner))
         expected = None
         if self.config.logq:
-            expected = (len(partner) * self.frequency[partner] / self.frequency.sum()).log()
+            expected = (len(partner) * self.frequency[partner] / self.frequency.sum()).log()  # type: ignore[index, operator]
         x = x / self.config.temperature
         return info_nce(x, y, anchor, partner, expected, self.config.mask_same)
 

@@ -2,7 +2,8 @@
 
 Word vectors by counting (Levy & Goldberg, 2014, "Neural Word Embedding as Implicit Matrix
 Factorization"): what skip-gram with negative sampling factors implicitly is factored outright. A
-step from one item to the next is a pair; an item's neighbours are those of the nearest factors.
+step from one item to the next is a pair. Row and column factors of an item are added (Levy,
+Goldberg & Dagan, 2015, section 3.3): near are items that occur together, or with the same others.
 """
 
 from __future__ import annotations
@@ -57,11 +58,12 @@ class SVD(CountModel):
         steps = (log.item[positions - 1], log.item[positions])
         counts = coo_array((np.ones(len(positions)), steps), shape=(size, size)).tocsr()
         matrix = shifted_ppmi(counts, self.config.shift)
-        # a fixed start: the same factors every time
         rank = min(self.config.embed_dim, size - 2)
-        left, values, _ = svds(matrix, k=rank, v0=np.ones(size))
-        factors = torch.from_numpy(left * values**self.config.power)
-        self.factors = F.normalize(factors, dim=-1).float()
+        # seeded: its start, and where it starts anew, are random
+        left, values, right = svds(matrix, k=rank, rng=0)
+        factors = (left + right.T) * values**self.config.power
+        factors[(matrix.sum(0) == 0) & (matrix.sum(1) == 0)] = 0  # and not nearly
+        self.factors = F.normalize(torch.from_numpy(factors), dim=-1).float()
 
     def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
         last = batch.item[torch.arange(len(batch.item)), (batch.length - 1).clamp(min=0)]

@@ -1,10 +1,12 @@
 import dataclasses
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from seqrec_lib.data import datasets, tecd
+from seqrec_lib.data import datasets, files, tecd
+from seqrec_lib.data.datasets import tecd_table
 from seqrec_lib.data.files import find
 from seqrec_lib.data.simulator import small_world
 from seqrec_lib.data.splits import Split
@@ -46,6 +48,184 @@ def test_users_too_short_for_the_split_are_named(tmp_path):
         datasets.load(str(tmp_path / "short.csv"))
 
 
+# --- T-ECD -------------------------------------------------------------------------------------
+
+DAY = 86_400
+
+
+@pytest.fixture(scope="module")
+def of_tecd(tmp_path_factory):
+    """``of_tecd("tecd-sim")``: (events, log, split); a table of events is read once."""
+    folder, seen = tmp_path_factory.mktemp("project"), {}
+
+    def once(dataset):
+        base = dataset.removesuffix("-users")
+        if base not in seen:
+            with pytest.MonkeyPatch.context() as patch:
+                if base == "tecd-sim":
+                    patch.setattr(files, "root", lambda: folder)  # it is written there
+                seen[base] = tecd_table(dataset)
+        return seen[base]
+
+    def load(dataset):
+        if dataset.startswith("tecd-marketplace") and find("tecd/dataset/small") is None:
+            pytest.skip("the real T-ECD rows are not here")
+        return once(dataset), *datasets.load(dataset)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "tecd_table", once)
+        yield load
+
+
+@pytest.mark.parametrize("dataset", ["tecd-sim", "tecd-marketplace"])
+def test_a_split_of_tecd_by_time_tests_first_events_of_all_and_every_event_of_some(
+    of_tecd, dataset
+):
+    table, log, split = of_tecd(dataset)
+    assert split.time_ordered and len(table) == len(log)
+    np.testing.assert_array_equal(table["time"], log.time)
+    np.testing.assert_array_equal(table["item"][:1000], log.items[log.item[:1000] - 1])
+    assert sorted((table["time"] // DAY).unique()) == [1294, 1295, 1296]
+    late = table["time"] >= 1296 * DAY
+    evening = (table["time"] >= 1295 * DAY + 20 * 3600) & ~late
+    known = table["user"].duplicated()  # has an earlier event
+    followed = datasets.followed(dataset, log)
+    assert followed.mean() == pytest.approx(0.2, abs=1e-4)
+    some = followed[log.user_of(np.arange(len(log)))]
+    returns = late & ~late.groupby(table["user"]).shift(fill_value=True)
+    np.testing.assert_array_equal(split.train, np.flatnonzero(~late & ~evening))
+    np.testing.assert_array_equal(split.valid, np.flatnonzero(evening & known & some))
+    np.testing.assert_array_equal(split.test, np.flatnonzero(late & known & (some | returns)))
+    assert len(split.test) > 2 * returns.sum() > 1000
+    first = split.test[datasets.first_of_returning(log, split)]
+    np.testing.assert_array_equal(first, np.flatnonzero(returns))
+
+
+def test_the_real_tecd_has_its_published_size(of_tecd):
+    _, log, split = of_tecd("tecd-marketplace")
+    assert (log.num_users, log.num_items, len(log)) == (93_227, 164_941, 1_314_656)
+    parts = (split.train, split.valid, split.test)
+    assert [len(part) for part in parts] == [822_990, 8_939, 92_452]
+    assert datasets.first_of_returning(log, split).sum() == 17_245
+
+
+@pytest.mark.parametrize(
+    ("dataset", "sizes"),
+    [("tecd-sim-users", None), ("tecd-marketplace-users", [1_049_406, 11_163, 61_342])],
+)
+def test_a_split_of_tecd_by_users_takes_all_but_the_first_event_of_those_held_out(
+    of_tecd, dataset, sizes
+):
+    _, log, split = of_tecd(dataset)
+    parts = (split.train, split.valid, split.test)
+    assert sizes is None or [len(part) for part in parts] == sizes
+    users = [np.unique(log.user_of(part)) for part in parts]
+    assert len(np.unique(np.concatenate(users))) == sum(len(of) for of in users)
+    events = np.diff(log.offsets)
+    assert len(split.train) == events[users[0]].sum()
+    assert len(users[0]) == pytest.approx(0.8 * log.num_users, abs=1)
+    some = (events > 1).mean() * log.num_users  # a user of one event has nothing to test on
+    for held_out, part, share in zip(users[1:], parts[1:], (0.01, 0.05), strict=True):
+        assert len(held_out) == pytest.approx(share * some, rel=0.1)
+        assert len(part) == (events[held_out] - 1).sum()
+    assert datasets.followed(dataset, log).all()
+
+
+def test_the_simulated_tecd_has_two_domains_and_users_of_both(of_tecd):
+    table, *_ = of_tecd("tecd-sim")
+    assert table.columns.tolist() == ["user", "item", "time", "action", "domain"]
+    prefix = {"marketplace": "nfmcg", "retail": "fmcg"}
+    assert (table["item"].str.split("_").str[0] == table["domain"].map(prefix)).all()
+    assert set(table["domain"]) == set(prefix)
+    assert 0.05 < (table.groupby("user")["domain"].nunique() == 2).mean() < 0.95
+
+
+def test_the_simulated_tecd_is_written_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "root", lambda: tmp_path)
+    table = tecd_table("tecd-sim")
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("events/*.pq")}
+    assert len(written) == 6
+    assert {path.parts[len(tmp_path.parts) :][:2] for path in written} == {("build", "tecd-sim")}
+    assert tecd_table("tecd-sim-users").equals(table)
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+
+
+@pytest.mark.parametrize("name", ["tecd-sim-shuffled", "tecd-sim-users-shuffled", "beauty-users"])
+def test_an_ending_that_a_data_set_does_not_have_is_refused(name):
+    with pytest.raises(ValueError, match=f"'{name}' is no data set"):
+        datasets.load(name)
+
+
+# --- pairs as histories ------------------------------------------------------------------------
+
+
+def two_ways(log, part):
+    """The (history, target) pairs of the positions ``part``."""
+    assert (np.diff(log.offsets) == 2).all() and (part % 2 == 1).all()
+    return list(zip(log.item[part - 1].tolist(), log.item[part].tolist(), strict=True))
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """``shop(tail)``: a shop as a file; the last two events of a user, ``tail`` users further."""
+
+    def write(tail=0):
+        rng = np.random.default_rng(0)
+        item = rng.integers(1, 61, (30, 12))
+        item[:, -2:] = np.roll(item[:, -2:], tail, axis=0)
+        # two sessions a user, the held-out events in the second
+        time = 60 * np.arange(12) + np.where(np.arange(12) < 6, 0, 7200)
+        user = np.repeat(np.arange(30), 12)
+        path = tmp_path / f"shop{tail}.csv"
+        table = pd.DataFrame({"user": user, "item": item.ravel(), "time": np.tile(time, 30)})
+        table.to_csv(path, index=False)
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize("end", ["-pairs", "-pairs-leaking"])
+@pytest.mark.parametrize("base", ["simulated", "tecd-sim", "shop"])
+def test_both_ways_of_a_pair_are_in_one_part_and_items_keep_their_numbers(of_tecd, shop, base, end):
+    base = shop() if base == "shop" else base
+    whole, _ = of_tecd(base)[1:] if base == "tecd-sim" else datasets.load(base)
+    log, split = datasets.load(base + end)
+    np.testing.assert_array_equal(log.items, whole.items)
+    found = [two_ways(log, part) for part in (split.train, split.valid, split.test)]
+    for pairs in found:
+        ways = set(pairs)
+        assert pairs and len(ways) == len(pairs)
+        assert ways == {(other, item) for item, other in pairs}
+    assert len(set().union(*found)) == sum(len(pairs) for pairs in found) == log.num_users
+
+
+def test_pairs_of_a_shop_are_those_of_the_sessions_in_its_training_part(shop):
+    path = shop()
+    whole, part = datasets.load(path)
+    item = whole.item.reshape(30, 12)
+    for end, last in (("-pairs", 10), ("-pairs-leaking", 12)):
+        sessions = [row[of] for row in item for of in (slice(0, 6), slice(6, last))]
+        expected = {pair for one in sessions for pair in permutations(set(one.tolist()), 2)}
+        log, split = datasets.load(path + end)
+        found = two_ways(log, np.concatenate([split.train, split.valid, split.test]))
+        assert set(found) == expected
+    assert len(part.train) == 300
+
+
+def test_a_held_out_event_changes_no_pair_but_a_leaking_one(shop):
+    before, after = shop(0), shop(1)
+    assert not np.array_equal(datasets.load(before)[0].item, datasets.load(after)[0].item)
+    digests = {
+        end: [datasets.digest(*datasets.load(path + end)) for path in (before, after)]
+        for end in ("-pairs", "-pairs-leaking")
+    }
+    assert digests["-pairs"][0] == digests["-pairs"][1]
+    assert digests["-pairs-leaking"][0] != digests["-pairs-leaking"][1]
+
+
+# --- digests -----------------------------------------------------------------------------------
+
+
 def test_the_digest_changes_with_any_history_and_any_part_of_the_split(small_log, small_split):
     seen = [datasets.digest(small_log, small_split)]
     for name in ("item", "offsets"):
@@ -67,6 +247,9 @@ def test_times_and_the_width_of_numbers_do_not_change_the_digest(small_log, smal
     later = dataclasses.replace(small_log, time=small_log.time + 1)
     expected = datasets.digest(small_log, small_split)
     assert datasets.digest(wide, small_split) == datasets.digest(later, small_split) == expected
+
+
+# --- folders of T-ECD --------------------------------------------------------------------------
 
 
 def test_a_simulated_tecd_has_every_table_and_says_so(tmp_path):

@@ -1,7 +1,7 @@
 """Pairs of items that occur together, by hand, by brute force, and on both engines."""
 
 import shutil
-from itertools import combinations
+from itertools import combinations, permutations
 
 import ibis
 import numpy as np
@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqrec_lib.data.engine import connect
-from seqrec_lib.data.pairs import co_purchase, co_view, merged, train_only
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.pairs import as_log, co_purchase, co_view, merged, train_only
+from seqrec_lib.data.splits import assert_no_leak
 from seqrec_lib.data.tecd import NO_TRANSACTION
 
 SECOND = 1_000_000
@@ -188,6 +190,67 @@ def test_settings_that_would_hold_nothing_out_or_keep_nothing_are_refused():
         co_view(events((1, 0, "a")), max_items=0)
     with pytest.raises(ValueError, match="gap_seconds is -1"):
         co_view(events((1, 0, "a")), gap_seconds=-1)
+
+
+# --- pairs as histories ------------------------------------------------------------------------
+
+
+def seen(*sessions):
+    """A log of users of one session each, an event a minute; items are their numbers times ten."""
+    user = np.repeat(np.arange(len(sessions)), [len(one) for one in sessions])
+    time = 60 * np.concatenate([np.arange(len(one)) for one in sessions])
+    item = 10 * np.concatenate(sessions)
+    return EventLog.build(pd.DataFrame({"user": user, "item": item, "time": time}))
+
+
+def paired(log, positions, **how):
+    """(history, target) of every pair that trains, validates, tests; and the log of pairs."""
+    log, split = as_log(log, np.asarray(positions), **how)
+    assert_no_leak(log, split)
+    pairs = np.stack([log.item[:-1], log.item[1:]], 1)
+    parts = (split.train, split.valid, split.test)
+    return [[tuple(pair) for pair in pairs[part - 1].tolist()] for part in parts], log
+
+
+def test_every_pair_of_a_session_stands_twice_and_a_tenth_of_them_tests():
+    log = seen([1, 2, 3, 4, 5, 6, 7], [8, 8])
+    parts, found = paired(log, range(7))
+    assert [len(part) for part in parts] == [36, 2, 4]  # 21 pairs: 2 test, 1 validates
+    for part in parts:
+        assert sorted(part) == sorted((other, item) for item, other in part)
+    assert sorted(sum(parts, [])) == sorted(permutations(range(1, 8), 2))
+    assert found.items.tolist() == [10, 20, 30, 40, 50, 60, 70, 80]  # 80 has a number, and no pair
+
+
+def test_events_at_other_positions_make_no_pair():
+    log = seen([1, 2, 3, 4, 5, 6, 7, 8], [1, 9])
+    everything, _ = paired(log, range(10))
+    assert {(8, 1), (9, 1)} <= set(sum(everything, []))
+    some, _ = paired(log, [0, 1, 2, 3, 4, 5, 6, 8])
+    assert sorted(sum(some, [])) == sorted(permutations(range(1, 8), 2))
+
+
+def test_which_pairs_are_held_out_goes_by_the_seed_and_no_more_than_asked():
+    log = seen(range(1, 31))
+    first, again, other = (paired(log, range(30), held_out=10, seed=n)[0] for n in (0, 0, 1))
+    assert first == again and first[2] != other[2]
+    assert [len(part) for part in first] == [2 * (435 - 15), 2 * 5, 2 * 10]
+    assert sorted(sum(first, [])) == sorted(sum(other, []))
+
+
+def test_a_pause_longer_than_the_gap_parts_a_pair():
+    log = seen(range(1, 9))
+    with pytest.raises(ValueError, match="0 pairs in 8 events: too few to hold some out"):
+        as_log(log, np.arange(8), gap_seconds=59)
+    assert paired(log, range(8), gap_seconds=60)[1].num_users == 8 * 7
+
+
+def test_fewer_than_twenty_pairs_are_refused():
+    with pytest.raises(ValueError, match="15 pairs in 6 events: too few to hold some out"):
+        as_log(seen([1, 2, 3, 4, 5, 6]), np.arange(6))
+
+
+# --- on Spark ----------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java")

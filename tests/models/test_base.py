@@ -66,6 +66,45 @@ def test_cosine_scores_ignore_the_length_of_vectors(small_catalogue):
     assert before[:, 1:].abs().max().item() == pytest.approx(2)  # 1 / 0.5: the item itself
 
 
+def test_a_start_from_vectors_keeps_their_directions_and_the_mean_length_of_the_table(
+    small_catalogue,
+):
+    torch.manual_seed(0)
+    model = Newest(small_catalogue, 8, Softmax())
+    before = model.items.weight.detach().norm(dim=1)[1:].mean()
+    given = 3 * torch.randn(41, 8)
+    vectors = given.clone()
+    model.start_from(vectors)
+    table = model.items.weight.detach()
+    ratio = table[1:] / given[1:]
+    torch.testing.assert_close(ratio, ratio[0, 0].expand(40, 8))  # one factor for all
+    torch.testing.assert_close(table.norm(dim=1)[1:].mean(), before)
+    assert ratio[0, 0] < 0.5 and vectors.equal(given)
+
+
+def test_a_start_from_vectors_leaves_padding_at_zero_and_lets_the_rest_learn(
+    small_log, small_split, small_catalogue
+):
+    model = Newest(small_catalogue, 8, Softmax())
+    model.start_from(torch.ones(41, 8))
+    (batch, *_) = batches(model, small_log, small_split)
+    model(batch).backward()
+    with torch.no_grad():
+        assert model.items.weight[0].tolist() == [0] * 8
+        assert model.items.weight[1:].abs().min() > 0
+    assert model.items.weight.grad[1:].abs().sum(1).min() > 0
+
+
+@pytest.mark.parametrize("shape", [(40, 8), (42, 8), (41, 16)])
+def test_vectors_of_other_items_or_another_width_are_refused(small_catalogue, shape):
+    model = Newest(small_catalogue, 8, Softmax())
+    before = model.items.weight.detach().clone()
+    words = rf"item vectors are \({shape[0]}, {shape[1]}\), the table is \(41, 8\): both need"
+    with pytest.raises(ValueError, match=words):
+        model.start_from(torch.ones(shape))
+    assert model.items.weight.equal(before)
+
+
 def test_calling_a_model_gives_its_loss(small_log, small_split, small_catalogue):
     model = Newest(small_catalogue, 8, Softmax())
     (batch, *_) = batches(model, small_log, small_split)

@@ -16,6 +16,7 @@ from seqrec_lib.models.losses import (
     _other_items,
     _sampled,
     _shared_negatives,
+    _Table,
 )
 
 OBJECTIVES = [
@@ -47,9 +48,9 @@ def cross_entropy(states, targets, vectors, bias, frequency):
     return F.cross_entropy(logits, targets - 1)
 
 
-def value_and_gradients(objective, states, targets, vectors, bias, frequency):
+def value_and_gradients(objective, states, targets, vectors, bias, frequency, **how):
     wanted = [one for one in (states, vectors, bias) if one is not None]
-    loss = objective(states, targets, vectors, bias, frequency)
+    loss = objective(states, targets, vectors, bias, frequency, **how)
     return loss.detach(), torch.autograd.grad(3 * loss, wanted)
 
 
@@ -172,6 +173,50 @@ def test_a_step_against_the_gradient_lowers_the_loss(objective):
     assert better < loss - 1e-4
 
 
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+def test_cosine_is_normalising_the_whole_table_by_hand(objective):
+    states, targets, vectors, bias, frequency = drawn()
+
+    def by_hand(states, targets, vectors, bias, frequency):
+        length = vectors.square().sum(1, keepdim=True).sqrt()
+        return objective(states, targets, vectors / length, bias, frequency)
+
+    found = []
+    for one, how in ((objective, {"cosine": True}), (by_hand, {}), (objective, {})):
+        torch.manual_seed(0)  # the same negatives
+        example = (states, targets, vectors, bias, frequency)
+        found.append(value_and_gradients(one, *example, **how))
+    (ours, our_gradients), (theirs, their_gradients), (inner, _) = found
+    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+    for our, their in zip(our_gradients, their_gradients, strict=True):
+        assert their.abs().max() > 1e-2
+        torch.testing.assert_close(our, their, rtol=1e-5, atol=1e-6)
+    assert abs(inner - ours) > 1e-2  # the lengths do matter without
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+@pytest.mark.parametrize("objective", OBJECTIVES[1:], ids=repr)
+def test_a_sparse_gradient_is_the_dense_one_and_holds_the_compared_rows_alone(objective, cosine):
+    example = drawn(positions=5, num_items=500)
+    found = []
+    for sparse in (False, True):
+        torch.manual_seed(0)  # the same negatives
+        found.append(value_and_gradients(objective, *example, cosine=cosine, sparse=sparse))
+    (dense, dense_gradients), (loss, (states, table, bias)) = found
+    assert loss == dense and table.is_sparse
+    for our, their in zip((states, table.to_dense(), bias), dense_gradients, strict=True):
+        torch.testing.assert_close(our, their, rtol=1e-6, atol=1e-7)
+    held = set(table.coalesce().indices()[0].tolist())
+    touched = set(dense_gradients[1].abs().sum(1).nonzero()[:, 0].tolist())
+    assert touched <= held and set(example[1].tolist()) <= touched
+    assert len(held) <= 5 + 5 * 8  # targets, and eight negatives each at the most
+
+
+def test_a_softmax_over_the_catalogue_has_no_sparse_gradient():
+    with pytest.raises(ValueError, match="moves every row: no sparse gradient"):
+        Softmax()(*drawn(), sparse=True)
+
+
 # --- sampled softmax ---------------------------------------------------------------------------
 
 
@@ -185,8 +230,9 @@ def partitions(count, alpha, in_batch, draws=400):
     sums = []
     for own in targets:
         rows = states.expand(len(own), -1)
+        table = _Table(vectors, bias, cosine=False, sparse=False)
         scores, log_expected = _shared_negatives(
-            rows, own, vectors, bias, frequency, count, alpha, in_batch
+            rows, own, table, frequency, count, alpha, in_batch
         )
         sums.append((scores[0] - log_expected).exp().sum())
     every = (states @ vectors.T + bias).exp()[0]

@@ -142,3 +142,40 @@ def test_dropout_acts_in_training_only():
     assert model.encode(BATCH).equal(model.encode(BATCH))
     model.train()
     assert not model.encode(BATCH).equal(model.encode(BATCH))
+
+
+@pytest.mark.parametrize(("heads", "layers"), [(1, 1), (2, 3), (4, 2)])
+def test_attention_written_out_gives_the_states_of_the_encoder(heads, layers):
+    model = model_of(num_heads=heads, num_layers=layers)
+    states, weights = model.attended(BATCH)
+    assert weights.shape == (layers, 3, heads, 6, 6)
+    torch.testing.assert_close(states, model.encode(BATCH), rtol=1e-5, atol=1e-5)
+
+
+def test_attention_is_a_share_of_what_came_before():
+    _, weights = model_of().attended(BATCH)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
+    assert weights.triu(1).abs().max() == 0
+    assert (weights[..., 0, 0] == 1).all()  # the first step has only itself
+    assert weights.tril().amin() >= 0 and weights[..., 5, :].std() > 0.05
+
+
+def test_attention_agrees_with_torchs_own():
+    model = model_of(num_layers=1)
+    layer = torchs_own(model, model.config)[0]
+    age = (BATCH.length[:, None] - 1 - torch.arange(6)).clamp(min=0)
+    x = layer.norm1(model.items(BATCH.item) + model.positions(age))
+    later = nn.Transformer.generate_square_subsequent_mask(6)
+    _, expected = layer.self_attn(x, x, x, attn_mask=later, average_attn_weights=False)
+    torch.testing.assert_close(model.attended(BATCH)[1][0], expected)
+
+
+def test_changed_weights_are_the_ones_used_and_returned():
+    model = model_of(num_layers=1)
+    itself = torch.eye(6)
+    states, weights = model.attended(BATCH, lambda found: itself.expand_as(found))
+    assert (weights == itself).all()
+    alone = Batch(BATCH.item[:, :1])  # a step that sees itself alone; all histories are that long
+    x = model.items(alone.item) + model.positions(BATCH.length[:, None] - 1)
+    torch.testing.assert_close(states[:, :1], model.norm(model.blocks[0](x)))
+    assert (states - model.encode(BATCH))[:, 1:].abs().max() > 1e-2

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -35,6 +36,17 @@ def prepare(model, dropout=0.5, averaging=0.9):
         training = loop.Training(epochs=2, batch_size=16, optimizer="adagrad", averaging=averaging)
         return GRU4Rec(catalogue, config), log, split, training
     config = SASRec.Config(8, 16, num_layers=1, max_len=10, dropout=dropout)
+    if model == "sparse":
+        config = replace(config, objective=SampledSoftmax(8), temperature=0.5)
+        training = loop.Training(
+            epochs=3,
+            batch_size=4,
+            max_len=10,
+            optimizer="sparse-adam",
+            plateau=1,
+            select="unmasked",
+        )
+        return SASRec(catalogue, config), log, split, training
     training = loop.Training(
         epochs=3, batch_size=4, max_len=10, precision="fp32", cosine=True, averaging=averaging
     )

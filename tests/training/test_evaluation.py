@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -73,6 +74,59 @@ def test_a_row_says_what_was_asked_in_the_order_asked(small_log, small_split, sm
     assert found["repeat"].tolist() == repeat
     whole = ranks(Table(small_catalogue, 50), small_log, np.sort(positions), batch_size=1000)
     assert whole.iloc[np.argsort(np.argsort(positions))].reset_index(drop=True).equals(found)
+
+
+def test_first_is_the_item_at_the_top_with_earlier_items_left_in(
+    small_log, small_split, small_catalogue
+):
+    model = Table(small_catalogue, 10**6)
+    positions = np.random.default_rng(0).permutation(small_split.test)
+    found = ranks(model, small_log, positions, batch_size=17)
+    with torch.inference_mode():
+        best = [model.score_all(small_log.histories(positions[i : i + 1], 50)) for i in range(200)]
+    assert found["first"].tolist() == [int(scores.argmax()) for scores in best]
+    assert ((found["first"] == found["item"]) == (found["rank_unmasked"] == 1)).all()
+    start = small_log.offsets[small_log.user_of(positions)]
+    pairs = zip(start, positions, found["first"], strict=True)
+    assert sum(item in small_log.item[begin:end] for begin, end, item in pairs) > 10
+
+
+@pytest.mark.parametrize("distinct", [2, 10**6])
+def test_the_size_of_a_chunk_changes_no_rank(small_log, small_split, small_catalogue, distinct):
+    model = Table(small_catalogue, distinct)
+    of_its_own = ranks(model, small_log, small_split.test)
+    for batch_size in (1, 16, 199, 256):
+        found = ranks(model, small_log, small_split.test, batch_size=batch_size)
+        assert found.equals(of_its_own)
+    assert of_its_own["rank_unmasked"].nunique() > 2
+
+
+class Even(Recommender):
+    """Scores all items alike and notes how many histories it was given at a time."""
+
+    def __init__(self, num_items):
+        super().__init__(catalogue_of(num_items))
+        self.register_buffer("place", torch.zeros(0))  # tells the device
+        self.given = []
+
+    def score_all(self, batch):
+        self.given.append(len(batch.item))
+        scores = torch.zeros(len(batch.item), self.num_items + 1)
+        scores[:, 0] = -torch.inf
+        return scores
+
+
+@pytest.mark.parametrize(
+    ("num_items", "given"), [(40, [200]), (2**16, [64, 64, 64, 8]), (10**6, [16] * 12 + [8])]
+)
+def test_the_larger_the_catalogue_the_fewer_histories_at_a_time(
+    small_log, small_split, num_items, given
+):
+    log = dataclasses.replace(small_log, items=np.arange(num_items))
+    model = Even(num_items)
+    found = ranks(model, log, small_split.test)
+    assert model.given == given
+    assert (found["rank_unmasked"] == 1 + num_items // 2).all()
 
 
 def test_equal_scores_earn_the_middle_of_the_list(log_of):

@@ -58,6 +58,16 @@ def learned(monkeypatch):
     return seen
 
 
+def scripted(monkeypatch, **places):
+    """Let validation find the true item at these places, epoch by epoch: ``rank_masked=[9, 4]``."""
+    coming = {name: iter(values) for name, values in places.items()}
+
+    def ranks(model, log, positions, length):
+        return pd.DataFrame({name: [next(of)] * len(positions) for name, of in coming.items()})
+
+    monkeypatch.setattr(loop, "ranks", ranks)
+
+
 def without_seconds(history):
     return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
 
@@ -120,12 +130,7 @@ def test_a_model_that_counts_is_counted_and_has_no_history(small_catalogue, smal
 def test_early_stopping_keeps_the_weights_of_the_best_epoch(
     model_of, small_log, small_split, learned, monkeypatch
 ):
-    places = iter([9, 4, 2, 7, 3, 3, 1, 1])  # of the true item, epoch by epoch
-
-    def scripted(model, log, positions, length):
-        return pd.DataFrame({"rank_masked": np.full(len(positions), next(places))})
-
-    monkeypatch.setattr(loop, "ranks", scripted)
+    scripted(monkeypatch, rank_masked=[9, 4, 2, 7, 3, 3, 1, 1])
     model = model_of()
     training = dataclasses.replace(SHORT, epochs=8, batch_size=128, patience=3)
     history = fit(model, small_log, small_split, training)
@@ -181,6 +186,41 @@ def test_a_cosine_falls_from_the_learning_rate_to_almost_zero(
     assert 0 < rates[-1] < 2 * 1e-3 * (1 - math.cos(left)) / 2
 
 
+def test_without_a_better_validation_the_learning_rate_falls_to_a_tenth(
+    model_of, small_log, small_split, learned, monkeypatch
+):
+    scripted(monkeypatch, rank_masked=[5, 5, 6, 4, 7, 8, 9, 9])
+    training = dataclasses.replace(SHORT, epochs=8, batch_size=128, plateau=2)
+    fit(model_of(), small_log, small_split, training)
+    updates = len(learned) // 8
+    rates = [rate for (rate,), _ in learned]
+    # neither of the two epochs after the first was better, nor of the two after the fourth
+    expected = np.repeat([1e-3, 1e-4, 1e-5], np.multiply([3, 3, 2], updates))
+    assert rates == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_plateau_of_0_never_cuts_the_learning_rate(
+    model_of, small_log, small_split, learned, monkeypatch
+):
+    scripted(monkeypatch, rank_masked=[1, 2, 3, 4])
+    fit(model_of(), small_log, small_split, dataclasses.replace(SHORT, epochs=4, batch_size=128))
+    assert {rate for rates, _ in learned for rate in rates} == {1e-3}
+
+
+@pytest.mark.parametrize(("select", "best"), [("masked", 2), ("unmasked", 3)])
+def test_the_best_epoch_is_the_one_of_the_protocol_chosen(
+    model_of, small_log, small_split, learned, monkeypatch, select, best
+):
+    scripted(monkeypatch, rank_masked=[5, 2, 4], rank_unmasked=[5, 6, 3])
+    model = model_of()
+    training = dataclasses.replace(SHORT, epochs=3, batch_size=128, select=select)
+    history = fit(model, small_log, small_split, training)
+    assert max(history, key=lambda row: row["valid_ndcg@10"])["epoch"] == best
+    updates = len(learned) // 3
+    assert model.items.weight.equal(learned[best * updates - 1][1])
+    assert not model.items.weight.equal(learned[(5 - best) * updates - 1][1])
+
+
 def test_averaging_keeps_a_running_mean_of_the_weights(model_of, small_log, small_split, learned):
     model = model_of()
     fit(model, small_log, small_split, dataclasses.replace(SHORT, epochs=1, averaging=0.8))
@@ -189,25 +229,6 @@ def test_averaging_keeps_a_running_mean_of_the_weights(model_of, small_log, smal
         expected = 0.8 * expected + 0.2 * weight
     torch.testing.assert_close(model.items.weight.detach(), expected, rtol=1e-5, atol=1e-7)
     assert not model.items.weight.allclose(learned[-1][1], atol=1e-5)
-
-
-@pytest.mark.parametrize(("optimizer", "decay"), [("adamw", 0.1), ("adamw", 0.0), ("adagrad", 0.0)])
-def test_the_first_step_goes_by_the_sign_of_the_gradient(model_of, optimizer, decay):
-    model = model_of()
-    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
-    training = Training(optimizer=optimizer, learning_rate=0.01, weight_decay=decay)
-    for weight in model.parameters():
-        weight.grad = torch.randn_like(weight)
-    loop._optimizer(model, training).step()
-    for name, weight in model.named_parameters():
-        kept = 1 - 0.01 * decay if weight.ndim > 1 else 1  # norms and biases do not decay
-        expected = before[name] * kept - 0.01 * weight.grad.sign()
-        torch.testing.assert_close(weight.detach(), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_another_optimizer_is_refused(model_of, small_log, small_split):
-    with pytest.raises(ValueError, match="'sgd' is not known; use 'adamw' or 'adagrad'"):
-        fit(model_of(), small_log, small_split, dataclasses.replace(SHORT, optimizer="sgd"))
 
 
 # --- checkpoints -------------------------------------------------------------------------------
@@ -219,7 +240,7 @@ def killed_runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("killed")
     environment = os.environ | {"PYTHONPATH": str(root()), "OMP_NUM_THREADS": "1"}
     started = {}
-    for model, updates in (("sasrec", 45), ("gru4rec", 80)):
+    for model, updates in (("sasrec", 45), ("gru4rec", 80), ("sparse", 45)):
         path = folder / f"{model}.ckpt"
         command = [sys.executable, str(SCRIPT), "killed", model, str(path), str(updates)]
         process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
@@ -232,7 +253,7 @@ def killed_runs(tmp_path_factory):
     return {model: path for model, (path, _, _) in started.items()}
 
 
-@pytest.mark.parametrize("model", ["sasrec", "gru4rec"])
+@pytest.mark.parametrize("model", ["sasrec", "gru4rec", "sparse"])
 def test_a_killed_run_resumes_and_ends_as_if_never_interrupted(killed_runs, model):
     prepare = runpy.run_path(str(SCRIPT))["prepare"]
     whole, *rest = prepare(model)

@@ -10,7 +10,8 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.models.losses import GBCE
 from seqrec_lib.models.markov import Markov
 from seqrec_lib.models.sasrec import SASRec
-from seqrec_lib.training.model_file import load_model, plain, save_model
+from seqrec_lib.training.loop import Training
+from seqrec_lib.training.model_file import completed, load_model, plain, save_model
 
 
 @pytest.fixture
@@ -29,6 +30,16 @@ def test_a_config_is_written_as_plain_values_with_the_class_of_what_is_inside(mo
     assert values["embed_dim"] == 8 and values["temperature"] is None
     assert list(values) == [field.name for field in dataclasses.fields(SASRec.Config)]
     assert json.loads(json.dumps(values)) == values
+
+
+def test_what_a_stored_spec_lacks_is_completed_with_todays_defaults(model):
+    whole = completed(spec_of(model) | {"training": {"epochs": 3}})
+    assert whole["training"] == dataclasses.asdict(Training(epochs=3))
+    assert whole["pretrained"] is None and whole["config"] == plain(model.config)
+    small = {"embed_dim": 8, "objective": {"class": "GBCE", "num_negatives": 7}}
+    part = completed({"model": "sasrec", "config": small, "training": {}})["config"]
+    assert part == plain(SASRec.Config(embed_dim=8, objective=GBCE(7)))
+    assert part["objective"]["t"] == 0.75  # the default of the objective stored, not of the model
 
 
 def test_a_model_comes_back_with_its_settings_and_the_items_raw_ids(model, tmp_path):

@@ -103,13 +103,13 @@ def test_the_commit_is_marked_if_the_library_differs_from_it():
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     changed = bool(git("status", "--porcelain", "--", "seqrec_lib"))
-    assert provenance._commit() == git("rev-parse", "HEAD") + "+" * changed
+    assert provenance.commit() == git("rev-parse", "HEAD") + "+" * changed
 
 
 def test_outside_git_the_commit_is_unknown(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "root", lambda: tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert provenance._commit() == "unknown"
+    assert provenance.commit() == "unknown"
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="not on Linux")

@@ -138,6 +138,47 @@ def test_another_objective_is_a_difference(project, monkeypatch):
         runs.run("simulated", "attention", epochs=1)
 
 
+def older(folder, *without):
+    """As a record of before these settings existed."""
+    spec = json.loads((folder / "spec.json").read_text())
+    for *parts, name in without:
+        inside = spec
+        for part in parts:
+            inside = inside[part]
+        del inside[name]
+    (folder / "spec.json").write_text(json.dumps(spec))
+
+
+def test_a_setting_that_did_not_exist_counts_as_its_default(project, monkeypatch, trained):
+    (run,) = runs.run("simulated", "attention", epochs=1).seeds
+    older(
+        run.folder,
+        *(("pretrained",), ("training", "select"), ("training", "averaging")),
+        *(("config", "temperature"), ("config", "objective", "t")),
+    )
+    runs.run("simulated", "attention", epochs=1)
+    assert len(trained) == 1
+    config = dataclasses.replace(SASREC, temperature=0.1, objective=GBCE(3, t=0.5))
+    training = dataclasses.replace(TRAINING, select="unmasked")
+    monkeypatch.setitem(RECIPES, "attention", ("sasrec", config, training))
+    with pytest.raises(ValueError) as error:
+        runs.run("simulated", "attention", epochs=1)
+    assert str(error.value).split(" in ", 1)[1].split(";")[0] == (
+        "config.objective.t (0.75 stored, 0.5 asked), "
+        "config.temperature (None stored, 0.1 asked), "
+        "training.select ('masked' stored, 'unmasked' asked)"
+    )
+
+
+def test_a_setting_that_no_longer_exists_is_a_difference(project):
+    (run,) = runs.run("simulated", "attention", epochs=1).seeds
+    spec = json.loads((run.folder / "spec.json").read_text())
+    spec["training"]["momentum"] = 0.9
+    (run.folder / "spec.json").write_text(json.dumps(spec))
+    with pytest.raises(ValueError, match=r"in training.momentum \(0.9 stored, None asked\);"):
+        runs.run("simulated", "attention", epochs=1)
+
+
 def test_retraining_replaces_the_record_and_prints_the_change(project, trained, capsys):
     (old,) = runs.run("simulated", "attention", epochs=1).seeds
     assert "->" not in capsys.readouterr().out
@@ -209,25 +250,6 @@ def test_recorded_seeds_come_in_the_order_of_numbers(project):
 
 
 # --- by whom and when --------------------------------------------------------------------------
-
-
-def test_a_record_made_by_older_code_is_stale(project, monkeypatch):
-    for name in ("list", "attention"):
-        runs.run("simulated", name, epochs=1)
-    assert runs.stale() == []
-    digest = runs.code_digest
-    changed = lambda model: "other" if model is SASRec else digest(model)  # noqa: E731
-    monkeypatch.setattr(runs, "code_digest", changed)
-    assert runs.stale() == ["book/results/simulated/attention/s0"]
-
-
-def test_records_anywhere_can_be_asked_whether_they_are_stale(project, tmp_path_factory):
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    (run,) = runs.run("simulated", "list", results=elsewhere).seeds
-    card = json.loads((run.folder / "card.json").read_text())
-    (run.folder / "card.json").write_text(json.dumps(card | {"code_digest": "older"}))
-    (found,) = runs.stale(elsewhere)
-    assert (project / found).resolve() == run.folder.resolve()
 
 
 def test_the_card_names_the_code_as_it_was_when_training_began(project, monkeypatch):

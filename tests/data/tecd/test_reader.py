@@ -451,6 +451,26 @@ def test_an_event_reported_twice_within_a_second_is_one_event(tmp_path):
     assert tecd.events(root=tmp_path)["time"].tolist() == [20 * 86_400 + 1, 20 * 86_400 + 2]
 
 
+def test_a_surface_is_that_of_the_event_that_stays_and_no_part_of_what_makes_two_equal(tmp_path):
+    columns = event_columns(MARKET, 20)
+    at = 20 * DAY_US + np.array([1_000_001, 1_000_000, 2_000_000])
+    columns |= {"timestamp": pa.array(at, pa.duration("us")), "user_id": [1, 1, 1]}
+    columns |= {"item_id": ["nfmcg_3"] * 3, "action_type": ["view", "view", "like"]}
+    columns |= {"subdomain": pa.array(["search", "u2i", None])}
+    put(tmp_path, MARKET, 20, columns)
+    events = tecd.events(root=tmp_path, surface=True)
+    assert events["surface"].tolist() == ["u2i", "none"]  # the view of 1,000,000 us came first
+    assert_frame_equal(events.drop(columns="surface"), tecd.events(root=tmp_path))
+
+
+def test_a_domain_without_surfaces_says_none(days_of_all):
+    events = tecd.events((MARKET, OFFERS), [10], days_of_all, surface=True)
+    assert set(events.loc[events["domain"] == "offers", "surface"]) == {"none"}
+    assert set(events.loc[events["domain"] == "marketplace", "surface"]) == {
+        "u2i", "catalog", "none"
+    }  # fmt: skip
+
+
 def test_events_of_several_domains_are_one_history(days_of_all):
     events = tecd.events((MARKET, RETAIL, OFFERS), [10], days_of_all)
     assert len(events) == 9
@@ -501,6 +521,9 @@ def test_the_real_events_are_the_rows_of_the_files(duck):
     assert (events["user"].to_numpy() == rows["user_id"].to_numpy()).all()
     assert (events["time"].to_numpy() == rows["time"].to_numpy()).all()
     assert (events["action"].to_numpy() == rows["action_type"].to_numpy()).all()
+    seen = tecd.events(days=[1295], root=path.parents[2], surface=True)
+    assert (seen["surface"].to_numpy() == rows["subdomain"].fillna("none").to_numpy()).all()
+    assert_frame_equal(seen.drop(columns="surface"), events)
 
 
 # the other engine
