@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.special import betaincinv
 
 CHUNK = 2**24  # cosines held at once
 
@@ -58,7 +59,7 @@ def neighbours(
     (array([[1, 2]]), array([[0.6, 0. ]]))
     """
     unit = _unit(vectors)
-    rows = np.arange(len(unit)) if rows is None else np.asarray(rows)
+    rows = np.arange(len(unit)) if rows is None else np.array(rows)  # a copy: torch writes
     if not 1 <= k < len(unit):
         raise ValueError(f"k is {k}; {len(unit)} rows have 1 to {len(unit) - 1} neighbours")
     found, nearness = np.empty((len(rows), k), np.int64), np.empty((len(rows), k))
@@ -92,6 +93,24 @@ def chance_purity(label: np.ndarray, rows: Int[np.ndarray, "Q"] | None = None) -
     _, kind, count = np.unique(label, return_inverse=True, return_counts=True)
     own = kind if rows is None else kind[rows]
     return float(((count[own] - 1) / (len(label) - 1)).mean())
+
+
+def chance_nearest(count: int, dim: int) -> float:
+    """How near the nearest of ``count`` random directions is: the median of its cosine.
+
+    A direction at random has a cosine above c with chance half the regularised incomplete beta
+    function at 1 - c^2, of (dim - 1) / 2 and 1/2; the nearest of n is above c with 1 - (1 - p)^n.
+    Raises ``ValueError`` without at least one direction and two dimensions.
+
+    >>> round(chance_nearest(1, 8), 6)
+    0.0
+    >>> round(chance_nearest(327_145, 128), 2)
+    0.39
+    """
+    if count < 1 or dim < 2:
+        raise ValueError(f"{count} directions in {dim} dimensions; at least 1 in 2")
+    chance = -np.expm1(np.log(0.5) / count)  # of one direction to be above the median
+    return float(np.sqrt(1 - betaincinv((dim - 1) / 2, 0.5, min(1.0, 2 * chance))))
 
 
 def _unit(vectors: Float[np.ndarray, "N D"]) -> torch.Tensor:

@@ -2,7 +2,8 @@
 
 A *part* is a mask over the positions. ``values`` have a row a seed and a column a position,
 ``users`` name each position's user. Positions of one user are alike, so every interval resamples
-users with all their positions (:mod:`seqrec_lib.metrics.populations`).
+users with all their positions (:mod:`seqrec_lib.metrics.populations`). A part without positions
+has no mean, and nothing to compare: its interval is of three nan.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from seqrec_lib.metrics.populations import intervals, per_user
 from seqrec_lib.metrics.uncertainty import Interval
 
 Part = Bool[np.ndarray, "P"]
+NOTHING = Interval(np.nan, np.nan, np.nan)
 
 
 def between(
@@ -57,14 +59,15 @@ def means(
     A row a part; a column of :class:`Interval` for each name in ``values``, then how many
     ``events`` and ``users`` the part has.
     """
+    there = {name: part for name, part in parts.items() if part.any()}
     figures = [
         per_user(one, part.astype(float), users)
-        for part in parts.values()
+        for part in there.values()
         for one in values.values()
     ]
     found = iter(intervals(figures))
     rows = [
-        {name: next(found) for name in values}
+        {name: next(found) if part.any() else NOTHING for name in values}
         | {"events": int(part.sum()), "users": len(np.unique(users[part]))}
         for part in parts.values()
     ]
@@ -84,6 +87,8 @@ def contrast(
     that what makes a user easy cancels as far as it does. ``relative``: as a share of the mean
     over ``b``, by the linear form of the ratio; ``ValueError`` where that mean is 0.
     """
+    if not a.any() or not b.any():
+        return NOTHING
     first, second = (per_user(values, one.astype(float), users) for one in (a, b))
     if not relative:
         return intervals([first - second])[0]
@@ -100,7 +105,7 @@ def matched(
     """Weights that give ``b`` the make-up of ``a``: in every group it weighs as much as ``a`` does.
 
     With users as groups, each user's positions in ``a`` are compared with the same user's in
-    ``b``. Groups that lack either weigh nothing. Raises ``ValueError`` if no group has both.
+    ``b``. Groups that lack either weigh nothing.
 
     >>> a = np.array([True, True, False, False, False])
     >>> weights = matched(a, ~a, np.array([1, 2, 1, 1, 3]))
@@ -110,7 +115,5 @@ def matched(
     _, of = np.unique(group, return_inverse=True)
     sizes_a, sizes_b = (np.bincount(of, part) for part in (a, b))
     both = (sizes_a > 0) & (sizes_b > 0)
-    if not both.any():
-        raise ValueError("no group has positions of both parts: nothing to compare")
     share = np.divide(sizes_a, sizes_b, out=np.zeros_like(sizes_a), where=both)
     return a * both[of].astype(float), b * share[of]

@@ -55,7 +55,7 @@ DAY = 86_400
 
 @pytest.fixture(scope="module")
 def of_tecd(tmp_path_factory):
-    """``of_tecd("tecd-sim")``: (events, log, split); a table of events is read once."""
+    """``of_tecd("tecd-sim")``: (events, log, split), each read and built once."""
     folder, seen = tmp_path_factory.mktemp("project"), {}
 
     def once(dataset):
@@ -70,7 +70,9 @@ def of_tecd(tmp_path_factory):
     def load(dataset):
         if dataset.startswith("tecd-marketplace") and find("tecd/dataset/small") is None:
             pytest.skip("the real T-ECD rows are not here")
-        return once(dataset), *datasets.load(dataset)
+        if (dataset, "split") not in seen:
+            seen[dataset, "split"] = datasets.load(dataset)
+        return once(dataset), *seen[dataset, "split"]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(datasets, "tecd_table", once)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from seqrec_lib.metrics import embeddings
 from seqrec_lib.metrics.embeddings import (
     alignment,
+    chance_nearest,
     chance_purity,
     neighbours,
     purity,
@@ -103,6 +104,20 @@ def test_purity_of_two_clusters_is_one_and_of_mixed_labels_is_chance():
     rare = np.flatnonzero(mixed == "z")
     assert chance_purity(mixed, rare) == pytest.approx(9 / 99)
     assert purity(every_other[rare], mixed, rare).tolist() == pytest.approx([9 / 99] * 10)
+
+
+def test_the_nearest_of_many_random_directions_is_as_near_as_computed():
+    rng = np.random.default_rng(3)
+    for count, dim in ((1, 5), (100, 3), (1000, 32)):
+        one, many = rng.normal(size=(2000, dim)), rng.normal(size=(count, dim))
+        unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (one, many)]
+        best = (unit[0] @ unit[1].T).max(1)
+        assert np.median(best) == pytest.approx(chance_nearest(count, dim), abs=0.03)
+    # on a circle the angle to one direction is uniform: of two, the nearest is within 90 degrees
+    # times 1 - sqrt(1/2), times two
+    assert chance_nearest(2, 2) == pytest.approx(np.cos(np.pi * (1 - 0.5**0.5)))
+    with pytest.raises(ValueError, match="0 directions in 4 dimensions"):
+        chance_nearest(0, 4)
 
 
 def test_bad_input_is_refused_in_words():

@@ -94,6 +94,14 @@ def test_matching_takes_away_a_difference_that_the_make_up_explains():
     assert contrast(values, users, *matched(a, ~a, group)).mean == pytest.approx(0)
 
 
-def test_nothing_can_be_matched_without_a_group_of_both():
-    with pytest.raises(ValueError, match="no group has positions of both"):
-        matched(A, B, np.arange(6))
+def test_groups_that_lack_either_weigh_nothing():
+    first, second = matched(A, B, np.arange(6))
+    assert not first.any() and not second.any()
+    assert np.isnan(contrast(HITS, USERS, first, second).mean)
+
+
+def test_a_part_without_positions_has_no_mean_and_leaves_the_others_theirs():
+    found = means({"x": HITS}, USERS, {"none": A & B, "a": A})
+    assert np.isnan(found["x"]["none"].mean) and found["events"]["none"] == 0
+    assert found["x"]["a"] == means({"x": HITS}, USERS, {"a": A})["x"]["a"]
+    assert np.isnan(contrast(HITS, USERS, A, A & B).low)
