@@ -8,6 +8,7 @@ python book/chapters.py --smoke                    everything from nothing on sm
 
 import argparse
 import difflib
+import os
 import re
 import sys
 import time
@@ -65,6 +66,7 @@ def typed(text: str) -> object:
 
 def execute(chapter: Path, parameters: dict) -> nbformat.NotebookNode:
     """Run a chapter from its folder, without writing it."""
+    os.environ["TQDM_DISABLE"] = "1"  # for the kernel: a bar that only a slow machine shows
     notebook = papermill.execute_notebook(
         chapter,
         None,
