@@ -41,6 +41,7 @@ class Tested:
     earlier: Int[np.ndarray, "P"]  # events of the user before it
     trained: Int[np.ndarray, "P"]  # training events of the true item
     repeat: Bool[np.ndarray, "P"]  # is the item among the user's earlier ones?
+    frequency: Int[np.ndarray, "N"]  # training events of every item, from 0 (padding) on
 
     @property
     def target(self) -> Int[np.ndarray, "P"]:
@@ -60,6 +61,7 @@ def tested(dataset: str, log: EventLog, split: Split, run: Runs) -> Tested:
         earlier=log.history_length(position),
         trained=frequency[log.item[position]],
         repeat=run.examples["repeat"].to_numpy()[row],
+        frequency=frequency,
     )
 
 
@@ -96,7 +98,7 @@ def bars(ax: Axes, table: pd.DataFrame, ylabel: str = "HR@10, U") -> None:
 def lines(
     ax: Axes, table: pd.DataFrame, ylabel: str = "HR@10, U", runs: bool = True, sizes: bool = False
 ) -> None:
-    """The same for parts in an order, such as hours: a line and a band a column.
+    """The same for parts in an order, such as hours: a line and its band a column.
 
     ``runs``: columns are names of runs, with their colours; otherwise they stand for themselves.
     ``sizes``: the number of events stands below a part's name.

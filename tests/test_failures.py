@@ -59,6 +59,7 @@ def test_only_users_tested_throughout_are_looked_at(runs, log_of, monkeypatch):
     split = Split(np.array([0, 1, 3, 4]), np.array([], dtype=int), np.array([2, 5, 6]))
     everyone = failures.tested("any", log, split, many(runs, [False, False, True]))
     assert everyone.row.tolist() == [0, 1, 2] and everyone.user.tolist() == [0, 1, 1]
+    assert everyone.frequency.tolist() == [0, 2, 1, 1]
     assert everyone.target.tolist() == [2, 2, 3]  # trained once or twice; the last a repeat
     monkeypatch.setattr(failures.datasets, "followed", lambda *_: np.array([False, True]))
     found = failures.tested("any", log, split, many(runs, [False, False, True]))

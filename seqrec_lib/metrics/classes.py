@@ -41,8 +41,8 @@ def macro(
     hit = np.bincount(true[right], weight[right], size)
     classes = (of_true > 0) | (of_predicted > 0)
     hit, of_true, of_predicted = hit[classes], of_true[classes], of_predicted[classes]
-    precision = np.divide(hit, of_predicted, out=np.zeros_like(hit), where=of_predicted > 0)
-    recall = np.divide(hit, of_true, out=np.zeros_like(hit), where=of_true > 0)
+    precision = np.divide(hit, of_predicted, out=np.zeros(len(hit)), where=of_predicted > 0)
+    recall = np.divide(hit, of_true, out=np.zeros(len(hit)), where=of_true > 0)
     return Macro(
         float(weight[right].sum() / weight.sum()), float(precision.mean()), float(recall.mean())
     )

@@ -99,6 +99,19 @@ def contrast(
     return intervals([ratio - 1 + (first - ratio * second) / base])[0]
 
 
+def quarters(
+    values: Real[np.ndarray, "P"], group: Int[np.ndarray, "P"]
+) -> tuple[Bool[np.ndarray, "P"], Bool[np.ndarray, "P"]]:
+    """The quarter of the positions with the largest values in each group, and with the smallest.
+
+    >>> high, low = quarters(np.array([1, 2, 3, 4, 50, 60, 70, 80]), np.repeat([0, 1], 4))
+    >>> np.flatnonzero(high).tolist(), np.flatnonzero(low).tolist()
+    ([3, 7], [0, 4])
+    """
+    place = pd.Series(values).groupby(group).rank(pct=True).to_numpy()
+    return place > 0.75, place <= 0.25
+
+
 def matched(
     a: Part, b: Part, group: Shaped[np.ndarray, "P"]
 ) -> tuple[Float[np.ndarray, "P"], Float[np.ndarray, "P"]]:

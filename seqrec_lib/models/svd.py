@@ -2,8 +2,7 @@
 
 Word vectors by counting (Levy & Goldberg, 2014, "Neural Word Embedding as Implicit Matrix
 Factorization"): what skip-gram with negative sampling factors implicitly is factored outright. A
-step from one item to the next is a pair. Row and column factors of an item are added (Levy,
-Goldberg & Dagan, 2015, section 3.3): near are items that occur together, or with the same others.
+step from one item to the next is a pair. Near are items that occur with the same others.
 """
 
 from __future__ import annotations
@@ -60,9 +59,9 @@ class SVD(CountModel):
         matrix = shifted_ppmi(counts, self.config.shift)
         rank = min(self.config.embed_dim, size - 2)
         # seeded: its start, and where it starts anew, are random
-        left, values, right = svds(matrix, k=rank, rng=0)
-        factors = (left + right.T) * values**self.config.power
-        factors[(matrix.sum(0) == 0) & (matrix.sum(1) == 0)] = 0  # and not nearly
+        left, values, _ = svds(matrix, k=rank, rng=0)
+        factors = left * values**self.config.power
+        factors[matrix.sum(1) == 0] = 0  # and not nearly
         self.factors = F.normalize(torch.from_numpy(factors), dim=-1).float()
 
     def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:

@@ -55,9 +55,27 @@ class Attention:
     histories: list[dict[str, Any]]
 
     @property
-    def entropies(self) -> Float[np.ndarray, "rows heads"]:
-        """The sample's entropies, a column for each head of each layer."""
-        return self.sample.filter(regex="^entropy_").to_numpy(float)
+    def heads(self) -> dict[str, Float[np.ndarray, "1 rows"]]:
+        """Normalised entropy of the last step's attention, by the name of the head."""
+        names = self.sample.filter(like="entropy_").columns
+        return {
+            "layer {}, head {}".format(*name.split("_")[1:]): self.sample[[name]].T.to_numpy(float)
+            for name in names
+        }
+
+    @property
+    def hits(self) -> dict[str, Float[np.ndarray, "1 rows"]]:
+        """Is the true item among the first ten, by what was done to the model."""
+        done = {
+            "as trained": "rank",
+            "plain mean": "rank_uniform",
+            "dealt at random": "rank_permuted",
+            f"newest {SHORT} events": "rank_short",
+        }
+        return {
+            name: (self.sample[[column]].T.to_numpy() <= 10).astype(float)
+            for name, column in done.items()
+        }
 
 
 def attention(run: Runs, beside: Runs, remake: bool = False, per_length: int = 2000) -> Attention:

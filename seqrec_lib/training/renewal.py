@@ -76,6 +76,8 @@ def renew(results: str | Path = RESULTS, device: str = "cpu", epochs: int = 1) -
                 same, evidence = False, f"cannot be made again: {error}"
             else:
                 same, evidence = _made_again(record, spec, log, split, device, epochs)
+            if same and load(record.folder).card != record.card:
+                same, evidence = False, "it was made anew meanwhile"
             if same:
                 _write(record, spec, digest, {"commit": today, "evidence": evidence})
             yield Finding(os.path.relpath(record.folder, root()), same, evidence)

@@ -43,3 +43,7 @@ def test_positions_outside_the_population_bring_no_classes():
     assert within == inside
     with pytest.raises(ValueError, match="is the population empty"):
         macro(np.array([1]), np.array([1]), np.array([0.0]))
+
+
+def test_nothing_right_is_nothing_and_no_error():
+    assert macro(np.array([1, 2]), np.array([2, 3])) == (0.0, 0.0, 0.0)

@@ -136,7 +136,12 @@ def test_a_record_is_made_once_and_read_ever_after(trained, tmp_path, monkeypatc
     monkeypatch.setattr(module, "measured", None)
     read = attention(*trained)
     pd.testing.assert_frame_equal(read.sample, made.sample)
-    assert read.histories == made.histories and read.entropies.shape == (len(read.sample), 4)
+    assert read.histories == made.histories
+    assert list(read.heads) == [f"layer {one}, head {two}" for one in (1, 2) for two in (1, 2)]
+    np.testing.assert_array_equal(read.heads["layer 2, head 1"], read.sample[["entropy_2_1"]].T)
+    rates = {name: one.mean() for name, one in read.hits.items()}
+    columns = ["rank", "rank_uniform", "rank_permuted", "rank_short"]
+    assert list(rates.values()) == [(read.sample[one] <= 10).mean() for one in columns]
     recorded = trained[0].seeds[0].ranks["rank_unmasked"].to_numpy()[read.sample["row"]]
     np.testing.assert_array_equal(recorded, read.sample["rank"])
 

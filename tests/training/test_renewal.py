@@ -256,6 +256,19 @@ def test_interrupted_what_was_renewed_stays_so_and_the_rest_is_next(project, mon
     assert [(one.record, one.renewed) for one in renewal.renew()] == [(LIST, True)]
 
 
+def test_a_record_that_is_made_anew_meanwhile_is_left_alone(project, monkeypatch):
+    def slow(record, *rest):
+        change(record.folder / "card.json", lambda card: card.update(date="today"))
+        return made_again(record, *rest)
+
+    made_again = renewal._made_again
+    monkeypatch.setattr(renewal, "_made_again", slow)
+    for finding in renewal.renew():
+        assert not finding.renewed and finding.evidence == "it was made anew meanwhile"
+        card = card_of(project / finding.record)
+        assert card["date"] == "today" and "renewed" not in card
+
+
 @pytest.mark.parametrize("written", [0, 1])  # files in place when it happens: spec, then card
 def test_a_crash_while_a_card_is_written_leaves_the_older_one(project, monkeypatch, written):
     before, renamed, move = bytes_of(project / ATTENTION), [], renewal.written_aside
