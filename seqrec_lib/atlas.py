@@ -88,8 +88,8 @@ def interactive(points: pd.DataFrame, label: str, height: int = 520) -> str:
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     page = _PAGE.replace("@LABEL@", html.escape(label)).replace("@DATA@", text)
     return (
-        f'<iframe title="Map of items: hover to see one" srcdoc="{html.escape(page)}" '
-        f'width="100%" height="{height}" style="border:1px solid #ccc"></iframe>'
+        f'<div><iframe title="Map of items: hover to see one" srcdoc="{html.escape(page)}" '
+        f'width="100%" height="{height}" style="border:1px solid #ccc"></iframe></div>'
     )
 
 
