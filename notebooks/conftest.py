@@ -1,8 +1,16 @@
 """nbval compares a chapter's outputs with the stored ones, but pictures differ between machines."""
 
 import os
+from unittest import mock
 
-os.environ["TQDM_DISABLE"] = "1"  # for the kernels: bars that only a slow machine shows are outputs
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup():
+    # The kernel starts here; a progress bar that only a slow machine shows would be an output.
+    with mock.patch.dict(os.environ, TQDM_DISABLE="1"):
+        return (yield)
 
 
 def pytest_collection_modifyitems(items):
