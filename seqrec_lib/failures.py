@@ -19,7 +19,7 @@ from seqrec_lib.metrics.lists import coverage, gini
 from seqrec_lib.metrics.parts import between
 from seqrec_lib.metrics.ranking import hr
 from seqrec_lib.report import colour, label, marker
-from seqrec_lib.training.runs import Runs
+from seqrec_lib.training.records import Runs
 
 RARE = 50  # occurrences below which seed 001 calls an item rare
 TRAINED = (0, 1, 5, 10, 50, 100, 500, 5000, np.inf)  # classes of training events of an item

@@ -33,7 +33,8 @@ from seqrec_lib.models.svd import SVD
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import fit
 from seqrec_lib.training.model_file import load_model
-from seqrec_lib.training.runs import RESULTS, build, published, run_spec
+from seqrec_lib.training.records import RESULTS
+from seqrec_lib.training.runs import build, published, run_spec
 
 NAMES = ("popular", "svd", "item2vec", "item2vec-report")
 SAMPLE, QUERIES, MAPPED = 10_000, 2_000, 5_000

@@ -22,7 +22,7 @@ from seqrec_lib.metrics.classes import macro
 from seqrec_lib.metrics.populations import intervals, per_user
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.metrics.uncertainty import Interval, verdict
-from seqrec_lib.training.runs import Runs
+from seqrec_lib.training.records import Runs
 
 LABELS = {
     "events": "every position, per event",

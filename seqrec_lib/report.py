@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.metrics.uncertainty import Interval, over_seeds, verdict
-from seqrec_lib.training.runs import Runs
+from seqrec_lib.training.records import Runs
 
 # Okabe and Ito's palette: told apart with any colour vision; markers serve readers in grey
 _STYLES = {

@@ -14,7 +14,7 @@ import pytest
 from seqrec_lib import failures
 from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.uncertainty import Interval
-from seqrec_lib.training.runs import Run, Runs
+from seqrec_lib.training.records import Run, Runs
 
 FREQUENCY = np.array([0, 100, 60, 49, 0])  # of padding and four items
 

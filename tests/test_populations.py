@@ -16,7 +16,7 @@ from seqrec_lib.data import datasets, files
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import global_time, held_out_users, leave_last_out
 from seqrec_lib.metrics.ranking import hr, ndcg
-from seqrec_lib.training.runs import Run, Runs
+from seqrec_lib.training.records import Run, Runs
 
 DAY = 86_400
 

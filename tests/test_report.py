@@ -13,7 +13,7 @@ import pytest
 
 from seqrec_lib import report
 from seqrec_lib.metrics.ranking import hr
-from seqrec_lib.training.runs import Run, Runs
+from seqrec_lib.training.records import Run, Runs
 
 
 def made(name, *masked, unmasked=None, seconds=10.0):

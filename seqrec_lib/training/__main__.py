@@ -17,8 +17,9 @@ import os
 import torch
 import torch.distributed as dist
 
+from seqrec_lib.training.records import RESULTS
 from seqrec_lib.training.renewal import renew, stale
-from seqrec_lib.training.runs import RESULTS, run
+from seqrec_lib.training.runs import run
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -29,7 +29,7 @@ from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.sasrec import SASRec
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.model_file import load_model
-from seqrec_lib.training.runs import Run, Runs
+from seqrec_lib.training.records import Run, Runs
 
 LENGTHS = (2, 11, 26, 51, 101, 201, np.inf)  # events before a position; as many from each part
 SHORT = 50  # newest events read for rank_short: what seed 001's model reads

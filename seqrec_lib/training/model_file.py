@@ -35,21 +35,17 @@ def load_model(path: Path | str) -> tuple[Recommender, np.ndarray]:
 
     Nothing in the file is executed. Raises ``ValueError`` if it is not such a file.
     """
-    wrong = f"{path}: damaged, or not a model file written by save_model"
-    with Path(path).open("rb") as file:
-        if not zipfile.is_zipfile(file):  # what torch.save writes
-            raise ValueError(wrong)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError) as error:
-        raise ValueError(wrong) from error
-    if not isinstance(content, dict) or content.keys() != {"spec", "items", "weights"}:
-        raise ValueError(wrong)
+    content = _read(path)
     stored, items = json.loads(content["spec"]), np.array(content["items"])
     catalogue = Catalogue(len(items), np.zeros(len(items) + 1, dtype=np.int64))
     model = MODELS[stored["model"]](catalogue, config_of(stored))  # type: ignore[call-arg]
     model.load_state_dict(content["weights"])
     return model.eval(), items
+
+
+def stored_spec(path: Path | str) -> dict[str, Any]:
+    """The plain spec that a model file was written with; raises as :func:`load_model` does."""
+    return json.loads(_read(path)["spec"])
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -85,3 +81,17 @@ def _rebuilt(value: Any) -> Any:
     if isinstance(value, dict):
         return getattr(losses, value["class"])(**{k: v for k, v in value.items() if k != "class"})
     return tuple(value) if isinstance(value, list) else value
+
+
+def _read(path: Path | str) -> dict[str, Any]:
+    wrong = f"{path}: damaged, or not a model file written by save_model"
+    with Path(path).open("rb") as file:
+        if not zipfile.is_zipfile(file):  # what torch.save writes
+            raise ValueError(wrong)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        raise ValueError(wrong) from error
+    if not isinstance(content, dict) or content.keys() != {"spec", "items", "weights"}:
+        raise ValueError(wrong)
+    return content

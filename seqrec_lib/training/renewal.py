@@ -28,7 +28,8 @@ from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import Training, _Run
 from seqrec_lib.training.model_file import completed, config_of
 from seqrec_lib.training.provenance import code_digest, commit
-from seqrec_lib.training.runs import RESULTS, Run, Spec, load, untrained
+from seqrec_lib.training.records import RESULTS, Run, Spec, load
+from seqrec_lib.training.runs import untrained
 
 # Relative. A loss is in single precision, 6e-8. After an epoch of Beauty, vectors normalised after
 # they are looked up instead of before show as 2e-8 of it, and no rank moves (sasrec-sampled);

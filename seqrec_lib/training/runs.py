@@ -1,111 +1,35 @@
-"""Spec, Run, run(): load the record of a training run, or train and write it.
-
-A record is ``<results>/<dataset>/<name>/s<seed>/``: ``spec.json`` says what was run, ``card.json``
-where and when, ``history.csv`` has a row an epoch, ``ranks.parquet`` a row a test example,
-``exposure.parquet`` a row an item. Nothing else in the library touches these folders, but for
-:mod:`seqrec_lib.training.renewal`.
-"""
+"""run(): load the record of a published run, or train and write it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-import re
 import time
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.distributed as dist
-from jaxtyping import Int
 
 from seqrec_lib.data import datasets
 from seqrec_lib.data.catalogue import Catalogue
-from seqrec_lib.data.files import root, written_aside
+from seqrec_lib.data.files import root
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.lists import coverage
-from seqrec_lib.metrics.ranking import summary
 from seqrec_lib.models import MODELS
 from seqrec_lib.models.base import CountModel, Recommender
 from seqrec_lib.training.evaluation import exposure, ranks
-from seqrec_lib.training.loop import Training, fit
-from seqrec_lib.training.model_file import completed, load_model, plain, save_model
+from seqrec_lib.training.loop import fit
+from seqrec_lib.training.model_file import completed, load_model, save_model, stored_spec
 from seqrec_lib.training.provenance import peak_bytes, provenance
 from seqrec_lib.training.recipes import recipe
+from seqrec_lib.training.records import RESULTS, Run, Runs, Spec, load, place, summarise, write
 
-RESULTS = "book/results"  # relative to the project's folder
 LISTS = 40_000  # exposure is counted over so many lists at most, evenly spaced
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What is run: a model with its settings on a data set, from one seed (``training.seed``)."""
-
-    dataset: str
-    name: str  # the folder of the record: the model's name, or that of a published variant
-    model: str
-    config: Any
-    training: Training
-    pretrained: str | None = None  # "dataset/name": the run whose item vectors it starts from
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, nested; a setting that is an object of its own carries its class name."""
-        return {
-            "dataset": self.dataset,
-            "name": self.name,
-            "model": self.model,
-            "config": plain(self.config),
-            "training": asdict(self.training),
-            "pretrained": self.pretrained,
-        }
-
-    def folder(self, results: Path) -> Path:
-        return _shelf(results, self.dataset, self.name) / f"s{self.training.seed}"
-
-
-@dataclass(frozen=True)
-class Run:
-    """The record of one run, read back; tables are read when asked for."""
-
-    folder: Path
-    spec: dict[str, Any]
-    card: dict[str, Any]
-
-    @cached_property
-    def history(self) -> pd.DataFrame:
-        return pd.read_csv(self.folder / "history.csv")
-
-    @cached_property
-    def ranks(self) -> pd.DataFrame:
-        return pd.read_parquet(self.folder / "ranks.parquet")
-
-    @cached_property
-    def exposure(self) -> pd.DataFrame:
-        return pd.read_parquet(self.folder / "exposure.parquet")
-
-
-@dataclass(frozen=True)
-class Runs:
-    """The same run from several seeds."""
-
-    name: str
-    dataset: str
-    seeds: list[Run]
-
-    def ranks(self, protocol: str) -> Int[np.ndarray, "S U"]:
-        """Ranks by seed and test example; ``protocol`` is ``masked`` or ``unmasked``."""
-        return np.stack([run.ranks[f"rank_{protocol}"].to_numpy() for run in self.seeds])
-
-    @property
-    def examples(self) -> pd.DataFrame:
-        """User, item and history length of the test examples, the same for every seed."""
-        return self.seeds[0].ranks[["user", "item", "history_length", "repeat"]]
 
 
 def run(
@@ -152,7 +76,7 @@ def run_spec(
         dist.barrier()
     old = load(folder) if folder.exists() else None
     if old and not retrain:
-        differ = _differences(completed(old.spec), json.loads(json.dumps(spec.as_dict())))
+        differ = _differences(completed(old.spec), _plain(spec))
         if differ:
             raise ValueError(
                 f"{folder}: the stored run differs from the one asked for in {', '.join(differ)}; "
@@ -178,38 +102,14 @@ def measure(name: str, log: EventLog, split: Split) -> pd.DataFrame:
     return ranks(counter, log, split.test, training.max_len)
 
 
-def load(folder: Path) -> Run:
-    """Read a record; raises ``FileNotFoundError`` naming what is missing."""
-    for part in ("spec.json", "card.json", "history.csv", "ranks.parquet", "exposure.parquet"):
-        if not (folder / part).exists():
-            raise FileNotFoundError(f"{folder}: {part} is missing; delete the folder, then retrain")
-    spec, card = (json.loads((folder / f"{part}.json").read_text()) for part in ("spec", "card"))
-    return Run(folder, spec, card)
-
-
-def recorded(dataset: str, name: str, results: str | Path = RESULTS) -> Runs:
-    """Every stored seed of a run; raises ``FileNotFoundError`` if there is none."""
-    folder = _shelf(root() / results, dataset, name)
-    seeds = sorted(folder.glob("s*"), key=lambda path: int(path.name[1:]))
-    if not seeds:
-        raise FileNotFoundError(f"{folder}: no record; train it with run({dataset!r}, {name!r})")
-    return Runs(name, dataset, [load(seed) for seed in seeds])
-
-
-def _shelf(results: Path, dataset: str, name: str) -> Path:
-    """Where the seeds of a run stand; a data set given as a file goes by its name."""
-    return results / re.sub(r"\.(csv|tsv|parquet|gz)", "", Path(dataset).name) / name
-
-
 def _train(spec: Spec, device: str, folder: Path) -> Run:
     log, split = datasets.load(spec.dataset)
     started = time.monotonic()
     model = untrained(spec, log, split, device)
     made_by = provenance(model, device)  # now: the files may change while a long run goes on
-    place = _place(folder)
     # other settings or other code: another file, so that a run never goes on from a stranger's
     kind = f"{_fingerprint(spec)}-{made_by['code_digest'][:8]}"
-    checkpoint = root() / "build" / "checkpoints" / f"{place}-{kind}.pt"
+    checkpoint = root() / "build" / "checkpoints" / f"{place(folder)}-{kind}.pt"
     history = fit(model, log, split, spec.training, checkpoint)
     trained = time.monotonic()
     if dist.is_initialized() and dist.get_rank():  # process 0 writes, the others wait for it
@@ -230,13 +130,7 @@ def _train(spec: Spec, device: str, folder: Path) -> Run:
         "coverage@10": {p: coverage(shown[p].to_numpy()) for p in ("masked", "unmasked")},
     }
     columns = ["epoch", "loss", "valid_ndcg@10", "valid_hr@10", "seconds"]
-    with written_aside(folder) as aside:
-        aside.mkdir()
-        _write_json(aside / "spec.json", spec.as_dict())
-        _write_json(aside / "card.json", card)
-        pd.DataFrame(history, columns=columns).to_csv(aside / "history.csv", index=False)
-        write_table(table, aside / "ranks.parquet")
-        write_table(shown, aside / "exposure.parquet")
+    write(folder, spec, card, pd.DataFrame(history, columns=columns), table, shown)
     save_model(model, spec.as_dict(), log.items, _model_file(folder))
     checkpoint.unlink(missing_ok=True)
     if dist.is_initialized():
@@ -245,7 +139,7 @@ def _train(spec: Spec, device: str, folder: Path) -> Run:
 
 
 def _vectors(source: str, items: np.ndarray, device: str) -> torch.Tensor:
-    """Item vectors of the run ``dataset/name``, seed 0; trained now if its model is not here.
+    """Item vectors of the run ``dataset/name``, seed 0; trained now if its model is not in build/.
 
     Raises ``ValueError`` if that run numbers the items otherwise.
     """
@@ -253,7 +147,7 @@ def _vectors(source: str, items: np.ndarray, device: str) -> torch.Tensor:
     (spec,) = published(dataset, name, [0])
     folder = spec.folder(root() / "build" / "results")  # committed records stay as they are
     path = _model_file(folder)
-    if not path.exists():
+    if not path.exists() or completed(stored_spec(path)) != _plain(spec):
         run_spec(spec, device, retrain=True, results="build/results")
     model, known = load_model(path)
     if not np.array_equal(known, items):
@@ -262,31 +156,7 @@ def _vectors(source: str, items: np.ndarray, device: str) -> torch.Tensor:
 
 
 def _model_file(folder: Path) -> Path:
-    return root() / "build" / "models" / f"{_place(folder)}.pt"
-
-
-def _place(folder: Path) -> str:
-    return "-".join(folder.parts[-3:])
-
-
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table of a record, small: of counts and ranks, zstd packs like bytes together."""
-    split = [name for name in table if table[name].dtype == np.int32]
-    if "rank_masked" in split:  # ids of items in no order: whole numbers repeat, bytes do not
-        split = [name for name in split if name not in ("item", "first")]
-    table.to_parquet(
-        path,
-        compression="zstd",
-        compression_level=19,
-        use_dictionary=False,
-        column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
-        index=False,
-    )
-
-
-def summarise(table: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """HR, NDCG, MRR at 5, 10, 20 of a ranks table under both protocols."""
-    return {p: summary(table[f"rank_{p}"].to_numpy()) for p in ("masked", "unmasked")}
+    return root() / "build" / "models" / f"{place(folder)}.pt"
 
 
 def build(spec: Spec, catalogue: Catalogue) -> Recommender:
@@ -315,9 +185,10 @@ def _differences(stored: dict, asked: dict, prefix: str = "") -> list[str]:
     return sorted(found)
 
 
+def _plain(spec: Spec) -> dict:
+    """A spec as it would be read back."""
+    return json.loads(json.dumps(spec.as_dict()))
+
+
 def _fingerprint(spec: Spec) -> str:
     return hashlib.sha256(json.dumps(spec.as_dict(), sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1) + "\n")

@@ -17,6 +17,7 @@ from seqrec_lib.training.attention import attention, looked_at, measured, permut
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import Training
 from seqrec_lib.training.recipes import RECIPES
+from seqrec_lib.training.records import RESULTS, load
 
 CONFIG = SASRec.Config(8, 16, 2, 2, max_len=20, dropout=0.0)
 RECORDS = sorted((root() / "book/attention").glob("*/*/card.json"))
@@ -189,10 +190,10 @@ def test_histories_show_what_the_models_read_and_listed(trained):
 @pytest.mark.parametrize("card", RECORDS, ids=lambda path: "-".join(path.parts[-3:-1]))
 def test_a_committed_record_belongs_to_its_run(card):
     dataset, name = card.parts[-3:-1]
-    made_from = json.loads(card.read_text())
+    made_from, results = json.loads(card.read_text()), root() / RESULTS
     for run, date in made_from.items():
-        assert runs.recorded(dataset, run).seeds[0].card["date"] == date
-    run = runs.recorded(dataset, name).seeds[0]
+        assert load(results / dataset / run / "s0").card["date"] == date
+    run = load(results / dataset / name / "s0")
     sample = pd.read_parquet(card.parent / "sample.parquet")
     rows = run.ranks.iloc[sample["row"]]
     np.testing.assert_array_equal(rows["history_length"], sample["history_length"])

@@ -49,7 +49,7 @@ def test_the_command_line_renews_stale_records_and_names_those_that_differ(
     trained, monkeypatch, capsys
 ):
     main(["train", "simulated", "list", "attention"])
-    history = runs.load(runs.root() / "book/results/simulated/attention/s0").folder / "history.csv"
+    history = runs.root() / "book/results/simulated/attention/s0/history.csv"
     history.write_text(history.read_text().replace("1,", "1,4", 1))  # another loss
     monkeypatch.setattr(renewal, "code_digest", lambda _: "other")
     capsys.readouterr()

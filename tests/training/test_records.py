@@ -17,12 +17,12 @@ from seqrec_lib.models import MODELS
 from seqrec_lib.models.base import CountModel
 from seqrec_lib.models.losses import GBCE
 from seqrec_lib.models.sasrec import SASRec
-from seqrec_lib.training import runs
+from seqrec_lib.training import records, runs
 from seqrec_lib.training.loop import Training
 from seqrec_lib.training.provenance import code_digest
 from seqrec_lib.training.recipes import recipe
 
-RESULTS = root() / runs.RESULTS
+RESULTS = root() / records.RESULTS
 RECORDS = sorted(card.parent for card in RESULTS.glob("*/*/s*/card.json"))
 PARTS = {"spec.json", "card.json", "history.csv", "ranks.parquet", "exposure.parquet"}
 CARD = {
@@ -37,7 +37,7 @@ BUDGET = 40e6  # bytes, of all records together
 def check(folder):
     """Raise AssertionError unless the record is whole and agrees with itself."""
     assert {path.name for path in folder.iterdir()} == PARTS
-    run = runs.load(folder)
+    run = records.load(folder)
     check_spec(run)
     check_ranks(run)
     check_exposure(run)
@@ -167,7 +167,7 @@ def test_a_committed_record_was_made_from_todays_data(folder, todays_data):
     if dataset.startswith("tecd-marketplace") and find("tecd/dataset/small") is None:
         pytest.skip("the real T-ECD rows are not here")
     log, split = todays_data(dataset)
-    run = runs.load(folder)
+    run = records.load(folder)
     assert run.card["data_digest"] == datasets.digest(log, split)
     table = run.ranks
     np.testing.assert_array_equal(table["item"], log.item[split.test])
@@ -196,7 +196,7 @@ def fresh(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     config = SASRec.Config(8, 16, 1, max_len=20, objective=GBCE(3))
     training = Training(epochs=4, batch_size=128, max_len=20, precision="fp32", patience=3)
-    spec = runs.Spec("simulated", "attention", "sasrec", config, training)
+    spec = records.Spec("simulated", "attention", "sasrec", config, training)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "root", lambda: folder)
         return runs.run_spec(spec).folder

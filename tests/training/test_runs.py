@@ -4,18 +4,20 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from seqrec_lib.data import datasets
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.simulator import small_world
+from seqrec_lib.models.item2vec import Item2Vec
 from seqrec_lib.models.losses import GBCE
 from seqrec_lib.models.popular import Popular
 from seqrec_lib.models.sasrec import SASRec
-from seqrec_lib.training import runs
+from seqrec_lib.training import records, runs
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import Training
-from seqrec_lib.training.model_file import load_model
-from seqrec_lib.training.recipes import RECIPES, recipe
+from seqrec_lib.training.model_file import load_model, stored_spec
+from seqrec_lib.training.recipes import RECIPES, TECD_RECIPES, recipe
 
 SASREC = SASRec.Config(8, 16, 1, max_len=20, objective=GBCE(3))
 TRAINING = Training(epochs=2, batch_size=128, max_len=20, precision="fp32")
@@ -96,7 +98,7 @@ def test_a_file_is_a_data_set_and_its_stem_names_the_record(project, trained, tm
     small_world(num_users=30).to_csv(path, index=False)
     (run,) = runs.run(str(path), "list").seeds
     assert run.folder == project / "book/results/shop/list/s0"
-    (again,) = runs.recorded(str(path), "list").seeds
+    (again,) = runs.run(str(path), "list").seeds
     assert again.folder == run.folder and len(trained) == 1
 
 
@@ -198,6 +200,42 @@ def test_retraining_gives_the_same_ranks(project):
     assert before["rank_masked"].nunique() > 10
 
 
+# --- from another run's vectors -----------------------------------------------------------------
+
+
+@pytest.fixture
+def pairs(project, monkeypatch):
+    """A run that starts from the vectors of another, which learns from co-viewed pairs."""
+    config = Item2Vec.Config(embed_dim=8, hidden_dim=8)
+    monkeypatch.setitem(TECD_RECIPES, "vectors", ("item2vec", config, TRAINING))
+    monkeypatch.setitem(TECD_RECIPES, "start", ("sasrec", SASREC, TRAINING, "pairs/vectors"))
+    return project / "build/models/simulated-pairs-vectors-s0.pt"
+
+
+def test_a_run_starts_from_the_vectors_of_another_trained_if_need_be(pairs, trained):
+    log, split = datasets.load("simulated")
+    (spec,) = runs.published("simulated", "start", [0])
+    model = runs.untrained(spec, log, split, "cpu")
+    assert len(trained) == 1 and not (pairs.parents[2] / "book").exists()
+    source, items = load_model(pairs)
+    np.testing.assert_array_equal(items, log.items)
+    start = torch.nn.functional.normalize(model.embed.weight[1:], dim=1).detach()
+    torch.testing.assert_close(start, torch.from_numpy(source.vectors()[1:]))
+    runs.untrained(spec, log, split, "cpu")
+    assert len(trained) == 1
+
+
+def test_vectors_of_other_settings_are_made_again(pairs, trained, monkeypatch):
+    log, split = datasets.load("simulated")
+    (spec,) = runs.published("simulated", "start", [0])
+    runs.untrained(spec, log, split, "cpu")
+    model, config, training = TECD_RECIPES["vectors"]
+    shorter = (model, config, dataclasses.replace(training, epochs=1))
+    monkeypatch.setitem(TECD_RECIPES, "vectors", shorter)
+    runs.untrained(spec, log, split, "cpu")
+    assert len(trained) == 2 and stored_spec(pairs)["training"]["epochs"] == 1
+
+
 # --- whole or absent ---------------------------------------------------------------------------
 
 
@@ -219,7 +257,7 @@ def test_a_crash_while_writing_leaves_no_record(project, monkeypatch, written):
 def test_a_crash_while_retraining_leaves_the_older_record(project, monkeypatch):
     (run,) = runs.run("simulated", "list").seeds
     before = bytes_of(run.folder)
-    monkeypatch.setattr(runs, "_write_json", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    monkeypatch.setattr(records, "_write_json", lambda *_: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
         runs.run("simulated", "list", retrain=True)
     assert bytes_of(run.folder) == before and list(run.folder.parent.iterdir()) == [run.folder]
@@ -231,22 +269,6 @@ def test_a_record_that_lacks_a_part_is_refused_by_name(project, part):
     (run.folder / part).unlink()
     with pytest.raises(FileNotFoundError, match=f"s0: {part} is missing; delete the folder"):
         runs.run("simulated", "list")
-
-
-def test_without_a_record_the_way_to_one_is_named(project):
-    with pytest.raises(FileNotFoundError, match=r"train it with run\('beauty', 'sasrec'\)"):
-        runs.recorded("beauty", "sasrec")
-
-
-def test_recorded_seeds_come_in_the_order_of_numbers(project):
-    (run,) = runs.run("simulated", "list").seeds
-    for seed in (10, 2):
-        folder = run.folder.with_name(f"s{seed}")
-        folder.mkdir()
-        for name, content in bytes_of(run.folder).items():
-            (folder / name).write_bytes(content)
-    found = runs.recorded("simulated", "list")
-    assert [one.folder.name for one in found.seeds] == ["s0", "s2", "s10"]
 
 
 # --- by whom and when --------------------------------------------------------------------------
@@ -274,7 +296,7 @@ def test_a_counter_can_be_measured_on_a_log_at_hand(project, small_log, small_sp
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_can_be_written_and_read(name):
     model, config, training = recipe(name)
-    spec = runs.Spec("beauty", name, model, config, training)
+    spec = records.Spec("beauty", name, model, config, training)
     plain = json.loads(json.dumps(spec.as_dict()))
     assert runs._differences(plain, json.loads(json.dumps(spec.as_dict()))) == []
     kind = runs.MODELS[model]
