@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Int
@@ -16,12 +17,14 @@ class Batch:
     ``target[b, t]`` is the item to predict after step ``t``, 0 where there is nothing to learn.
     ``time`` is in seconds. ``previous[b]`` names the row of the batch before this one that row
     ``b`` continues (-1: a new history); only recurrent models trained step by step are given it.
+    ``extra`` has what a model's own ``prepared`` adds, a row a history.
     """
 
     item: Int[Tensor, "B T"]
     target: Int[Tensor, "B T"] | None = None
     time: Int[Tensor, "B T"] | None = None
     previous: Int[Tensor, "B"] | None = None
+    extra: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def real(self) -> Bool[Tensor, "B T"]:
@@ -35,5 +38,14 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
-        values = (getattr(self, field.name) for field in fields(self))
-        return Batch(*(None if v is None else v.to(device, non_blocking=True) for v in values))  # type: ignore[arg-type]
+        return self._each(lambda values: values.to(device, non_blocking=True))
+
+    def rows(self, chosen: slice) -> Batch:
+        """Some of its histories."""
+        return self._each(lambda values: values[chosen])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        parts = {name: getattr(self, name) for name in ("item", "target", "time", "previous")}
+        changed = {name: None if v is None else change(v) for name, v in parts.items()}
+        extra = {name: change(values) for name, values in self.extra.items()}
+        return replace(self, **changed, extra=extra)  # type: ignore[arg-type]

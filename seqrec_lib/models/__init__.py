@@ -1,12 +1,14 @@
 """All models by name."""
 
 from seqrec_lib.models.base import Recommender
+from seqrec_lib.models.duorec import DuoRec
 from seqrec_lib.models.gru import GRU
 from seqrec_lib.models.gru4rec import GRU4Rec
 from seqrec_lib.models.item2vec import Item2Vec
 from seqrec_lib.models.markov import Markov
 from seqrec_lib.models.popular import Popular
 from seqrec_lib.models.recency import Recency
+from seqrec_lib.models.retrieval import Retrieval
 from seqrec_lib.models.sasrec import SASRec
 from seqrec_lib.models.svd import SVD
 
@@ -17,6 +19,8 @@ MODELS: dict[str, type[Recommender]] = {
     "gru": GRU,
     "gru4rec": GRU4Rec,
     "sasrec": SASRec,
+    "duorec": DuoRec,
     "item2vec": Item2Vec,
+    "retrieval": Retrieval,
     "svd": SVD,
 }

@@ -63,7 +63,13 @@ class Recommender(nn.Module):
             if not self.every_step:
                 last = torch.arange(batch.item.shape[1]) == batch.length[:, None] - 1
                 batch.target = torch.where(last, batch.target, 0)  # type: ignore[arg-type]
-            yield batch
+            yield self.prepared(batch, log, windows[rows], rng)
+
+    def prepared(
+        self, batch: Batch, log: EventLog, windows: Int[np.ndarray, "B 2"], rng: np.random.Generator
+    ) -> Batch:
+        """A training batch with what else the model learns from; ``windows`` are its targets."""
+        return batch
 
 
 class CountModel(Recommender):
@@ -147,11 +153,15 @@ class SequenceEncoder(Recommender):
         return states[torch.arange(len(last), device=last.device), last]
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        learn = batch.target > 0  # type: ignore[operator]
         # in single precision on a CPU: shapes vary, and oneDNN builds a bfloat16 kernel for each
         with torch.autocast("cpu", enabled=False):
-            # only real positions reach the objective
-            states = self._scaled(self.encode(batch)[learn])
+            states = self.encode(batch)
+        return self.next_item_loss(states, batch)
+
+    def next_item_loss(self, states: Float[Tensor, "B T D"], batch: Batch) -> Float[Tensor, ""]:
+        """The objective, given the state after each step."""
+        learn = batch.target > 0  # type: ignore[operator]
+        states = self._scaled(states[learn])  # only real positions reach the objective
         vectors, bias = self.item_vectors()
         cosine, sparse = self.temperature is not None, self.items.sparse
         target = batch.target[learn]  # type: ignore[index]

@@ -187,8 +187,7 @@ class _Run:
         if batch.previous is not None:
             raise ValueError("rows that continue the batch before cannot be spread over processes")
         rows = slice(self.rank, None, self.world) if self.rank < len(batch.item) else slice(0, 1)
-        values = (batch.item, batch.target, batch.time, batch.previous)
-        share = Batch(*(None if v is None else v[rows] for v in values))  # type: ignore[arg-type]
+        share = batch.rows(rows)
         own = int((share.target > 0).sum()) if self.rank < len(batch.item) else 0  # type: ignore[operator, union-attr]
         return share, own * self.world / count
 

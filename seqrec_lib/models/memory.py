@@ -1,0 +1,100 @@
+"""Memory: states remembered with the item that followed each; exact search by cosine."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+CHUNK = 1024  # queries whose scores are held at once on a GPU
+
+
+class Memory(nn.Module):
+    """Unit keys, the item each led to, and whose and when it was.
+
+    ``owners`` are users (-1: nobody's), ``positions`` those of the log, which tell before from
+    after within a user. The index over the keys is made when first asked for.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.register_buffer("keys", torch.zeros(0, width))
+        self.register_buffer("items", torch.zeros(0, dtype=torch.long))
+        self.register_buffer("owners", torch.zeros(0, dtype=torch.long))
+        self.register_buffer("positions", torch.zeros(0, dtype=torch.long))
+        self._index = None
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def fill(
+        self,
+        keys: Float[Tensor, "M D"],
+        items: Int[np.ndarray, "M"],
+        owners: Int[np.ndarray, "M"],
+        positions: Int[np.ndarray, "M"],
+    ) -> None:
+        """Remember these and nothing else."""
+        self.keys, self._index = keys, None
+        for name, values in (("items", items), ("owners", owners), ("positions", positions)):
+            setattr(self, name, torch.from_numpy(values.astype(np.int64)).to(keys.device))
+
+    def nearest(self, queries: Float[Tensor, "B D"], count: int) -> Int[Tensor, "B K"]:
+        """The most similar entries of each unit query, best first.
+
+        Raises ``ValueError`` if the memory holds fewer.
+        """
+        if count > len(self):
+            raise ValueError(
+                f"{count} neighbours asked of a memory of {len(self)}; fill it, or ask for fewer"
+            )
+        if queries.device.type != "cpu":
+            chunks = [(part @ self.keys.T).topk(count).indices for part in queries.split(CHUNK)]
+            return torch.cat(chunks)
+        if self._index is None:
+            import faiss  # here: not needed where a GPU searches
+
+            self._index = faiss.IndexFlatIP(self.keys.shape[1])
+            self._index.add(self.keys.contiguous().numpy())
+        return torch.from_numpy(self._index.search(queries.detach().contiguous().numpy(), count)[1])
+
+    def neighbours(
+        self,
+        queries: Float[Tensor, "P D"],
+        count: int,
+        owners: Int[np.ndarray, "P"],
+        positions: Int[np.ndarray, "P"],
+    ) -> Int[np.ndarray, "P K"]:
+        """The most similar entries of each query that are not its own present or future.
+
+        A query of an owner at a position is not given entries of that owner from there on; earlier
+        ones it is. Raises ``ValueError`` if fewer than ``count`` are left.
+        """
+        mine = self.owners.cpu().numpy()
+        when = self.positions.cpu().numpy()
+        # entries of the same owner from the position on: so many more are asked for
+        span = 1 + max(when.max(initial=0), positions.max(initial=0))
+        entries, end = np.sort(mine * span + when), (owners + 1) * span
+        barred = np.searchsorted(entries, end) - np.searchsorted(entries, owners * span + positions)
+        found = np.empty((len(queries), count), dtype=np.int64)
+        # in groups that need about as many
+        size = 2 ** np.ceil(np.log2(np.maximum(barred, 1))).astype(int)
+        for more in np.unique(size):
+            rows = np.flatnonzero(size == more)
+            wide = self.nearest(queries[torch.from_numpy(rows)], min(len(self), count + more))
+            wide = wide.cpu().numpy()
+            out = (mine[wide] == owners[rows, None]) & (when[wide] >= positions[rows, None])
+            if (wide.shape[1] - out.sum(1)).min() < count:
+                raise ValueError(f"a memory of {len(self)} has no {count} neighbours for all")
+            keep = np.argsort(out, axis=1, kind="stable")[:, :count]
+            found[rows] = np.take_along_axis(wide, keep, axis=1)
+        return found
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        """Take the stored size before loading."""
+        for name, value in self.named_buffers(recurse=False):
+            stored = state_dict.get(prefix + name, value)
+            setattr(self, name, torch.empty_like(stored, device=value.device))
+        self._index = None
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -1,0 +1,217 @@
+"""Retrieval-augmented recommendation around a trained encoder (seed 002; Zhao et al., 2024,
+RaSeRec, arXiv:2412.18378).
+
+A memory holds the state of every training history beside the item that came next. A new history
+looks up the K most similar states, attends to their items, and mixes what it finds into its own
+state: h~ = alpha h + (1 - alpha) h'. Only the attention learns, or the encoder with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from seqrec_lib.data.batch import Batch
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.patterns import mined
+from seqrec_lib.models.base import Recommender, SequenceEncoder
+from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.losses import Objective, Softmax
+from seqrec_lib.models.memory import Memory
+from seqrec_lib.models.sasrec import SASRec
+
+
+class CrossAttention(nn.Module):
+    """What a state reads from its neighbours, in several heads (seed 002, MHCA).
+
+    It starts as a plain nearest-neighbour mean, every projection the identity, and learns from
+    there what to look for and what to take.
+    """
+
+    def __init__(self, embed_dim: int, num_heads: int, dropout: float, sharpness: float):
+        super().__init__()
+        self.num_heads = num_heads
+        self.query, self.key, self.value, self.out = (
+            nn.Linear(embed_dim, embed_dim) for _ in range(4)
+        )
+        self.sharpness = nn.Parameter(torch.tensor(sharpness).log())
+        self.dropout = Dropout(dropout)
+        for part in (self.query, self.key, self.value, self.out):
+            nn.init.eye_(part.weight)
+            nn.init.zeros_(part.bias)
+
+    def forward(
+        self,
+        state: Float[Tensor, "P D"],
+        keys: Float[Tensor, "P K D"],
+        values: Float[Tensor, "P K D"],
+    ) -> Float[Tensor, "P D"]:
+        query = self.query(state).unflatten(-1, (self.num_heads, -1))
+        key, value = (
+            part.unflatten(-1, (self.num_heads, -1))
+            for part in (self.key(keys), self.value(values))
+        )
+        # heads share what a cosine of the whole would be: their logits sum to it
+        logits = torch.einsum("phd,pkhd->phk", query, key) * self.num_heads * self.sharpness.exp()
+        read = torch.einsum("phk,pkhd->phd", self.dropout(logits.softmax(-1)), value)
+        return self.out(read.flatten(-2))
+
+
+class Retrieval(Recommender):
+    @dataclass(frozen=True)
+    class Config:
+        encoder: Any = SASRec.Config()  # of any SequenceEncoder
+        memory: str = "histories"  # or "patterns": frequent patterns and what completes them
+        neighbours: int = 20
+        alpha: float = 0.5  # share of the history's own state
+        beta: float = 1.0  # share of the channel that reads items; the other one reads states
+        num_heads: int = 2
+        dropout: float = 0.1
+        sharpness: float = 20.0  # of the first attention: neighbours weigh exp(sharpness x cosine)
+        frozen: bool = True  # the encoder and its items stay as they are
+        objective: Objective = Softmax()
+
+    def __init__(self, catalogue: Catalogue, config: Config):
+        from seqrec_lib.models import MODELS  # here: this model is one of them
+
+        if config.memory not in ("histories", "patterns"):
+            raise ValueError(f"memory is {config.memory!r}; use 'histories' or 'patterns'")
+        super().__init__(catalogue)
+        self.config = config
+        (kind,) = (kind for kind in MODELS.values() if kind.Config is type(config.encoder))  # type: ignore[attr-defined]
+        self.encoder: SequenceEncoder = kind(catalogue, config.encoder)  # type: ignore[call-arg, assignment]
+        width = self.encoder.item_vectors()[0].shape[1]
+        how = (width, config.num_heads, config.dropout, config.sharpness)
+        self.items_read, self.states_read = CrossAttention(*how), CrossAttention(*how)
+        self.memory = Memory(width)
+        self._neighbours: Int[np.ndarray, "P K"] | None = None
+
+    def start_from(self, source: Recommender) -> None:
+        """Take a trained encoder; raises ``RuntimeError`` if it is not of the same settings."""
+        self.encoder.load_state_dict(source.state_dict())
+        for weight in self.encoder.parameters():
+            weight.requires_grad_(not self.config.frozen)
+
+    def train(self, mode: bool = True) -> Retrieval:
+        super().train(mode)
+        self.encoder.train(mode and not self.config.frozen)
+        return self
+
+    # --- the memory ------------------------------------------------------------------------
+
+    def fill(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
+        """Remember these positions: the state before each and its item, or their patterns."""
+        positions = positions[log.history_length(positions) > 0]
+        if self.config.memory == "patterns":
+            log = mined(log, positions)
+            positions = log.offsets[1:] - 1
+            owner = np.full(len(positions), -1)  # nobody's
+        else:
+            owner = log.user_of(positions)
+        states = self.states(log, positions, length)
+        self.memory.fill(states, log.item[positions], owner, positions)
+
+    @torch.no_grad()
+    def states(
+        self, log: EventLog, positions: Int[np.ndarray, "P"], length: int, batch_size: int = 512
+    ) -> Float[Tensor, "P D"]:
+        """Unit states of the encoder before each position."""
+        training = self.training
+        self.eval()
+        order = np.argsort(np.minimum(log.history_length(positions), length), kind="stable")
+        device = self.memory.keys.device
+        states = torch.empty(len(positions), self.memory.keys.shape[1], device=device)
+        for begin in range(0, len(order), batch_size):
+            rows = order[begin : begin + batch_size]
+            batch = log.histories(positions[rows], length).to(device)
+            states[torch.from_numpy(rows).to(device)] = F.normalize(
+                self.encoder.state(batch), dim=-1
+            )
+        self.train(training)
+        return states
+
+    # --- learning --------------------------------------------------------------------------
+
+    def training_batches(
+        self,
+        log: EventLog,
+        positions: Int[np.ndarray, "P"],
+        batch_size: int,
+        length: int,
+        rng: np.random.Generator,
+    ) -> Iterator[Batch]:
+        """As every encoder's, each step with its neighbours. A memory of an encoder that moves is
+        made anew for every pass."""
+        if self._neighbours is None or not self.config.frozen:
+            self.fill(log, positions, length)
+            asked = positions[log.history_length(positions) > 0]
+            found = self.memory.neighbours(
+                self.states(log, asked, length),
+                self.config.neighbours,
+                log.user_of(asked),
+                asked,
+            )
+            self._neighbours = np.full((len(log), self.config.neighbours), -1, dtype=np.int32)
+            self._neighbours[asked] = found
+        yield from super().training_batches(log, positions, batch_size, length, rng)
+
+    def prepared(
+        self, batch: Batch, log: EventLog, windows: Int[np.ndarray, "B 2"], rng: np.random.Generator
+    ) -> Batch:
+        step = np.arange(batch.item.shape[1])
+        asked = np.minimum(windows[:, :1] + step, windows[:, 1:])
+        batch.extra["neighbours"] = torch.from_numpy(self._neighbours[asked]).long()  # type: ignore[index]
+        return batch
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        learn = batch.target > 0  # type: ignore[operator]
+        with torch.autocast("cpu", enabled=False):  # as in SequenceEncoder.loss
+            with torch.set_grad_enabled(not self.config.frozen):
+                states = self.encoder.encode(batch)[learn]
+            states, vectors, bias = self.encoder.compared(
+                self.mixed(states, batch.extra["neighbours"][learn])
+            )
+        return self.config.objective(
+            states,
+            batch.target[learn],
+            vectors,
+            bias,
+            self.encoder.frequency,  # type: ignore[arg-type, index]
+        )
+
+    def mixed(
+        self, states: Float[Tensor, "P D"], neighbours: Int[Tensor, "P K"]
+    ) -> Float[Tensor, "P D"]:
+        """States with what their neighbours say: alpha h + (1 - alpha) h'."""
+        config, unit = self.config, F.normalize(states, dim=-1)
+        keys = self.memory.keys[neighbours]
+        vectors = self.encoder.item_vectors()[0]
+        values = F.embedding(self.memory.items[neighbours], vectors)
+        if self.encoder.temperature is not None:  # of states and items only directions count
+            states, values = unit, F.normalize(values, dim=-1)
+        read = config.beta * self.items_read(unit, keys, values)
+        if config.beta < 1:
+            read = read + (1 - config.beta) * self.states_read(unit, values, keys)
+        return config.alpha * states + (1 - config.alpha) * read
+
+    # --- scoring ---------------------------------------------------------------------------
+
+    def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
+        """Scores after histories that the memory does not hold, nor anything later of theirs."""
+        states = self.encoder.state(batch)
+        found = self.memory.nearest(F.normalize(states, dim=-1), self.config.neighbours)
+        states = self.mixed(states, found)
+        states, vectors, bias = self.encoder.compared(self.mixed(states, found))
+        scores = states @ vectors.T
+        if bias is not None:
+            scores += bias
+        scores[:, 0] = -torch.inf
+        return scores
