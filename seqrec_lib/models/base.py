@@ -131,12 +131,12 @@ class SequenceEncoder(Recommender):
             states if self.temperature is None else F.normalize(states, dim=-1) / self.temperature
         )
 
-    def start_from(self, vectors: Float[Tensor, "N D"]) -> None:
-        """Begin with these item vectors, scaled to the mean length that the table has now.
+    def start_from(self, source: Recommender) -> None:
+        """Begin with another model's item vectors, scaled to the mean length of the table now.
 
         Raises ``ValueError`` if they are not as many and as wide as the table.
         """
-        table = self.items.weight.data
+        vectors, table = torch.from_numpy(source.vectors()), self.items.weight.data  # type: ignore[operator]
         if vectors.shape != table.shape:
             raise ValueError(
                 f"item vectors are {tuple(vectors.shape)}, the table is {tuple(table.shape)}: "

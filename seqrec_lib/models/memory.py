@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -17,13 +19,18 @@ class Memory(nn.Module):
     after within a user. The index over the keys is made when first asked for.
     """
 
+    keys: Tensor
+    items: Tensor
+    owners: Tensor
+    positions: Tensor
+
     def __init__(self, width: int):
         super().__init__()
         self.register_buffer("keys", torch.zeros(0, width))
         self.register_buffer("items", torch.zeros(0, dtype=torch.long))
         self.register_buffer("owners", torch.zeros(0, dtype=torch.long))
         self.register_buffer("positions", torch.zeros(0, dtype=torch.long))
-        self._index = None
+        self._index: Any = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -82,8 +89,8 @@ class Memory(nn.Module):
         size = 2 ** np.ceil(np.log2(np.maximum(barred, 1))).astype(int)
         for more in np.unique(size):
             rows = np.flatnonzero(size == more)
-            wide = self.nearest(queries[torch.from_numpy(rows)], min(len(self), count + more))
-            wide = wide.cpu().numpy()
+            asked = queries[torch.from_numpy(rows)]
+            wide = self.nearest(asked, min(len(self), count + int(more))).cpu().numpy()
             out = (mine[wide] == owners[rows, None]) & (when[wide] >= positions[rows, None])
             if (wide.shape[1] - out.sum(1)).min() < count:
                 raise ValueError(f"a memory of {len(self)} has no {count} neighbours for all")

@@ -109,12 +109,12 @@ class Retrieval(Recommender):
 
     def fill(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
         """Remember these positions: the state before each and its item, or their patterns."""
-        positions = positions[log.history_length(positions) > 0]
         if self.config.memory == "patterns":
             log = mined(log, positions)
             positions = log.offsets[1:] - 1
             owner = np.full(len(positions), -1)  # nobody's
         else:
+            positions = positions[log.history_length(positions) > 0]
             owner = log.user_of(positions)
         states = self.states(log, positions, length)
         self.memory.fill(states, log.item[positions], owner, positions)
@@ -179,13 +179,8 @@ class Retrieval(Recommender):
             states, vectors, bias = self.encoder.compared(
                 self.mixed(states, batch.extra["neighbours"][learn])
             )
-        return self.config.objective(
-            states,
-            batch.target[learn],
-            vectors,
-            bias,
-            self.encoder.frequency,  # type: ignore[arg-type, index]
-        )
+        target, frequency = batch.target[learn], self.encoder.frequency  # type: ignore[index]
+        return self.config.objective(states, target, vectors, bias, frequency)  # type: ignore[arg-type]
 
     def mixed(
         self, states: Float[Tensor, "P D"], neighbours: Int[Tensor, "P K"]

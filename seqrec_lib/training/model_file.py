@@ -6,7 +6,9 @@ import json
 import pickle
 import zipfile
 from dataclasses import asdict, fields, is_dataclass
+from operator import attrgetter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -52,7 +54,7 @@ def plain(config: Any) -> dict[str, Any]:
     """A config as nested plain values; an object inside it carries its class name."""
     values = {field.name: getattr(config, field.name) for field in fields(config)}
     return {
-        name: {"class": type(value).__name__} | plain(value) if is_dataclass(value) else value
+        name: {"class": type(value).__qualname__} | plain(value) if is_dataclass(value) else value
         for name, value in values.items()
     }
 
@@ -78,9 +80,14 @@ def config_of(stored: dict[str, Any]) -> Any:
 
 
 def _rebuilt(value: Any) -> Any:
-    if isinstance(value, dict):
-        return getattr(losses, value["class"])(**{k: v for k, v in value.items() if k != "class"})
+    if isinstance(value, dict):  # an objective, or the config of a model inside this one
+        kind = attrgetter(value["class"])(_known())
+        return kind(**{k: _rebuilt(v) for k, v in value.items() if k != "class"})
     return tuple(value) if isinstance(value, list) else value
+
+
+def _known() -> SimpleNamespace:
+    return SimpleNamespace(**vars(losses) | {kind.__name__: kind for kind in MODELS.values()})
 
 
 def _read(path: Path | str) -> dict[str, Any]:

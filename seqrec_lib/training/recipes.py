@@ -59,11 +59,11 @@ _report_training = Training(epochs=5, batch_size=8192, plateau=1, select="unmask
 
 TECD_RECIPES: dict[str, tuple[Any, ...]] = {
     "gru": ("gru", _tecd_gru, _tecd),
-    "gru-pretrained": ("gru", _tecd_gru, _tecd, "pairs/item2vec"),
-    "gru-leaking": ("gru", _tecd_gru, _tecd, "pairs-leaking/item2vec"),
+    "gru-pretrained": ("gru", _tecd_gru, _tecd, "{}-pairs/item2vec"),
+    "gru-leaking": ("gru", _tecd_gru, _tecd, "{}-pairs-leaking/item2vec"),
     "sasrec": ("sasrec", _tecd_sasrec, _tecd),
-    "sasrec-pretrained": ("sasrec", _tecd_sasrec, _tecd, "pairs/item2vec"),
-    "sasrec-leaking": ("sasrec", _tecd_sasrec, _tecd, "pairs-leaking/item2vec"),
+    "sasrec-pretrained": ("sasrec", _tecd_sasrec, _tecd, "{}-pairs/item2vec"),
+    "sasrec-leaking": ("sasrec", _tecd_sasrec, _tecd, "{}-pairs-leaking/item2vec"),
     "item2vec": ("item2vec", _item2vec, _pairs),
     "item2vec-256": ("item2vec", _item2vec, replace(_pairs, batch_size=256)),
     "item2vec-8192": ("item2vec", _item2vec, replace(_pairs, batch_size=8192)),
@@ -76,8 +76,8 @@ TECD_RECIPES: dict[str, tuple[Any, ...]] = {
 def recipe(name: str, dataset: str = "") -> tuple[Any, ...]:
     """(model, config, training) published as ``name``, of T-ECD other than of the rest.
 
-    A fourth value, if there is one, is the run whose item vectors it starts from: the end of the
-    data set's name, and its own. Raises ``ValueError`` for another name.
+    A fourth value, if there is one, is the run that it starts from, ``{}`` for the data set.
+    Raises ``ValueError`` for another name.
     """
     tecd = dataset.startswith("tecd")
     known = RECIPES | TECD_RECIPES if tecd else TECD_RECIPES | RECIPES

@@ -60,7 +60,7 @@ def published(
         training = replace(training, epochs=epochs)
     if issubclass(MODELS[model], CountModel):
         seeds = (0,)
-    pretrained = f"{dataset}-{start[0]}" if start else None  # of the same data set's pairs
+    pretrained = start[0].format(dataset) if start else None
     return [
         Spec(dataset, name, model, config, replace(training, seed=seed), pretrained)
         for seed in seeds
@@ -138,21 +138,22 @@ def _train(spec: Spec, device: str, folder: Path) -> Run:
     return load(folder)
 
 
-def _vectors(source: str, items: np.ndarray, device: str) -> torch.Tensor:
-    """Item vectors of the run ``dataset/name``, seed 0; trained now if its model is not in build/.
+def _source(spec: Spec, items: np.ndarray, device: str) -> Recommender:
+    """The trained model that a run starts from; trained now if it is not in build/.
 
-    Raises ``ValueError`` if that run numbers the items otherwise.
+    One of the same data set has the same seed, one of its pairs seed 0. Raises ``ValueError`` if
+    it numbers the items otherwise.
     """
-    dataset, name = source.split("/")
-    (spec,) = published(dataset, name, [0])
-    folder = spec.folder(root() / "build" / "results")  # committed records stay as they are
+    dataset, name = spec.pretrained.rsplit("/", 1)  # type: ignore[union-attr]
+    (source,) = published(dataset, name, [spec.training.seed if dataset == spec.dataset else 0])
+    folder = source.folder(root() / "build" / "results")  # committed records stay as they are
     path = _model_file(folder)
-    if not path.exists() or completed(stored_spec(path)) != _plain(spec):
-        run_spec(spec, device, retrain=True, results="build/results")
+    if not path.exists() or completed(stored_spec(path)) != _plain(source):
+        run_spec(source, device, retrain=True, results="build/results")
     model, known = load_model(path)
     if not np.array_equal(known, items):
         raise ValueError(f"{path}: its items are not those of the run that starts from it")
-    return torch.from_numpy(model.vectors())  # type: ignore[operator]
+    return model
 
 
 def _model_file(folder: Path) -> Path:
@@ -166,10 +167,10 @@ def build(spec: Spec, catalogue: Catalogue) -> Recommender:
 
 
 def untrained(spec: Spec, log: EventLog, split: Split, device: str) -> Recommender:
-    """The model of ``spec`` as its training finds it: drawn, or with another run's vectors."""
+    """The model of ``spec`` as its training finds it: drawn, or started from another run's."""
     model = build(spec, Catalogue.learned(log, split.train))
     if spec.pretrained is not None:
-        model.start_from(_vectors(spec.pretrained, log.items, device))  # type: ignore[operator]
+        model.start_from(_source(spec, log.items, device))  # type: ignore[operator]
     return model.to(device)
 
 

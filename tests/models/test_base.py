@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from seqrec_lib.data.batch import Batch
-from seqrec_lib.models.base import SequenceEncoder
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.base import Recommender, SequenceEncoder
 from seqrec_lib.models.losses import Softmax
 
 
@@ -66,6 +67,14 @@ def test_cosine_scores_ignore_the_length_of_vectors(small_catalogue):
     assert before[:, 1:].abs().max().item() == pytest.approx(2)  # 1 / 0.5: the item itself
 
 
+class Given(Recommender):
+    """A model that has these item vectors."""
+
+    def __init__(self, vectors):
+        super().__init__(Catalogue(len(vectors) - 1, np.zeros(len(vectors), dtype=np.int64)))
+        self.vectors = vectors.numpy
+
+
 def test_a_start_from_vectors_keeps_their_directions_and_the_mean_length_of_the_table(
     small_catalogue,
 ):
@@ -74,7 +83,7 @@ def test_a_start_from_vectors_keeps_their_directions_and_the_mean_length_of_the_
     before = model.items.weight.detach().norm(dim=1)[1:].mean()
     given = 3 * torch.randn(41, 8)
     vectors = given.clone()
-    model.start_from(vectors)
+    model.start_from(Given(vectors))
     table = model.items.weight.detach()
     ratio = table[1:] / given[1:]
     torch.testing.assert_close(ratio, ratio[0, 0].expand(40, 8))  # one factor for all
@@ -86,7 +95,7 @@ def test_a_start_from_vectors_leaves_padding_at_zero_and_lets_the_rest_learn(
     small_log, small_split, small_catalogue
 ):
     model = Newest(small_catalogue, 8, Softmax())
-    model.start_from(torch.ones(41, 8))
+    model.start_from(Given(torch.ones(41, 8)))
     (batch, *_) = batches(model, small_log, small_split)
     model(batch).backward()
     with torch.no_grad():
@@ -101,7 +110,7 @@ def test_vectors_of_other_items_or_another_width_are_refused(small_catalogue, sh
     before = model.items.weight.detach().clone()
     words = rf"item vectors are \({shape[0]}, {shape[1]}\), the table is \(41, 8\): both need"
     with pytest.raises(ValueError, match=words):
-        model.start_from(torch.ones(shape))
+        model.start_from(Given(torch.ones(shape)))
     assert model.items.weight.equal(before)
 
 

@@ -16,6 +16,7 @@ from seqrec_lib.data.splits import Split, leave_last_out
 from seqrec_lib.metrics.ranking import hr
 from seqrec_lib.models import MODELS
 from seqrec_lib.models.base import CountModel, SequenceEncoder
+from seqrec_lib.models.duorec import DuoRec
 from seqrec_lib.models.gru import GRU
 from seqrec_lib.models.gru4rec import GRU4Rec
 from seqrec_lib.models.item2vec import Item2Vec
@@ -23,6 +24,7 @@ from seqrec_lib.models.losses import BCE, GBCE, BPRMax, SampledSoftmax, Softmax
 from seqrec_lib.models.markov import Markov
 from seqrec_lib.models.popular import Popular
 from seqrec_lib.models.recency import Recency
+from seqrec_lib.models.retrieval import Retrieval
 from seqrec_lib.models.sasrec import SASRec
 from seqrec_lib.models.svd import SVD
 from seqrec_lib.training.evaluation import ranks
@@ -55,6 +57,9 @@ short = Training(
 gru = GRU.Config(embed_dim=16, hidden_dim=32, dropout=0.0)
 gru4rec = GRU4Rec.Config(hidden_dim=32)
 sasrec = SASRec.Config(embed_dim=16, hidden_dim=32, num_layers=1, max_len=30, dropout=0.0)
+duorec = DuoRec.Config(embed_dim=16, hidden_dim=32, num_layers=1, max_len=30, dropout=0.1)
+# an encoder that nobody has trained: it learns beside the attention
+retrieval = Retrieval.Config(gru, neighbours=5, frozen=False)
 item2vec = Item2Vec.Config(embed_dim=16)
 adagrad = dataclasses.replace(short, optimizer="adagrad", learning_rate=0.1, batch_size=32)
 
@@ -66,6 +71,17 @@ CASES = {
     "sasrec-cosine": Case("sasrec", dataclasses.replace(sasrec, temperature=0.1), short),
     "gru-untied": Case("gru", dataclasses.replace(gru, tied=False, num_layers=2), short),
     "gru-cosine": Case("gru", dataclasses.replace(gru, temperature=0.1), short),
+    "duorec": Case("duorec", duorec, short),
+    "duorec-both": Case("duorec", dataclasses.replace(duorec, views="both", cosine=True), short),
+    "retrieval": Case("retrieval", retrieval, short),
+    "retrieval-cosine": Case(
+        "retrieval",
+        dataclasses.replace(retrieval, encoder=dataclasses.replace(sasrec, temperature=0.1)),
+        short,
+    ),
+    "retrieval-patterns": Case(
+        "retrieval", dataclasses.replace(retrieval, memory="patterns", beta=0.7), short
+    ),
     # of a cycle of items all factors are alike: none can be left out
     "svd": Case("svd", SVD.Config(embed_dim=40), world="groups"),
     "item2vec": Case("item2vec", item2vec, short, "groups"),
@@ -134,9 +150,15 @@ def ready(name, small_log, small_split):
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(torch.randn_like(weight) * 0.3)
-        if isinstance(model, SequenceEncoder):
-            model.items.weight[0] = 0
+        if isinstance(encoder_of(model), SequenceEncoder):
+            encoder_of(model).items.weight[0] = 0
+    if isinstance(model, Retrieval):
+        model.fill(small_log, small_split.train, 50)
     return model.eval()
+
+
+def encoder_of(model):
+    return model.encoder if isinstance(model, Retrieval) else model
 
 
 @pytest.fixture(scope="module")
@@ -282,9 +304,11 @@ def test_nothing_is_learned_from_held_out_events(name, small_log, small_split, w
         list(m.training_batches(log, small_split.train, 64, 30, np.random.default_rng(0)))
         for m, log in zip(models, (small_log, other), strict=True)
     )
-    assert models[0].frequency.equal(models[1].frequency) and models[0].frequency.sum() > 0
+    one, other = (encoder_of(model).frequency for model in models)
+    assert one.equal(other) and one.sum() > 0
     for x, y in zip(a, b, strict=True):
         assert x.item.equal(y.item) and x.target.equal(y.target)
+        assert all(x.extra[part].equal(y.extra[part]) for part in x.extra | y.extra)
     assert sum(int((x.target > 0).sum()) for x in a) > 2000
 
 

@@ -1,0 +1,61 @@
+import itertools
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from seqrec_lib.data.patterns import as_log, mine, mined
+
+
+def counted(log, positions, span, support):
+    """Every subsequence within ``span`` events, and by how many users it is had."""
+    had = defaultdict(set)
+    user = log.user_of(positions)
+    for one in np.unique(user):
+        history = log.item[positions[user == one]].tolist()
+        for start in range(len(history)):
+            window = range(start + 1, min(start + span, len(history)))
+            for size in range(1, span):
+                for rest in itertools.combinations(window, size):
+                    had[tuple(history[i] for i in (start, *rest))].add(one)
+    return {pattern: len(users) for pattern, users in had.items() if len(users) >= support}
+
+
+@pytest.mark.parametrize(("span", "support"), [(2, 2), (3, 2), (5, 2), (5, 10)])
+def test_patterns_are_those_of_counting_all_subsequences(small_log, small_split, span, support):
+    found = mine(small_log, small_split.train, span, support)
+    expected = counted(small_log, small_split.train, span, support)
+    assert {tuple(row[:-1]): row[-1] for row in found} == expected
+    assert len(found) == len(expected) > 10
+
+
+def test_a_pattern_by_hand(log_of):
+    log = log_of([1, 2, 3], [1, 9, 3], [3, 1])
+    assert mine(log, np.arange(8)) == [[1, 3, 2]]
+
+
+def test_only_the_positions_given_are_read(small_log, small_split, with_other_items):
+    other = with_other_items(small_log, np.r_[small_split.valid, small_split.test])
+    assert mine(small_log, small_split.train) == mine(other, small_split.train)
+
+
+def test_no_pattern_says_so(log_of):
+    with pytest.raises(ValueError, match="no pattern within 5 events is shared by 2 users"):
+        mine(log_of([1, 2], [3, 4]), np.arange(4))
+
+
+def test_mined_patterns_are_histories_of_nobody(log_of):
+    log = log_of([1, 2, 3], [1, 2, 3], [3, 1])
+    patterns = mined(log, np.arange(8))
+    histories = np.split(patterns.item, patterns.offsets[1:-1])
+    assert sorted(one.tolist() for one in histories) == [[1, 2], [1, 2, 3], [1, 3], [2, 3]]
+    assert (patterns.users < 0).all() and patterns.items is log.items
+    np.testing.assert_array_equal(
+        np.diff(patterns.time)[np.diff(patterns.user_of(np.arange(9))) == 0], 1
+    )
+
+
+def test_histories_become_a_log_in_their_order(log_of):
+    log = as_log([np.array([4, 5]), np.array([6])], log_of([1], [2]))
+    assert log.item.tolist() == [4, 5, 6] and log.offsets.tolist() == [0, 2, 3]
+    assert log.time.tolist() == [0, 1, 0] and log.num_users == 2
