@@ -203,7 +203,6 @@ class Retrieval(Recommender):
         """Scores after histories that the memory does not hold, nor anything later of theirs."""
         states = self.encoder.state(batch)
         found = self.memory.nearest(F.normalize(states, dim=-1), self.config.neighbours)
-        states = self.mixed(states, found)
         states, vectors, bias = self.encoder.compared(self.mixed(states, found))
         scores = states @ vectors.T
         if bias is not None:

@@ -88,9 +88,10 @@ def test_the_mixture_by_hand(small_log, small_split):
     model = around(small_log, small_split, config).eval()
     batch = small_log.histories(small_split.test[:3], 20)
     table, memory = model.encoder.items.weight, model.memory
-    for state, scores in zip(model.encoder.state(batch), model.score_all(batch), strict=True):
+    states = model.encoder.state(batch)
+    neighbours = memory.nearest(F.normalize(states, dim=1), 5)  # of equal ones, the same
+    for state, chosen, scores in zip(states, neighbours, model.score_all(batch), strict=True):
         unit = F.normalize(state, dim=0)
-        chosen = memory.nearest(unit[None], 5)[0]
         keys, values = memory.keys[chosen], table[memory.items[chosen]]
         items = torch.softmax(2 * keys @ unit, 0) @ values
         states = torch.softmax(2 * values @ unit, 0) @ keys
