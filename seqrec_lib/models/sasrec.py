@@ -86,6 +86,7 @@ class SASRec(SequenceEncoder):
         num_heads: int = 2  # paper: 1
         max_len: int = 50
         dropout: float = 0.5
+        drop_events: float = 0.0  # share of whole events of a history that are hidden in training
         tied: bool = True  # one item table for input and output; False adds a second and a bias
         temperature: float | None = None  # cosine scores over this; None: inner products
         objective: Objective = Softmax()  # paper: BCE()
@@ -95,6 +96,7 @@ class SASRec(SequenceEncoder):
         self.config = config
         self.positions = nn.Embedding(config.max_len, config.embed_dim)
         self.dropout = Dropout(config.dropout)
+        self.drop_events = Dropout(config.drop_events)
         self.blocks = nn.ModuleList(
             Block(config.embed_dim, config.hidden_dim, config.num_heads, config.dropout)
             for _ in range(config.num_layers)
@@ -129,7 +131,10 @@ class SASRec(SequenceEncoder):
         steps = torch.arange(batch.item.shape[1], device=batch.item.device)
         # counted back from the newest event, so that "just now" has one place whatever the length
         age = (batch.length[:, None] - 1 - steps).clamp(0, self.config.max_len - 1)
-        return self.dropout(self.items(batch.item) + self.positions(age))
+        items = self.items(batch.item)
+        if self.training and self.config.drop_events:
+            items = items * self.drop_events(torch.ones_like(items[..., :1]))
+        return self.dropout(items + self.positions(age))
 
     def item_vectors(self) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N"] | None]:
         if self.output is None:
