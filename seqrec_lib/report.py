@@ -28,6 +28,8 @@ _STYLES = {
     "gru": ("#56B4E9", "P", "GRU-CE"),
     "gru4rec": ("#0072B2", "X", "GRU4Rec"),
     "sasrec": ("#D55E00", "o", "SASRec"),
+    "duorec": ("#994F00", "D", "DuoRec"),
+    "sasrec-retrieval": ("#5D3A9B", "s", "SASRec, retrieval"),
     "sasrec-bce": ("#009E73", "<", "SASRec, BCE"),
     "sasrec-gbce": ("#44AA99", ">", "SASRec, gBCE"),
     "sasrec-inner": ("#DDAA33", "h", "SASRec, inner products"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from seqrec_lib.data import amazon, events, files, simulator, ties
+from seqrec_lib.data import amazon, events, files, patterns, simulator, ties
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import (
     Split,
@@ -47,10 +48,15 @@ def load(dataset: str) -> tuple[EventLog, Split]:
     With ``-pairs`` behind any of these, each pair of items that co-occurs in the training part is
     a history of one item and its target (:mod:`seqrec_lib.data.pairs`); with ``-leaking`` behind
     that, pairs of the validation and the test part are among them, as in seed 001.
+
+    With ``-regenerated`` behind one that is split leave-last-out, what a regenerator wrote from its
+    training part (:mod:`seqrec_lib.training.regeneration`) is learned from too.
     Raises ``ValueError`` for another name.
     """
     if dataset.endswith(("-pairs", "-pairs-leaking")):
         return _pairs(dataset)
+    if dataset.endswith("-regenerated"):
+        return _regenerated(dataset.removesuffix("-regenerated"))
     name = dataset.removesuffix("-shuffled")
     if dataset.removesuffix("-users") in ("tecd-marketplace", "tecd-sim"):
         return _tecd(dataset)
@@ -131,6 +137,34 @@ def first_of_returning(log: EventLog, split: Split) -> Bool[np.ndarray, "S"]:
     is_first = np.r_[True, user[1:] != user[:-1]]
     before = np.asarray(log.time)[log.offsets[user]] < log.time[split.test].min()
     return is_first & before
+
+
+def _regenerated(dataset: str) -> tuple[EventLog, Split]:
+    log, split = load(dataset)
+    folder = files.root() / "book" / "regenerated" / dataset
+    if not folder.exists():
+        raise FileNotFoundError(
+            f"{folder} is not there; run python -m seqrec_lib.training regenerate {dataset}"
+        )
+    card = json.loads((folder / "card.json").read_text())
+    if card["data_digest"] != digest(log, split):
+        raise ValueError(
+            f"{folder} was written from other data than today's {dataset}: make it anew"
+        )
+    table = pd.read_parquet(folder / "sequences.parquet")
+    ends = np.flatnonzero(np.diff(table["sequence"])) + 1
+    written = patterns.as_log(np.split(table["item"].to_numpy(), ends), log)
+    together = EventLog(
+        item=np.concatenate([log.item, written.item]),
+        time=np.concatenate([log.time, written.time]),
+        offsets=np.concatenate([log.offsets, len(log) + written.offsets[1:]]),
+        users=np.concatenate([log.users, written.users.astype(log.users.dtype)]),
+        items=log.items,
+    )
+    train = np.concatenate([split.train, np.arange(len(log), len(together))])
+    split = replace(split, train=train)
+    assert_no_leak(together, split)
+    return together, split
 
 
 def _pairs(dataset: str) -> tuple[EventLog, Split]:

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import SequenceEncoder
 from seqrec_lib.models.layers import Dropout
 from seqrec_lib.models.losses import Objective, Softmax
+
+WHOLE = 8_192  # steps that are run and kept at once on a CPU
 
 
 class GRU(SequenceEncoder):
@@ -49,8 +53,17 @@ class GRU(SequenceEncoder):
         nn.init.zeros_(self.items.weight[0])
 
     def encode(self, batch: Batch) -> Float[Tensor, "B T D"]:
-        states, _ = self.gru(self.dropout(self.items(batch.item)))
+        states = self._run(self.dropout(self.items(batch.item)))
         return states if self.project is None else self.project(self.dropout(states))
+
+    def _run(self, x: Float[Tensor, "B T E"]) -> Float[Tensor, "B T H"]:
+        """The hidden state after each step."""
+        rows = max(1, WHOLE // x.shape[1])
+        if x.device.type != "cpu" or len(x) <= rows or not torch.is_grad_enabled():
+            return self.gru(x)[0]
+        # a CPU keeps every gate of every step for the way back: here of a few rows at a time
+        parts = (checkpoint(self.gru, part, use_reentrant=False) for part in x.split(rows))
+        return torch.cat([states for states, _ in parts])
 
     def item_vectors(self) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N"] | None]:
         return (

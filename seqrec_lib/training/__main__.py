@@ -1,6 +1,7 @@
 """Train published runs; list the records made by older code, or renew them.
 
 python -m seqrec_lib.training train beauty sasrec --seeds 0 1 2 [--device cuda] [--retrain]
+python -m seqrec_lib.training regenerate beauty [--start sasrec]
 python -m seqrec_lib.training stale
 python -m seqrec_lib.training renew [--limit-epochs 1] [--results FOLDER] [--device cuda]
 
@@ -18,6 +19,7 @@ import torch
 import torch.distributed as dist
 
 from seqrec_lib.training.records import RESULTS
+from seqrec_lib.training.regeneration import regenerate
 from seqrec_lib.training.renewal import renew, stale
 from seqrec_lib.training.runs import run
 
@@ -40,6 +42,10 @@ def main(arguments: list[str] | None = None) -> None:
     train.add_argument("names", nargs="+")
     train.add_argument("--seeds", type=int, nargs="+", default=[0])
     train.add_argument("--epochs", type=int)
+    rewrite = commands.add_parser("regenerate", help="write a training set anew (DR4SR)")
+    rewrite.add_argument("dataset")
+    rewrite.add_argument("--start", default="sasrec", help="run whose item vectors it begins with")
+    rewrite.add_argument("--device", default="cpu")
     for command in (train, again):
         command.add_argument("--device", default="cpu")
         command.add_argument("--results", default=RESULTS)
@@ -54,12 +60,16 @@ def main(arguments: list[str] | None = None) -> None:
             state = "renewed" if finding.renewed else "stays stale"
             print(f"{finding.record} {state}: {finding.evidence}", flush=True)
         return
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if chosen.command == "regenerate":
+        written = regenerate(chosen.dataset, start=chosen.start, device=chosen.device)
+        print(f"{chosen.dataset}: {written['sequence'].nunique():,} sequences written")
+        return
     if "WORLD_SIZE" in os.environ:  # started by torchrun
         dist.init_process_group()
         if chosen.device == "cuda":
             chosen.device = f"cuda:{os.environ['LOCAL_RANK']}"
             torch.cuda.set_device(chosen.device)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     for name in chosen.names:
         for seed in chosen.seeds:
             how = (chosen.epochs, chosen.device, chosen.retrain, chosen.results)

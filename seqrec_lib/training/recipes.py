@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from seqrec_lib.models.duorec import DuoRec
 from seqrec_lib.models.gru import GRU
 from seqrec_lib.models.gru4rec import GRU4Rec
 from seqrec_lib.models.item2vec import Item2Vec
@@ -12,6 +13,7 @@ from seqrec_lib.models.losses import BCE, GBCE, SampledSoftmax
 from seqrec_lib.models.markov import Markov
 from seqrec_lib.models.popular import Popular
 from seqrec_lib.models.recency import Recency
+from seqrec_lib.models.retrieval import Retrieval
 from seqrec_lib.models.sasrec import SASRec
 from seqrec_lib.models.svd import SVD
 from seqrec_lib.training.loop import Training
@@ -21,8 +23,10 @@ _encoder = Training(epochs=40, batch_size=128, weight_decay=0.1, cosine=True)
 _slower = replace(_encoder, epochs=100)  # one negative a position teaches little in a pass
 _inner = replace(_sasrec, temperature=None)  # inner products, as in the papers of the losses
 _sessions = Training(epochs=30, batch_size=128, optimizer="adagrad", learning_rate=0.1, patience=3)
+_duorec = DuoRec.Config(temperature=0.07, cosine=True, contrast_temperature=0.2)
+_tuning = Training(epochs=20, batch_size=128, weight_decay=0.1, cosine=True, patience=5)
 
-RECIPES: dict[str, tuple[str, Any, Training]] = {
+RECIPES: dict[str, tuple[Any, ...]] = {
     "popular": ("popular", Popular.Config(), Training()),
     "popular-recent": ("popular", Popular.Config(half_life_days=90.0), Training()),
     "recency": ("recency", Recency.Config(), Training()),
@@ -31,6 +35,8 @@ RECIPES: dict[str, tuple[str, Any, Training]] = {
     "gru": ("gru", GRU.Config(temperature=0.07), _encoder),
     "gru4rec": ("gru4rec", GRU4Rec.Config(hidden_dim=128, dropout_embed=0.25), _sessions),
     "sasrec": ("sasrec", _sasrec, _encoder),
+    "duorec": ("duorec", _duorec, _encoder),
+    "sasrec-retrieval": ("retrieval", Retrieval.Config(_sasrec), _tuning, "{}/sasrec"),
     "sasrec-inner": ("sasrec", _inner, _encoder),
     "sasrec-bce": ("sasrec", replace(_inner, objective=BCE()), _slower),
     "sasrec-gbce": ("sasrec", replace(_inner, objective=GBCE()), _encoder),

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from jaxtyping import Int
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
@@ -31,6 +32,7 @@ from seqrec_lib.data.patterns import SPAN, SUPPORT, mine
 from seqrec_lib.models.losses import Softmax
 from seqrec_lib.models.regenerator import LONGEST, Regenerator
 from seqrec_lib.training.provenance import commit, peak_bytes
+from seqrec_lib.training.runs import trained
 
 logger = logging.getLogger(__name__)
 
@@ -213,24 +215,35 @@ def rewritten(
 def regenerate(
     dataset: str,
     how: Regeneration = Regeneration(),
-    vectors: torch.Tensor | None = None,
+    start: str | None = None,
     device: str = "cpu",
     results: str | Path = "book/regenerated",
 ) -> pd.DataFrame:
-    """The sequences written from the training part of ``dataset``; written to ``results`` too."""
+    """The sequences written from the training part of ``dataset``; written to ``results`` too.
+
+    ``start`` names a published run, whose item vectors the regenerator begins with (paper: SASRec).
+    """
     began = time.monotonic()
     log, split = datasets.load(dataset)
     made_by = {"commit": commit(), "threads": torch.get_num_threads()}
+    vectors = None
+    if start is not None:
+        source = trained(dataset, start, how.seed, log.items, device)
+        # as long as the positions' vectors, once they are multiplied by the root of the width
+        vectors = F.normalize(source.item_vectors()[0].detach(), dim=-1)  # type: ignore[operator]
+        vectors = vectors / how.config.embed_dim**0.5
+        began = time.monotonic()  # training that run is no part of it
     checkpoint = root() / "build" / "checkpoints" / f"{dataset}-regenerator-s{how.seed}.pt"
     model, history = train(log, split.train, how, vectors, device, checkpoint)
-    trained = time.monotonic()
+    written_from = time.monotonic()
     written = rewritten(model, log, split.train, how)
     card = made_by | {
         "how": asdict(how),
+        "start": start,
         "span": SPAN,
         "support": SUPPORT,
-        "pairs_and_training_seconds": round(trained - began, 1),
-        "rewriting_seconds": round(time.monotonic() - trained, 1),
+        "pairs_and_training_seconds": round(written_from - began, 1),
+        "rewriting_seconds": round(time.monotonic() - written_from, 1),
         "peak_bytes": peak_bytes(device),
         "data_digest": datasets.digest(log, split),
         "epochs": history.round(4).to_dict("records"),

@@ -138,18 +138,18 @@ def _train(spec: Spec, device: str, folder: Path) -> Run:
     return load(folder)
 
 
-def _source(spec: Spec, items: np.ndarray, device: str) -> Recommender:
-    """The trained model that a run starts from; trained now if it is not in build/.
+def trained(
+    dataset: str, name: str, seed: int, items: np.ndarray, device: str = "cpu"
+) -> Recommender:
+    """The model of a published run; trained now if it is not in build/models.
 
-    One of the same data set has the same seed, one of its pairs seed 0. Raises ``ValueError`` if
-    it numbers the items otherwise.
+    Raises ``ValueError`` if its items are not ``items``, numbered alike.
     """
-    dataset, name = spec.pretrained.rsplit("/", 1)  # type: ignore[union-attr]
-    (source,) = published(dataset, name, [spec.training.seed if dataset == spec.dataset else 0])
-    folder = source.folder(root() / "build" / "results")  # committed records stay as they are
+    (spec,) = published(dataset, name, [seed])
+    folder = spec.folder(root() / "build" / "results")  # committed records stay as they are
     path = _model_file(folder)
-    if not path.exists() or completed(stored_spec(path)) != _plain(source):
-        run_spec(source, device, retrain=True, results="build/results")
+    if not path.exists() or completed(stored_spec(path)) != _plain(spec):
+        run_spec(spec, device, retrain=True, results="build/results")
     model, known = load_model(path)
     if not np.array_equal(known, items):
         raise ValueError(f"{path}: its items are not those of the run that starts from it")
@@ -170,7 +170,10 @@ def untrained(spec: Spec, log: EventLog, split: Split, device: str) -> Recommend
     """The model of ``spec`` as its training finds it: drawn, or started from another run's."""
     model = build(spec, Catalogue.learned(log, split.train))
     if spec.pretrained is not None:
-        model.start_from(_source(spec, log.items, device))  # type: ignore[operator]
+        dataset, name = spec.pretrained.rsplit("/", 1)
+        # of the same data set the run of the same seed, of its pairs that of seed 0
+        seed = spec.training.seed if dataset == spec.dataset else 0
+        model.start_from(trained(dataset, name, seed, log.items, device))  # type: ignore[operator]
     return model.to(device)
 
 

@@ -295,7 +295,7 @@ def test_a_counter_can_be_measured_on_a_log_at_hand(project, small_log, small_sp
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_can_be_written_and_read(name):
-    model, config, training = recipe(name)
+    model, config, training, *_ = recipe(name)
     spec = records.Spec("beauty", name, model, config, training)
     plain = json.loads(json.dumps(spec.as_dict()))
     assert runs._differences(plain, json.loads(json.dumps(spec.as_dict()))) == []

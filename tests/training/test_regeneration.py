@@ -1,0 +1,140 @@
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from seqrec_lib.data import datasets, files
+from seqrec_lib.data.patterns import mine
+from seqrec_lib.models.regenerator import Regenerator
+from seqrec_lib.training import regeneration
+from seqrec_lib.training.regeneration import (
+    Regeneration,
+    contained,
+    pairs,
+    regenerate,
+    rewritten,
+    train,
+)
+
+CONFIG = Regenerator.Config(embed_dim=8, hidden_dim=16, num_layers=1, ways=2, dropout=0.1)
+HOW = Regeneration(CONFIG, per_history=3, epochs=4, batch_size=64, learning_rate=1e-2)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    for module in (regeneration, files):
+        monkeypatch.setattr(module, "root", lambda: tmp_path)
+    return tmp_path
+
+
+def test_the_patterns_of_a_history_stand_in_it_in_order_and_within_the_span():
+    patterns = {(1, 2), (2, 1), (1, 3), (1, 2, 3), (1, 9), (4, 4)}
+    assert contained(np.array([1, 2, 3]), patterns) == [(1, 2), (1, 2, 3), (1, 3)]
+    assert contained(np.array([1, 5, 6, 7, 3]), patterns) == [(1, 3)]
+    assert contained(np.array([1, 5, 6, 7, 8, 3]), patterns) == []
+    assert contained(np.array([1]), patterns) == []
+
+
+def test_a_history_is_paired_with_its_own_patterns_and_no_more_than_asked(small_log, small_split):
+    found = pairs(small_log, small_split.train, HOW)
+    patterns = {tuple(row[:-1]) for row in mine(small_log, small_split.train)}
+    by_history = {}
+    for history, pattern in found:
+        own = tuple(pattern.tolist())
+        assert own in patterns and own in contained(history.numpy(), {own})
+        by_history.setdefault(id(history), []).append(own)
+    counts = [len(own) for own in by_history.values()]
+    assert max(counts) == 3 and all(len(set(own)) == len(own) for own in by_history.values())
+
+
+def test_it_learns_and_keeps_the_best_epoch(small_log, small_split):
+    model, rows = train(small_log, small_split.train, HOW)
+    assert rows["epoch"].tolist() == [1, 2, 3, 4]
+    assert rows["held_out"].iloc[-1] < rows["held_out"].iloc[0]
+    again, same = train(small_log, small_split.train, HOW)
+    assert same["loss"].tolist() == rows["loss"].tolist()
+    for a, b in zip(model.parameters(), again.parameters(), strict=True):
+        assert a.equal(b)
+
+
+def test_interrupted_it_goes_on_and_ends_the_same(small_log, small_split, tmp_path, monkeypatch):
+    whole, rows = train(small_log, small_split.train, HOW)
+    epochs, real = [], Regenerator.loss
+
+    def stop(self, *given):
+        epochs.append(1)
+        if len(epochs) == 30:
+            raise KeyboardInterrupt
+        return real(self, *given)
+
+    monkeypatch.setattr(Regenerator, "loss", stop)
+    checkpoint = tmp_path / "checkpoints" / "one.pt"
+    with pytest.raises(KeyboardInterrupt):
+        train(small_log, small_split.train, HOW, checkpoint=checkpoint)
+    assert checkpoint.exists()
+    resumed, history = train(small_log, small_split.train, HOW, checkpoint=checkpoint)
+    assert history["loss"].tolist() == rows["loss"].tolist()
+    for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert a.equal(b)
+    with pytest.raises(ValueError, match="of other settings; delete it or move it away"):
+        other = dataclasses.replace(HOW, gamma=0.5)
+        train(small_log, small_split.train, other, checkpoint=checkpoint)
+
+
+def test_nothing_is_written_from_held_out_events(small_log, small_split, with_other_items):
+    other = with_other_items(small_log, np.r_[small_split.valid, small_split.test])
+    how = dataclasses.replace(HOW, epochs=1)
+    tables = []
+    for log in (small_log, other):
+        model, _ = train(log, small_split.train, how)
+        tables.append(rewritten(model, log, small_split.train, how))
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_what_is_written_is_told_once_a_history_and_has_two_items(small_log, small_split):
+    model, _ = train(small_log, small_split.train, HOW)
+    table = rewritten(model, small_log, small_split.train, dataclasses.replace(HOW, gamma=0.0))
+    assert table["sequence"].nunique() > 50
+    told = table.groupby("sequence").agg({"item": tuple, "user": "first", "way": "nunique"})
+    assert (told["item"].map(len) >= 2).all() and (told["way"] == 1).all()
+    assert not told.duplicated(["item", "user"]).any()
+    start, end = small_log.offsets[told["user"]], small_log.offsets[told["user"] + 1] - 2
+    for items, a, b in zip(told["item"], start, end, strict=True):  # gamma 0: own items alone
+        assert set(items) <= set(small_log.item[a:b].tolist())
+
+
+def test_a_regenerated_data_set_adds_to_what_is_learned_and_to_nothing_else(project):
+    log, split = datasets.load("simulated")
+    written = regenerate("simulated", HOW)
+    folder = project / "book/regenerated/simulated"
+    card = json.loads((folder / "card.json").read_text())
+    assert card["sequences"] == written["sequence"].nunique() > 0
+    assert list((project / "build/checkpoints").iterdir()) == []
+    more, parts = datasets.load("simulated-regenerated")
+    np.testing.assert_array_equal(more.item[: len(log)], log.item)
+    np.testing.assert_array_equal(more.item[len(log) :], written["item"])
+    assert more.num_users == log.num_users + card["sequences"]
+    np.testing.assert_array_equal(parts.valid, split.valid)
+    np.testing.assert_array_equal(parts.test, split.test)
+    added = np.setdiff1d(parts.train, split.train)
+    assert len(parts.train) == len(split.train) + len(written) and added.min() == len(log)
+    assert len(more.windows(parts.train, 50)) > 0
+
+
+def test_what_was_written_from_other_data_is_refused(project, monkeypatch):
+    with pytest.raises(FileNotFoundError, match="seqrec_lib.training regenerate simulated"):
+        datasets.load("simulated-regenerated")
+    regenerate("simulated", dataclasses.replace(HOW, epochs=1))
+    monkeypatch.setattr(datasets, "digest", lambda *_: "other")
+    with pytest.raises(ValueError, match="written from other data than today's simulated"):
+        datasets.load("simulated-regenerated")
+
+
+def test_given_vectors_are_where_it_starts(small_log, small_split):
+    vectors = torch.randn(41, 8)
+    how = dataclasses.replace(HOW, epochs=1, learning_rate=0.0)
+    model, _ = train(small_log, small_split.train, how, vectors)
+    assert model.items.weight[1:41].equal(vectors[1:])
