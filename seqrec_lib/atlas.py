@@ -46,7 +46,7 @@ def by_label(ax: Axes, points: pd.DataFrame, label: str, most: int = len(LOOKS) 
     handles, texts = ax.get_legend_handles_labels()
     ax.legend(handles[::-1], texts[::-1], fontsize=7, markerscale=2.5, title=label,
               loc="upper left", bbox_to_anchor=(1, 1))  # fmt: skip
-    _bare(ax)
+    _bare(ax, points)
 
 
 def by_popularity(ax: Axes, points: pd.DataFrame) -> None:
@@ -55,11 +55,14 @@ def by_popularity(ax: Axes, points: pd.DataFrame) -> None:
     drawn = ax.scatter(order["x"], order["y"], s=5, c=order["popularity"].clip(lower=1), lw=0,
                        cmap="cividis_r", norm=LogNorm())  # fmt: skip
     ax.figure.colorbar(drawn, ax=ax, label="training events of the item", shrink=0.8)
-    _bare(ax)
+    _bare(ax, points)
 
 
-def _bare(ax: Axes) -> None:
-    """Places on the plane have no unit."""
+def _bare(ax: Axes, points: pd.DataFrame) -> None:
+    """Places on the plane have no unit; a hundredth at the edges, far off, is left out."""
+    for axis, limits in (("x", ax.set_xlim), ("y", ax.set_ylim)):
+        low, high = points[axis].quantile([0.005, 0.995])
+        limits(low - 0.05 * (high - low) - 1e-3, high + 0.05 * (high - low) + 1e-3)
     ax.set(xticks=[], yticks=[], xlabel="first coordinate, no unit", ylabel="second coordinate")
     ax.grid(False)
 

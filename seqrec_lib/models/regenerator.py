@@ -136,8 +136,8 @@ class Regenerator(nn.Module):
         """Hybrid inference (section 3.4): each history told in K ways, and their log-chances.
 
         At each step a token is taken greedily: with chance ``gamma`` from the whole catalogue
-        (generative), else from the history's own items (restrictive); never an item twice. Rows
-        end with zeros; START and END are left out.
+        (generative), else from the history's own items (restrictive); never an item twice, nor
+        END before two items. Rows end with zeros; START and END are left out.
         """
         size, ways = len(history), self.config.ways
         memory = self.read(history).flatten(0, 1)
@@ -149,7 +149,8 @@ class Regenerator(nn.Module):
         written = torch.full((len(source), 1), self.start, device=history.device)
         chance = torch.zeros(len(source), device=history.device)
         going = torch.ones(len(source), dtype=torch.bool, device=history.device)
-        for _ in range(longest):
+        for length in range(longest):
+            barred[:, self.end] = length < 2  # a pattern has two items at least
             states = self.write(memory[going], source[going] == 0, written[going])[:, -1]
             scores = self.scores(states).masked_fill(barred[going], -torch.inf)
             log_chance = scores.log_softmax(-1)

@@ -66,6 +66,11 @@ class CrossAttention(nn.Module):
 
 
 class Retrieval(Recommender):
+    uses = (
+        *("data/patterns.py", "models/memory.py"),
+        *("models/sasrec.py", "models/duorec.py", "models/gru.py", "models/gru4rec.py"),
+    )
+
     @dataclass(frozen=True)
     class Config:
         encoder: Any = SASRec.Config()  # of any SequenceEncoder

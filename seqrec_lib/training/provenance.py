@@ -61,7 +61,7 @@ def code_digest(kind: type[Recommender]) -> str:
     """sha256 of the code that a run of this model passes through; comments do not count."""
     package = Path(seqrec_lib.__file__).parent
     own = {Path(inspect.getfile(c)) for c in kind.__mro__ if c.__module__.startswith("seqrec_lib.")}
-    files = sorted({package / name for name in _SHARED} | own)
+    files = sorted({package / name for name in (*_SHARED, *kind.uses)} | own)
     return hashlib.sha256("\n".join(_bare(path) for path in files).encode()).hexdigest()
 
 

@@ -95,7 +95,7 @@ def test_nothing_is_written_from_held_out_events(small_log, small_split, with_ot
 
 
 def test_what_is_written_is_told_once_a_history_and_has_two_items(small_log, small_split):
-    model, _ = train(small_log, small_split.train, HOW)
+    model, _ = train(small_log, small_split.train, dataclasses.replace(HOW, epochs=20))
     table = rewritten(model, small_log, small_split.train, dataclasses.replace(HOW, gamma=0.0))
     assert table["sequence"].nunique() > 50
     told = table.groupby("sequence").agg({"item": tuple, "user": "first", "way": "nunique"})

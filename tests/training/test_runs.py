@@ -206,9 +206,9 @@ def test_retraining_gives_the_same_ranks(project):
 @pytest.fixture
 def pairs(project, monkeypatch):
     """A run that starts from the vectors of another, which learns from co-viewed pairs."""
-    config = Item2Vec.Config(embed_dim=8, hidden_dim=8)
+    config = Item2Vec.Config(embed_dim=8)
     monkeypatch.setitem(TECD_RECIPES, "vectors", ("item2vec", config, TRAINING))
-    monkeypatch.setitem(TECD_RECIPES, "start", ("sasrec", SASREC, TRAINING, "pairs/vectors"))
+    monkeypatch.setitem(TECD_RECIPES, "start", ("sasrec", SASREC, TRAINING, "{}-pairs/vectors"))
     return project / "build/models/simulated-pairs-vectors-s0.pt"
 
 
@@ -219,7 +219,7 @@ def test_a_run_starts_from_the_vectors_of_another_trained_if_need_be(pairs, trai
     assert len(trained) == 1 and not (pairs.parents[2] / "book").exists()
     source, items = load_model(pairs)
     np.testing.assert_array_equal(items, log.items)
-    start = torch.nn.functional.normalize(model.embed.weight[1:], dim=1).detach()
+    start = torch.nn.functional.normalize(model.items.weight[1:], dim=1).detach()
     torch.testing.assert_close(start, torch.from_numpy(source.vectors()[1:]))
     runs.untrained(spec, log, split, "cpu")
     assert len(trained) == 1
