@@ -32,9 +32,8 @@ from seqrec_lib.models.item2vec import Item2Vec
 from seqrec_lib.models.svd import SVD
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import fit
-from seqrec_lib.training.model_file import load_model
 from seqrec_lib.training.records import RESULTS
-from seqrec_lib.training.runs import build, published, run_spec
+from seqrec_lib.training.runs import build, published, trained
 
 NAMES = ("popular", "svd", "item2vec", "item2vec-report")
 SAMPLE, QUERIES, MAPPED = 10_000, 2_000, 5_000
@@ -82,7 +81,8 @@ def make(dataset: str, device: str = "cpu") -> Maps:
     """Measure the models of ``<dataset>-pairs``, seed 0, and lay out those of ``item2vec``."""
     log, split = datasets.load(f"{dataset}-pairs")
     things = labels(dataset)
-    models = {name: _model(f"{dataset}-pairs", name, device) for name in NAMES}
+    pairs = f"{dataset}-pairs"
+    models = {name: trained(pairs, name, 0, log.items, device).to(device) for name in NAMES}
     vectors = {name: table for name, one in models.items() if (table := _table(one)) is not None}
     met = Catalogue.learned(log, split.train).frequency
     known = np.flatnonzero(np.logical_and.reduce([t.any(1) for t in vectors.values()]) & (met > 0))
@@ -233,15 +233,6 @@ def _layout(vectors: Float[np.ndarray, "M D"]) -> dict[str, np.ndarray]:
 
 
 # --- models -------------------------------------------------------------------------------------
-
-
-def _model(dataset: str, name: str, device: str) -> Recommender:
-    """The trained model of a published run, seed 0; trained now if its file is not here."""
-    path = files.root() / "build" / "models" / f"{dataset}-{name}-s0.pt"
-    if not path.exists():
-        (spec,) = published(dataset, name, [0])
-        run_spec(spec, device, retrain=True, results="build/results")
-    return load_model(path)[0].to(device)
 
 
 def _table(model: Recommender) -> Float[np.ndarray, "N D"] | None:

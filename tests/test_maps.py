@@ -24,15 +24,15 @@ def made(world):
     """The tables of the small world, of models that are not trained, laid out by chance."""
     log, split = world
 
-    def untrained(dataset, name, device):
-        (spec,) = published(dataset, name, [0])
+    def untrained(dataset, name, seed, items, device):
+        (spec,) = published(dataset, name, [seed])
         model = build(spec, Catalogue.learned(log, split.train)).eval()
         if isinstance(model, CountModel):
             model.count(log, split.train)
         return model
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(maps, "_model", untrained)
+        patch.setattr(maps, "trained", untrained)
         patch.setattr(maps, "_layout", lambda v: {"x": v[:, 0], "y": v[:, 1]})
         return maps.make("simulated")
 

@@ -139,9 +139,14 @@ def first_of_returning(log: EventLog, split: Split) -> Bool[np.ndarray, "S"]:
     return is_first & before
 
 
+def regenerated(dataset: str) -> Path:
+    """The folder of what a regenerator wrote from the training part of ``dataset``."""
+    return files.root() / "book" / "regenerated" / dataset
+
+
 def _regenerated(dataset: str) -> tuple[EventLog, Split]:
     log, split = load(dataset)
-    folder = files.root() / "book" / "regenerated" / dataset
+    folder = regenerated(dataset)
     if not folder.exists():
         raise FileNotFoundError(
             f"{folder} is not there; run python -m seqrec_lib.training regenerate {dataset}"

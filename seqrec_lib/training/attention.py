@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from seqrec_lib.data import datasets
-from seqrec_lib.data.files import root, written_aside
+from seqrec_lib.data.files import written_aside
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.metrics.entropy import normalised_entropy
 from seqrec_lib.metrics.parts import between
@@ -29,7 +29,8 @@ from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.sasrec import SASRec
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.model_file import load_model
-from seqrec_lib.training.records import Run, Runs
+from seqrec_lib.training.records import Run, Runs, write_json
+from seqrec_lib.training.runs import model_file
 
 LENGTHS = (2, 11, 26, 51, 101, 201, np.inf)  # events before a position; as many from each part
 SHORT = 50  # newest events read for rank_short: what seed 001's model reads
@@ -99,8 +100,8 @@ def attention(run: Runs, beside: Runs, remake: bool = False, per_length: int = 2
         histories = looked_at(log, split.test, models, {run.name: one, beside.name: other})
         with written_aside(folder) as aside:
             aside.mkdir()
-            (aside / "card.json").write_text(json.dumps(made_from, indent=1) + "\n")
-            (aside / "histories.json").write_text(json.dumps(histories, indent=1) + "\n")
+            write_json(aside / "card.json", made_from)
+            write_json(aside / "histories.json", histories)
             sample.to_parquet(aside / "sample.parquet", compression="zstd", index=False)
     stored = json.loads((folder / "card.json").read_text())
     if stored != made_from:
@@ -117,7 +118,7 @@ def _length(run: Run) -> int:
 
 
 def _model(run: Run) -> Recommender:
-    path = root() / "build" / "models" / ("-".join(run.folder.parts[-3:]) + ".pt")
+    path = model_file(run.folder)
     if not path.exists():
         raise FileNotFoundError(
             f"{path}: weights are not committed; train them with run(..., retrain=True)"

@@ -103,8 +103,8 @@ def write(
     """Write a record whole, in place of any that is there."""
     with written_aside(folder) as aside:
         aside.mkdir()
-        _write_json(aside / "spec.json", spec.as_dict())
-        _write_json(aside / "card.json", card)
+        write_json(aside / "spec.json", spec.as_dict())
+        write_json(aside / "card.json", card)
         history.to_csv(aside / "history.csv", index=False)
         write_table(ranks, aside / "ranks.parquet")
         write_table(exposure, aside / "exposure.parquet")
@@ -149,5 +149,6 @@ def summarise(table: pd.DataFrame) -> dict[str, dict[str, float]]:
     return {p: summary(table[f"rank_{p}"].to_numpy()) for p in ("masked", "unmasked")}
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: dict[str, Any] | list[Any]) -> None:
+    """Write readable JSON that ends with a new line."""
     path.write_text(json.dumps(content, indent=1) + "\n")

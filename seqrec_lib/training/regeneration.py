@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import json
 import logging
 import time
 from collections.abc import Iterator
@@ -32,6 +31,7 @@ from seqrec_lib.data.patterns import SPAN, SUPPORT, mine
 from seqrec_lib.models.losses import Softmax
 from seqrec_lib.models.regenerator import LONGEST, Regenerator
 from seqrec_lib.training.provenance import commit, peak_bytes
+from seqrec_lib.training.records import write_json
 from seqrec_lib.training.runs import trained
 
 logger = logging.getLogger(__name__)
@@ -217,9 +217,10 @@ def regenerate(
     how: Regeneration = Regeneration(),
     start: str | None = None,
     device: str = "cpu",
-    results: str | Path = "book/regenerated",
 ) -> pd.DataFrame:
-    """The sequences written from the training part of ``dataset``; written to ``results`` too.
+    """The sequences written from the training part of ``dataset``.
+
+    They are kept for the data set ``<dataset>-regenerated``.
 
     ``start`` names a published run, whose item vectors the regenerator begins with (paper: SASRec).
     """
@@ -249,9 +250,9 @@ def regenerate(
         "epochs": history.round(4).to_dict("records"),
         "sequences": int(written["sequence"].nunique()),
     }
-    with written_aside(root() / results / dataset) as aside:
+    with written_aside(datasets.regenerated(dataset)) as aside:
         aside.mkdir()
         written.to_parquet(aside / "sequences.parquet", compression="zstd", index=False)
-        (aside / "card.json").write_text(json.dumps(card, indent=1) + "\n")
+        write_json(aside / "card.json", card)
     checkpoint.unlink(missing_ok=True)
     return written

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import functools
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import Training, _Run
 from seqrec_lib.training.model_file import completed, config_of
 from seqrec_lib.training.provenance import code_digest, commit
-from seqrec_lib.training.records import RESULTS, Run, Spec, load
+from seqrec_lib.training.records import RESULTS, Run, Spec, load, write_json
 from seqrec_lib.training.runs import untrained
 
 # Relative. A loss is in single precision, 6e-8. After an epoch of Beauty, vectors normalised after
@@ -131,4 +130,4 @@ def _write(record: Run, spec: Spec, digest: str, line: dict[str, str]) -> None:
     # the card last: until it is written the record is stale, and nothing is lost
     for part, content in (("spec.json", spec.as_dict()), ("card.json", card)):
         with written_aside(record.folder / part) as aside:
-            aside.write_text(json.dumps(content, indent=1) + "\n")
+            write_json(aside, content)

@@ -131,7 +131,7 @@ def _train(spec: Spec, device: str, folder: Path) -> Run:
     }
     columns = ["epoch", "loss", "valid_ndcg@10", "valid_hr@10", "seconds"]
     write(folder, spec, card, pd.DataFrame(history, columns=columns), table, shown)
-    save_model(model, spec.as_dict(), log.items, _model_file(folder))
+    save_model(model, spec.as_dict(), log.items, model_file(folder))
     checkpoint.unlink(missing_ok=True)
     if dist.is_initialized():
         dist.barrier()
@@ -147,7 +147,7 @@ def trained(
     """
     (spec,) = published(dataset, name, [seed])
     folder = spec.folder(root() / "build" / "results")  # committed records stay as they are
-    path = _model_file(folder)
+    path = model_file(folder)
     if not path.exists() or completed(stored_spec(path)) != _plain(spec):
         run_spec(spec, device, retrain=True, results="build/results")
     model, known = load_model(path)
@@ -156,7 +156,8 @@ def trained(
     return model
 
 
-def _model_file(folder: Path) -> Path:
+def model_file(folder: Path) -> Path:
+    """Where the model of the record in ``folder`` is kept; it is not committed."""
     return root() / "build" / "models" / f"{place(folder)}.pt"
 
 

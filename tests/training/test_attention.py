@@ -119,8 +119,7 @@ def test_a_model_whose_queries_are_zero_attends_to_all_alike(
 @pytest.fixture
 def trained(tmp_path, monkeypatch):
     """Runs of a quick SASRec and of a counter, in a project's folder of their own."""
-    for one in (runs, module):
-        monkeypatch.setattr(one, "root", lambda: tmp_path)
+    monkeypatch.setattr(runs, "root", lambda: tmp_path)
     training = Training(epochs=2, batch_size=64, max_len=20, precision="fp32")
     monkeypatch.setitem(RECIPES, "attends", ("sasrec", CONFIG, training))
     return runs.run("simulated", "attends"), runs.run("simulated", "markov")

@@ -257,7 +257,7 @@ def test_a_crash_while_writing_leaves_no_record(project, monkeypatch, written):
 def test_a_crash_while_retraining_leaves_the_older_record(project, monkeypatch):
     (run,) = runs.run("simulated", "list").seeds
     before = bytes_of(run.folder)
-    monkeypatch.setattr(records, "_write_json", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    monkeypatch.setattr(records, "write_json", lambda *_: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
         runs.run("simulated", "list", retrain=True)
     assert bytes_of(run.folder) == before and list(run.folder.parent.iterdir()) == [run.folder]
