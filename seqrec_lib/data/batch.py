@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Int
@@ -45,7 +46,11 @@ class Batch:
         return self._each(lambda values: values[chosen])
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        parts = {name: getattr(self, name) for name in ("item", "target", "time", "previous")}
-        changed = {name: None if v is None else change(v) for name, v in parts.items()}
-        extra = {name: change(values) for name, values in self.extra.items()}
-        return replace(self, **changed, extra=extra)  # type: ignore[arg-type]
+        changed: dict[str, Any] = {}
+        for name in (part.name for part in fields(self)):
+            part = getattr(self, name)
+            if isinstance(part, dict):
+                changed[name] = {key: change(values) for key, values in part.items()}
+            else:
+                changed[name] = None if part is None else change(part)
+        return Batch(**changed)

@@ -49,12 +49,17 @@ def load(dataset: str) -> tuple[EventLog, Split]:
     a history of one item and its target (:mod:`seqrec_lib.data.pairs`); with ``-leaking`` behind
     that, pairs of the validation and the test part are among them, as in seed 001.
 
-    With ``-regenerated`` behind one that is split leave-last-out, what a regenerator wrote from its
-    training part (:mod:`seqrec_lib.training.regeneration`) is learned from too.
+    With ``-with-validation`` behind one that is split leave-last-out, validation positions are
+    learned from and nothing is left to validate on. With ``-regenerated``, what a regenerator
+    wrote from its training part (:mod:`seqrec_lib.training.regeneration`) is learned from too.
     Raises ``ValueError`` for another name.
     """
     if dataset.endswith(("-pairs", "-pairs-leaking")):
         return _pairs(dataset)
+    if dataset.endswith("-with-validation"):
+        log, split = load(dataset.removesuffix("-with-validation"))
+        learned = np.sort(np.concatenate([split.train, split.valid]))
+        return log, replace(split, train=learned, valid=split.valid[:0])
     if dataset.endswith("-regenerated"):
         return _regenerated(dataset.removesuffix("-regenerated"))
     name = dataset.removesuffix("-shuffled")

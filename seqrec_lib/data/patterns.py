@@ -10,6 +10,12 @@ from seqrec_lib.data.log import EventLog
 SPAN, SUPPORT = 5, 2  # DR4SR (Yin et al., 2024, arXiv:2405.17795), section 3.2
 
 
+def histories(log: EventLog, positions: Int[np.ndarray, "P"]) -> list[np.ndarray]:
+    """Each user's items at these positions."""
+    user = log.user_of(positions)
+    return np.split(log.item[positions], np.flatnonzero(np.diff(user)) + 1)
+
+
 def mine(
     log: EventLog, positions: Int[np.ndarray, "P"], span: int = SPAN, support: int = SUPPORT
 ) -> list[list[int]]:
@@ -20,10 +26,8 @@ def mine(
     """
     from sequential.seq2pat import Seq2Pat  # here: a GPU machine that only trains does without
 
-    user = log.user_of(positions)
-    histories = np.split(log.item[positions], np.flatnonzero(np.diff(user)) + 1)
     # one job, the whole at once: its batches lose patterns that are frequent only over all of them
-    miner = Seq2Pat([history.tolist() for history in histories], max_span=span, n_jobs=1)
+    miner = Seq2Pat([one.tolist() for one in histories(log, positions)], max_span=span, n_jobs=1)
     found = miner.get_patterns(min_frequency=support)
     if not found:
         raise ValueError(f"no pattern within {span} events is shared by {support} users")
@@ -38,14 +42,14 @@ def mined(
     return as_log(patterns, log)
 
 
-def as_log(histories: list[np.ndarray], log: EventLog) -> EventLog:
+def as_log(parts: list[np.ndarray], log: EventLog) -> EventLog:
     """Histories of items of ``log`` that belong to nobody; a step takes a second."""
-    lengths = np.array([len(history) for history in histories])
+    lengths = np.array([len(part) for part in parts])
     offsets = np.r_[0, lengths.cumsum()]
     return EventLog(
-        item=np.concatenate(histories).astype(np.int32),
+        item=np.concatenate(parts).astype(np.int32),
         time=np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths),
         offsets=offsets,
-        users=-1 - np.arange(len(histories)),
+        users=-1 - np.arange(len(parts)),
         items=log.items,
     )

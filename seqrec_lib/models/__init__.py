@@ -1,7 +1,11 @@
 """All models by name."""
 
+from typing import Any
+
+from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.duorec import DuoRec
+from seqrec_lib.models.ensemble import Ensemble
 from seqrec_lib.models.gru import GRU
 from seqrec_lib.models.gru4rec import GRU4Rec
 from seqrec_lib.models.item2vec import Item2Vec
@@ -22,5 +26,14 @@ MODELS: dict[str, type[Recommender]] = {
     "duorec": DuoRec,
     "item2vec": Item2Vec,
     "retrieval": Retrieval,
+    "ensemble": Ensemble,
     "svd": SVD,
 }
+
+
+def build(catalogue: Catalogue, config: Any) -> Recommender:
+    """The model that ``config`` is the settings of; raises ``ValueError`` if it is of none."""
+    for kind in MODELS.values():
+        if kind.Config is type(config):  # type: ignore[attr-defined]
+            return kind(catalogue, config)  # type: ignore[call-arg]
+    raise ValueError(f"{config!r} is the settings of no model")

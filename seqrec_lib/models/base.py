@@ -58,6 +58,7 @@ class Recommender(nn.Module):
 
         Every position with a history is a target exactly once.
         """
+        self.begin_pass(log, positions, length)
         windows = log.windows(positions, length)
         for rows in bucketed(windows[:, 1] - windows[:, 0] + 1, batch_size, rng):
             batch = log.training_batch(windows[rows])
@@ -65,6 +66,13 @@ class Recommender(nn.Module):
                 last = torch.arange(batch.item.shape[1]) == batch.length[:, None] - 1
                 batch.target = torch.where(last, batch.target, 0)  # type: ignore[arg-type]
             yield self.prepared(batch, log, windows[rows], rng)
+
+    def begin_pass(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
+        """Get ready for a pass over the training positions, with histories of ``length`` at most.
+
+        Called before each pass; of a run without epochs once, so that a model may look at the data
+        without learning from them by gradients.
+        """
 
     def prepared(
         self, batch: Batch, log: EventLog, windows: Int[np.ndarray, "B 2"], rng: np.random.Generator
@@ -174,7 +182,11 @@ class SequenceEncoder(Recommender):
         return scores if bias is None else scores + bias[candidates]
 
     def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
-        states, vectors, bias = self.compared(self.state(batch))
+        return self.scores(self.state(batch))
+
+    def scores(self, states: Float[Tensor, "B D"]) -> Float[Tensor, "B N"]:
+        """Every item's score after these states."""
+        states, vectors, bias = self.compared(states)
         scores = states @ vectors.T
         if bias is not None:
             scores += bias

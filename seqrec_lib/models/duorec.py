@@ -8,7 +8,6 @@ whole windows, and in each of them one step, drawn anew in every pass, is contra
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,16 +84,8 @@ class DuoRec(SASRec):
         super().__init__(catalogue, config)
         self._same_target: SameTarget | None = None
 
-    def training_batches(
-        self,
-        log: EventLog,
-        positions: Int[np.ndarray, "P"],
-        batch_size: int,
-        length: int,
-        rng: np.random.Generator,
-    ) -> Iterator[Batch]:
+    def begin_pass(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
         self._same_target, self._length = SameTarget(log, positions), length
-        yield from super().training_batches(log, positions, batch_size, length, rng)
 
     def prepared(
         self, batch: Batch, log: EventLog, windows: Int[np.ndarray, "B 2"], rng: np.random.Generator

@@ -8,7 +8,6 @@ state: h~ = alpha h + (1 - alpha) h'. Only the attention learns, or the encoder 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,14 +84,13 @@ class Retrieval(Recommender):
         objective: Objective = Softmax()
 
     def __init__(self, catalogue: Catalogue, config: Config):
-        from seqrec_lib.models import MODELS  # here: this model is one of them
+        from seqrec_lib.models import build  # here: this model is one of them
 
         if config.memory not in ("histories", "patterns"):
             raise ValueError(f"memory is {config.memory!r}; use 'histories' or 'patterns'")
         super().__init__(catalogue)
         self.config = config
-        (kind,) = (kind for kind in MODELS.values() if kind.Config is type(config.encoder))  # type: ignore[attr-defined]
-        self.encoder: SequenceEncoder = kind(catalogue, config.encoder)  # type: ignore[call-arg, assignment]
+        self.encoder: SequenceEncoder = build(catalogue, config.encoder)  # type: ignore[assignment]
         width = self.encoder.item_vectors()[0].shape[1]
         how = (width, config.num_heads, config.dropout, config.sharpness)
         self.items_read, self.states_read = CrossAttention(*how), CrossAttention(*how)
@@ -100,8 +98,12 @@ class Retrieval(Recommender):
         self._neighbours: Int[np.ndarray, "P K"] | None = None
 
     def start_from(self, source: Recommender) -> None:
-        """Take a trained encoder; raises ``RuntimeError`` if it is not of the same settings."""
-        self.encoder.load_state_dict(source.state_dict())
+        """Take a trained encoder, or all of another retrieval.
+
+        Raises ``RuntimeError`` if it is not of the same settings.
+        """
+        mine = self if isinstance(source, Retrieval) else self.encoder
+        mine.load_state_dict(source.state_dict())
         for weight in self.encoder.parameters():
             weight.requires_grad_(not self.config.frozen)
 
@@ -145,28 +147,17 @@ class Retrieval(Recommender):
 
     # --- learning --------------------------------------------------------------------------
 
-    def training_batches(
-        self,
-        log: EventLog,
-        positions: Int[np.ndarray, "P"],
-        batch_size: int,
-        length: int,
-        rng: np.random.Generator,
-    ) -> Iterator[Batch]:
-        """As every encoder's, each step with its neighbours. A memory of an encoder that moves is
-        made anew for every pass."""
-        if self._neighbours is None or not self.config.frozen:
-            self.fill(log, positions, length)
-            asked = positions[log.history_length(positions) > 0]
-            found = self.memory.neighbours(
-                self.states(log, asked, length),
-                self.config.neighbours,
-                log.user_of(asked),
-                asked,
-            )
-            self._neighbours = np.full((len(log), self.config.neighbours), -1, dtype=np.int32)
-            self._neighbours[asked] = found
-        yield from super().training_batches(log, positions, batch_size, length, rng)
+    def begin_pass(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
+        """Find every step's neighbours; for an encoder that moves, before every pass."""
+        if self._neighbours is not None and self.config.frozen:
+            return
+        self.fill(log, positions, length)
+        asked = positions[log.history_length(positions) > 0]
+        found = self.memory.neighbours(
+            self.states(log, asked, length), self.config.neighbours, log.user_of(asked), asked
+        )
+        self._neighbours = np.full((len(log), self.config.neighbours), -1, dtype=np.int32)
+        self._neighbours[asked] = found
 
     def prepared(
         self, batch: Batch, log: EventLog, windows: Int[np.ndarray, "B 2"], rng: np.random.Generator
@@ -208,9 +199,4 @@ class Retrieval(Recommender):
         """Scores after histories that the memory does not hold, nor anything later of theirs."""
         states = self.encoder.state(batch)
         found = self.memory.nearest(F.normalize(states, dim=-1), self.config.neighbours)
-        states, vectors, bias = self.encoder.compared(self.mixed(states, found))
-        scores = states @ vectors.T
-        if bias is not None:
-            scores += bias
-        scores[:, 0] = -torch.inf
-        return scores
+        return self.encoder.scores(self.mixed(states, found))

@@ -78,6 +78,8 @@ def fit(
 ) -> list[dict[str, int | float]]:
     """Train in place, keep the weights of the best validation epoch, return a row an epoch.
 
+    Without validation positions the weights of the last epoch are kept.
+
     With ``checkpoint`` the state is saved every ``checkpoint_seconds`` and after each epoch, and a
     run that finds its file goes on; another run's raises ``ValueError``, a lost loss
     ``FloatingPointError``.
@@ -88,6 +90,8 @@ def fit(
     run = _Run(model, log, split, training, checkpoint)
     run.resume()
     saved = time.monotonic()
+    if not training.epochs:  # looks at the data, learns nothing by gradients
+        model.begin_pass(log, split.train, training.max_len)
     with tqdm(
         desc=type(model).__name__,
         total=training.epochs * run.positions_per_epoch,
@@ -203,9 +207,9 @@ class _Run:
         candidate = self.model if self.average is None else self.average.module
         found = ranks(candidate, self.log, self.split.valid, self.training.max_len)  # type: ignore[arg-type]
         found = found[f"rank_{self.training.select}"].to_numpy()
-        score = float(ndcg(found, 10).mean())
+        score = float(ndcg(found, 10).mean()) if len(found) else 0.0
         at = self.at
-        if score > at.best:
+        if score > at.best or not len(found):  # nothing to choose by: the last epoch
             at.best, at.best_epoch = score, at.epoch
             self.best_weights = copy.deepcopy(candidate.state_dict())
         at.waited = 0 if at.best_epoch == at.epoch else at.waited + 1
@@ -216,7 +220,7 @@ class _Run:
             "epoch": at.epoch + 1,
             "loss": at.loss_sum / max(1, at.positions),
             "valid_ndcg@10": score,
-            "valid_hr@10": float(hr(found, 10).mean()),
+            "valid_hr@10": float(hr(found, 10).mean()) if len(found) else 0.0,
             "seconds": round(at.seconds, 2),
         }
         self.history.append(row)

@@ -52,11 +52,13 @@ def stored_spec(path: Path | str) -> dict[str, Any]:
 
 def plain(config: Any) -> dict[str, Any]:
     """A config as nested plain values; an object inside it carries its class name."""
-    values = {field.name: getattr(config, field.name) for field in fields(config)}
-    return {
-        name: {"class": type(value).__qualname__} | plain(value) if is_dataclass(value) else value
-        for name, value in values.items()
-    }
+    return {field.name: _plain(getattr(config, field.name)) for field in fields(config)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return {"class": type(value).__qualname__} | plain(value) if is_dataclass(value) else value
 
 
 def completed(stored: dict[str, Any]) -> dict[str, Any]:
@@ -66,11 +68,19 @@ def completed(stored: dict[str, Any]) -> dict[str, Any]:
     """
     config = plain(MODELS[stored["model"]].Config()) | stored["config"]  # type: ignore[attr-defined]
     for name, value in config.items():
-        if isinstance(value, dict):
-            config[name] = plain(_rebuilt({"class": value["class"]})) | value
+        if isinstance(value, list):
+            config[name] = [_complete(part) for part in value]
+        elif isinstance(value, dict):
+            config[name] = _complete(value)
     training = asdict(Training()) | stored["training"]
     whole = {"pretrained": None} | stored | {"config": config, "training": training}
     return json.loads(json.dumps(whole))  # defaults as they would be read back
+
+
+def _complete(value: Any) -> Any:
+    if isinstance(value, dict):
+        return plain(_rebuilt({"class": value["class"]})) | value
+    return value
 
 
 def config_of(stored: dict[str, Any]) -> Any:
@@ -83,7 +93,7 @@ def _rebuilt(value: Any) -> Any:
     if isinstance(value, dict):  # an objective, or the config of a model inside this one
         kind = attrgetter(value["class"])(_known())
         return kind(**{k: _rebuilt(v) for k, v in value.items() if k != "class"})
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(map(_rebuilt, value)) if isinstance(value, list) else value
 
 
 def _known() -> SimpleNamespace:

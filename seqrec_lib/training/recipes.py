@@ -36,7 +36,7 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "gru4rec": ("gru4rec", GRU4Rec.Config(hidden_dim=128, dropout_embed=0.25), _sessions),
     "sasrec": ("sasrec", _sasrec, _encoder),
     "duorec": ("duorec", _duorec, _encoder),
-    "sasrec-retrieval": ("retrieval", Retrieval.Config(_sasrec), _tuning, "{}/sasrec"),
+    "sasrec-retrieval": ("retrieval", Retrieval.Config(_sasrec), _tuning, "{0}/sasrec"),
     "sasrec-inner": ("sasrec", _inner, _encoder),
     "sasrec-bce": ("sasrec", replace(_inner, objective=BCE()), _slower),
     "sasrec-gbce": ("sasrec", replace(_inner, objective=GBCE()), _encoder),
@@ -65,11 +65,11 @@ _report_training = Training(epochs=5, batch_size=8192, plateau=1, select="unmask
 
 TECD_RECIPES: dict[str, tuple[Any, ...]] = {
     "gru": ("gru", _tecd_gru, _tecd),
-    "gru-pretrained": ("gru", _tecd_gru, _tecd, "{}-pairs/item2vec"),
-    "gru-leaking": ("gru", _tecd_gru, _tecd, "{}-pairs-leaking/item2vec"),
+    "gru-pretrained": ("gru", _tecd_gru, _tecd, "{0}-pairs/item2vec"),
+    "gru-leaking": ("gru", _tecd_gru, _tecd, "{0}-pairs-leaking/item2vec"),
     "sasrec": ("sasrec", _tecd_sasrec, _tecd),
-    "sasrec-pretrained": ("sasrec", _tecd_sasrec, _tecd, "{}-pairs/item2vec"),
-    "sasrec-leaking": ("sasrec", _tecd_sasrec, _tecd, "{}-pairs-leaking/item2vec"),
+    "sasrec-pretrained": ("sasrec", _tecd_sasrec, _tecd, "{0}-pairs/item2vec"),
+    "sasrec-leaking": ("sasrec", _tecd_sasrec, _tecd, "{0}-pairs-leaking/item2vec"),
     "item2vec": ("item2vec", _item2vec, _pairs),
     "item2vec-256": ("item2vec", _item2vec, replace(_pairs, batch_size=256)),
     "item2vec-8192": ("item2vec", _item2vec, replace(_pairs, batch_size=8192)),
@@ -82,7 +82,8 @@ TECD_RECIPES: dict[str, tuple[Any, ...]] = {
 def recipe(name: str, dataset: str = "") -> tuple[Any, ...]:
     """(model, config, training) published as ``name``, of T-ECD other than of the rest.
 
-    A fourth value, if there is one, is the run that it starts from, ``{}`` for the data set.
+    A fourth value, if there is one, names the runs that it starts from, ``{0}`` for the data set
+    and ``{1}`` for that without its validation part in training.
     Raises ``ValueError`` for another name.
     """
     tecd = dataset.startswith("tecd")

@@ -36,7 +36,7 @@ class Spec:
     model: str
     config: Any
     training: Training
-    pretrained: str | None = None  # "dataset/name": the run that it starts from
+    pretrained: str | None = None  # "dataset/name" of the runs it starts from, commas between
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, nested; a setting that is an object of its own carries its class name."""

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from seqrec_lib.data import datasets
 from seqrec_lib.data.files import root, written_aside
 from seqrec_lib.data.log import EventLog
-from seqrec_lib.data.patterns import SPAN, SUPPORT, mine
+from seqrec_lib.data.patterns import SPAN, SUPPORT, histories, mine
 from seqrec_lib.models.losses import Softmax
 from seqrec_lib.models.regenerator import LONGEST, Regenerator
 from seqrec_lib.training.provenance import commit, peak_bytes
@@ -71,19 +71,13 @@ def pairs(log: EventLog, positions: Int[np.ndarray, "P"], how: Regeneration) -> 
     patterns = {tuple(row[:-1]) for row in mine(log, positions)}
     rng = np.random.default_rng(how.seed)
     found = []
-    for history in histories(log, positions, how.config.max_len):
+    for history in histories(log, positions):
+        history = history[-how.config.max_len :]
         own = contained(history, patterns)
         chosen = rng.permutation(len(own))[: how.per_history]
         source = torch.from_numpy(history.astype(np.int64))
         found += [(source, torch.tensor(own[i])) for i in chosen]
     return found
-
-
-def histories(log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> list[np.ndarray]:
-    """Each user's items at these positions, the last ``length``."""
-    user = log.user_of(positions)
-    parts = np.split(log.item[positions], np.flatnonzero(np.diff(user)) + 1)
-    return [part[-length:] for part in parts]
 
 
 def train(
@@ -187,7 +181,7 @@ def rewritten(
     device = model.items.weight.device
     generator = torch.Generator().manual_seed(how.seed)
     users = np.unique(log.user_of(positions))
-    own = histories(log, positions, how.config.max_len)
+    own = [history[-how.config.max_len :] for history in histories(log, positions)]
     order = np.argsort([len(one) for one in own], kind="stable")
     rows, count = [], 0
     for begin in tqdm(range(0, len(order), batch_size), desc="rewrite", unit="batch"):

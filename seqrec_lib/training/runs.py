@@ -60,7 +60,8 @@ def published(
         training = replace(training, epochs=epochs)
     if issubclass(MODELS[model], CountModel):
         seeds = (0,)
-    pretrained = start[0].format(dataset) if start else None
+    base = dataset.removesuffix("-with-validation")
+    pretrained = start[0].format(dataset, base) if start else None
     return [
         Spec(dataset, name, model, config, replace(training, seed=seed), pretrained)
         for seed in seeds
@@ -171,10 +172,13 @@ def untrained(spec: Spec, log: EventLog, split: Split, device: str) -> Recommend
     """The model of ``spec`` as its training finds it: drawn, or started from another run's."""
     model = build(spec, Catalogue.learned(log, split.train))
     if spec.pretrained is not None:
-        dataset, name = spec.pretrained.rsplit("/", 1)
-        # of the same data set the run of the same seed, of its pairs that of seed 0
-        seed = spec.training.seed if dataset == spec.dataset else 0
-        model.start_from(trained(dataset, name, seed, log.items, device))  # type: ignore[operator]
+        sources = []
+        for run in spec.pretrained.split(","):
+            dataset, name = run.rsplit("/", 1)
+            # of the same seed; of pairs, which are a data set of their own, that of seed 0
+            seed = 0 if dataset.endswith(("-pairs", "-pairs-leaking")) else spec.training.seed
+            sources.append(trained(dataset, name, seed, log.items, device))
+        model.start_from(*sources)  # type: ignore[operator]
     return model.to(device)
 
 

@@ -19,6 +19,14 @@ def test_the_simulated_world_comes_with_its_split():
     assert len(split.train) == len(log) - 800
 
 
+def test_validation_positions_may_be_learned_from():
+    log, split = datasets.load("simulated")
+    same, given = datasets.load("simulated-with-validation")
+    assert same.item.tolist() == log.item.tolist()
+    assert not len(given.valid) and given.test.tolist() == split.test.tolist()
+    assert sorted([*split.train, *split.valid]) == given.train.tolist()
+
+
 @pytest.mark.parametrize("end", [".csv", ".parquet"])
 def test_a_file_is_a_data_set(tmp_path, end):
     path = tmp_path / f"shop{end}"

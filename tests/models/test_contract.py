@@ -17,6 +17,7 @@ from seqrec_lib.metrics.ranking import hr
 from seqrec_lib.models import MODELS
 from seqrec_lib.models.base import CountModel, SequenceEncoder
 from seqrec_lib.models.duorec import DuoRec
+from seqrec_lib.models.ensemble import Ensemble
 from seqrec_lib.models.gru import GRU
 from seqrec_lib.models.gru4rec import GRU4Rec
 from seqrec_lib.models.item2vec import Item2Vec
@@ -82,6 +83,8 @@ CASES = {
     "retrieval-patterns": Case(
         "retrieval", dataclasses.replace(retrieval, memory="patterns", beta=0.7), short
     ),
+    "ensemble": Case("ensemble", Ensemble.Config((gru, sasrec)), short),
+    "ensemble-repeats": Case("ensemble", Ensemble.Config((gru, sasrec), repeats=True), short),
     # of a cycle of items all factors are alike: none can be left out
     "svd": Case("svd", SVD.Config(embed_dim=40), world="groups"),
     "item2vec": Case("item2vec", item2vec, short, "groups"),
@@ -158,6 +161,8 @@ def ready(name, small_log, small_split):
 
 
 def encoder_of(model):
+    if isinstance(model, Ensemble):
+        return model.members[0]
     return model.encoder if isinstance(model, Retrieval) else model
 
 

@@ -140,6 +140,30 @@ def test_early_stopping_keeps_the_weights_of_the_best_epoch(
     assert not model.items.weight.equal(learned[-1][1])
 
 
+def test_without_validation_positions_the_last_epoch_is_kept(model_of, small_log, small_split):
+    nothing = dataclasses.replace(small_split, valid=small_split.valid[:0])
+    model = model_of()
+    history = fit(model, small_log, nothing, dataclasses.replace(SHORT, epochs=4, patience=1))
+    assert [row["valid_ndcg@10"] for row in history] == [0.0] * 4
+    watched = model_of()  # every epoch is the best so far
+    best = dataclasses.replace(SHORT, epochs=4)
+    scored = iter([0.1, 0.2, 0.3, 0.4])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "ndcg", lambda found, k: np.array([next(scored)]))
+        fit(watched, small_log, small_split, best)
+    assert same_weights(model, watched)
+
+
+def test_a_run_of_no_epochs_looks_at_the_data_once(model_of, small_log, small_split, monkeypatch):
+    model, seen = model_of(), []
+    monkeypatch.setattr(model, "begin_pass", lambda *given: seen.append(given))
+    before = model_of()
+    assert fit(model, small_log, small_split, dataclasses.replace(SHORT, epochs=0)) == []
+    ((log, positions, length),) = seen
+    assert log is small_log and positions is small_split.train and length == 20
+    assert same_weights(model, before)
+
+
 def test_a_loss_that_is_not_a_number_stops_the_run(model_of, small_log, small_split, tmp_path):
     model = model_of()
     model.objective = lambda states, *_: (states * torch.nan).mean()
