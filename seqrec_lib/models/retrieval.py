@@ -38,14 +38,14 @@ class CrossAttention(nn.Module):
     def __init__(self, embed_dim: int, num_heads: int, dropout: float, sharpness: float):
         super().__init__()
         self.num_heads = num_heads
-        self.query, self.key, self.value, self.out = (
-            nn.Linear(embed_dim, embed_dim) for _ in range(4)
-        )
+        self.query, self.value, self.out = (nn.Linear(embed_dim, embed_dim) for _ in range(3))
+        self.key = nn.Linear(embed_dim, embed_dim, bias=False)  # would move all neighbours alike
         self.sharpness = nn.Parameter(torch.tensor(sharpness).log())
         self.dropout = Dropout(dropout)
         for part in (self.query, self.key, self.value, self.out):
             nn.init.eye_(part.weight)
-            nn.init.zeros_(part.bias)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
 
     def forward(
         self,
@@ -53,15 +53,20 @@ class CrossAttention(nn.Module):
         keys: Float[Tensor, "P K D"],
         values: Float[Tensor, "P K D"],
     ) -> Float[Tensor, "P D"]:
-        query = self.query(state).unflatten(-1, (self.num_heads, -1))
+        # projections of keys and values are moved to the one query and the one sum: K times less
+        # work, the same numbers
         key, value = (
-            part.unflatten(-1, (self.num_heads, -1))
-            for part in (self.key(keys), self.value(values))
+            part.weight.unflatten(0, (self.num_heads, -1)) for part in (self.key, self.value)
+        )
+        query = torch.einsum(
+            "phd,hde->phe", self.query(state).unflatten(-1, (self.num_heads, -1)), key
         )
         # heads share what a cosine of the whole would be: their logits sum to it
-        logits = torch.einsum("phd,pkhd->phk", query, key) * self.num_heads * self.sharpness.exp()
-        read = torch.einsum("phk,pkhd->phd", self.dropout(logits.softmax(-1)), value)
-        return self.out(read.flatten(-2))
+        logits = query @ keys.mT * self.num_heads * self.sharpness.exp()
+        weights = self.dropout(logits.softmax(-1))
+        read = torch.einsum("phe,hde->phd", weights @ values, value).flatten(-2)
+        bias = self.value.bias.unflatten(0, (self.num_heads, -1)) * weights.sum(-1, keepdim=True)
+        return self.out(read + bias.flatten(-2))
 
 
 class Retrieval(Recommender):
@@ -95,7 +100,9 @@ class Retrieval(Recommender):
         how = (width, config.num_heads, config.dropout, config.sharpness)
         self.items_read, self.states_read = CrossAttention(*how), CrossAttention(*how)
         self.memory = Memory(width)
-        self._neighbours: Int[np.ndarray, "P K"] | None = None
+        # of every position of the log, where it is learned from
+        self._neighbours: Int[np.ndarray, "L K"] | None = None
+        self._states: Float[Tensor, "L D"] | None = None
 
     def start_from(self, source: Recommender) -> None:
         """Take a trained encoder, or all of another retrieval.
@@ -114,23 +121,33 @@ class Retrieval(Recommender):
 
     # --- the memory ------------------------------------------------------------------------
 
-    def fill(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
-        """Remember these positions: the state before each and its item, or their patterns."""
+    def fill(
+        self,
+        log: EventLog,
+        positions: Int[np.ndarray, "P"],
+        length: int,
+        states: Float[Tensor, "S D"] | None = None,
+    ) -> None:
+        """Remember these positions: the state before each and its item, or their patterns.
+
+        ``states`` are those of the positions with a history, where they are at hand.
+        """
         if self.config.memory == "patterns":
             log = mined(log, positions)
             positions = log.offsets[1:] - 1
-            owner = np.full(len(positions), -1)  # nobody's
+            owner, states = np.full(len(positions), -1), None  # nobody's
         else:
             positions = positions[log.history_length(positions) > 0]
             owner = log.user_of(positions)
-        states = self.states(log, positions, length)
-        self.memory.fill(states, log.item[positions], owner, positions)
+        if states is None:
+            states = self.states(log, positions, length)
+        self.memory.fill(F.normalize(states, dim=-1), log.item[positions], owner, positions)
 
     @torch.no_grad()
     def states(
         self, log: EventLog, positions: Int[np.ndarray, "P"], length: int, batch_size: int = 512
     ) -> Float[Tensor, "P D"]:
-        """Unit states of the encoder before each position."""
+        """States of the encoder before each position."""
         training = self.training
         self.eval()
         order = np.argsort(np.minimum(log.history_length(positions), length), kind="stable")
@@ -139,9 +156,7 @@ class Retrieval(Recommender):
         for begin in range(0, len(order), batch_size):
             rows = order[begin : begin + batch_size]
             batch = log.histories(positions[rows], length).to(device)
-            states[torch.from_numpy(rows).to(device)] = F.normalize(
-                self.encoder.state(batch), dim=-1
-            )
+            states[torch.from_numpy(rows).to(device)] = self.encoder.state(batch)
         self.train(training)
         return states
 
@@ -151,13 +166,17 @@ class Retrieval(Recommender):
         """Find every step's neighbours; for an encoder that moves, before every pass."""
         if self._neighbours is not None and self.config.frozen:
             return
-        self.fill(log, positions, length)
         asked = positions[log.history_length(positions) > 0]
+        states = self.states(log, asked, length)
+        self.fill(log, positions, length, states)
         found = self.memory.neighbours(
-            self.states(log, asked, length), self.config.neighbours, log.user_of(asked), asked
+            F.normalize(states, dim=-1), self.config.neighbours, log.user_of(asked), asked
         )
         self._neighbours = np.full((len(log), self.config.neighbours), -1, dtype=np.int32)
         self._neighbours[asked] = found
+        if self.config.frozen:
+            self._states = torch.zeros(len(log), states.shape[1])
+            self._states[torch.from_numpy(asked)] = states.cpu()
 
     def prepared(
         self, batch: Batch, log: EventLog, windows: Int[np.ndarray, "B 2"], rng: np.random.Generator
@@ -165,15 +184,16 @@ class Retrieval(Recommender):
         step = np.arange(batch.item.shape[1])
         asked = np.minimum(windows[:, :1] + step, windows[:, 1:])
         batch.extra["neighbours"] = torch.from_numpy(self._neighbours[asked]).long()  # type: ignore[index]
+        if self._states is not None:
+            batch.extra["states"] = self._states[torch.from_numpy(asked)]
         return batch
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         learn = batch.target > 0  # type: ignore[operator]
         with torch.autocast("cpu", enabled=False):  # as in SequenceEncoder.loss
-            with torch.set_grad_enabled(not self.config.frozen):
-                states = self.encoder.encode(batch)[learn]
+            found = batch.extra["states"] if self.config.frozen else self.encoder.encode(batch)
             states, vectors, bias = self.encoder.compared(
-                self.mixed(states, batch.extra["neighbours"][learn])
+                self.mixed(found[learn], batch.extra["neighbours"][learn])
             )
         target, frequency = batch.target[learn], self.encoder.frequency  # type: ignore[index]
         return self.config.objective(states, target, vectors, bias, frequency)  # type: ignore[arg-type]

@@ -56,11 +56,13 @@ def test_attention_is_torchs_own_given_the_same_weights():
     theirs = torch.nn.MultiheadAttention(8, 2, batch_first=True)
     parts = (ours.query, ours.key, ours.value)
     with torch.no_grad():
-        for part in (*parts, ours.out):
-            part.weight.normal_()
-            part.bias.normal_()
+        for weight in ours.parameters():
+            if weight.ndim:  # but the sharpness
+                weight.normal_()
         theirs.in_proj_weight.copy_(torch.cat([part.weight for part in parts]))
-        theirs.in_proj_bias.copy_(torch.cat([part.bias for part in parts]))
+        # a bias of the keys moves all neighbours alike: ours has none, theirs any
+        biases = (ours.query.bias, torch.randn(8), ours.value.bias)
+        theirs.in_proj_bias.copy_(torch.cat(biases))
     theirs.out_proj.load_state_dict(ours.out.state_dict())
     state, keys, values = torch.randn(4, 8), torch.randn(4, 6, 8), torch.randn(4, 6, 8)
     expected = theirs(state[:, None], keys, values)[0][:, 0]
