@@ -10,6 +10,7 @@ from seqrec_lib.models.gru import GRU
 from seqrec_lib.models.gru4rec import GRU4Rec
 from seqrec_lib.models.item2vec import Item2Vec
 from seqrec_lib.models.markov import Markov
+from seqrec_lib.models.personaliser import Personalised
 from seqrec_lib.models.popular import Popular
 from seqrec_lib.models.recency import Recency
 from seqrec_lib.models.retrieval import Retrieval
@@ -27,6 +28,7 @@ MODELS: dict[str, type[Recommender]] = {
     "item2vec": Item2Vec,
     "retrieval": Retrieval,
     "ensemble": Ensemble,
+    "personalised": Personalised,
     "svd": SVD,
 }
 

@@ -23,6 +23,7 @@ from seqrec_lib.models.gru4rec import GRU4Rec
 from seqrec_lib.models.item2vec import Item2Vec
 from seqrec_lib.models.losses import BCE, GBCE, BPRMax, SampledSoftmax, Softmax
 from seqrec_lib.models.markov import Markov
+from seqrec_lib.models.personaliser import Personalised
 from seqrec_lib.models.popular import Popular
 from seqrec_lib.models.recency import Recency
 from seqrec_lib.models.retrieval import Retrieval
@@ -85,6 +86,9 @@ CASES = {
     ),
     "ensemble": Case("ensemble", Ensemble.Config((gru, sasrec)), short),
     "ensemble-repeats": Case("ensemble", Ensemble.Config((gru, sasrec), repeats=True), short),
+    "personalised": Case(
+        "personalised", Personalised.Config(sasrec, held_out=0.2, warm_up=0, every=2), short
+    ),
     # of a cycle of items all factors are alike: none can be left out
     "svd": Case("svd", SVD.Config(embed_dim=40), world="groups"),
     "item2vec": Case("item2vec", item2vec, short, "groups"),
@@ -163,7 +167,7 @@ def ready(name, small_log, small_split):
 def encoder_of(model):
     if isinstance(model, Ensemble):
         return model.members[0]
-    return model.encoder if isinstance(model, Retrieval) else model
+    return model.encoder if isinstance(model, Retrieval | Personalised) else model
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,149 @@
+"""DR4SR+: each training history is kept with a learned chance (Yin et al., 2024, arXiv:2405.17795).
+
+A small net looks at a history's state and says how likely it is to be of use. It learns from
+histories that the encoder does not: how the loss on them would change if the encoder had learned
+with other chances. That second-order gradient is implicit, its inverse Hessian a short Neumann
+series (section 3.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from seqrec_lib.data.batch import Batch
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.models.base import Recommender, SequenceEncoder
+from seqrec_lib.models.sasrec import SASRec
+
+
+def hypergradient(
+    learned: Float[Tensor, ""],
+    held_out: Float[Tensor, ""],
+    weights: Sequence[Tensor],
+    chances: Sequence[Tensor],
+    terms: int,
+    rate: float,
+) -> list[Tensor]:
+    """The gradient of ``held_out`` with respect to ``chances``, through ``weights`` alone.
+
+    ``weights`` are taken to minimise the loss ``learned``, which depends on both; ``held_out``
+    depends on the weights. The inverse of the Hessian H of ``learned`` stands as
+    rate x sum over j = 0..terms of (1 - rate x H)^j, which converges where rate x H < 2.
+    """
+    vector = torch.autograd.grad(held_out, weights, retain_graph=True, materialize_grads=True)
+    slope = torch.autograd.grad(learned, weights, create_graph=True, materialize_grads=True)
+    total = [part.clone() for part in vector]
+    for _ in range(terms):
+        bent = torch.autograd.grad(
+            slope, weights, vector, retain_graph=True, materialize_grads=True
+        )
+        vector = tuple(v - rate * b for v, b in zip(vector, bent, strict=True))
+        total = [t + v for t, v in zip(total, vector, strict=True)]
+    found = torch.autograd.grad(slope, chances, [-rate * t for t in total])
+    return list(found)
+
+
+class Personalised(Recommender):
+    uses = ("models/sasrec.py", "models/duorec.py", "models/gru.py")
+
+    @dataclass(frozen=True)
+    class Config:
+        encoder: Any = SASRec.Config()  # of any SequenceEncoder
+        held_out: float = 0.05  # share of users whose histories only the chances learn from
+        every: int = 10  # batches between two steps of the chances; released code: 30 epochs
+        warm_up: int = 1000  # batches before the first one, the encoder being random until then
+        learning_rate: float = 0.03  # length of a step of the chances
+        terms: int = 3
+        rate: float = 1e-2  # of the Neumann series
+
+    def __init__(self, catalogue: Catalogue, config: Config):
+        from seqrec_lib.models import build  # here: this model is one of them
+
+        super().__init__(catalogue)
+        self.config = config
+        self.encoder: SequenceEncoder = build(catalogue, config.encoder)  # type: ignore[assignment]
+        width = self.encoder.items.weight.shape[1]
+        self.chances = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
+        nn.init.zeros_(self.chances[2].weight)
+        nn.init.constant_(self.chances[2].bias, 3.0)  # at first 95 % are kept
+        self.register_buffer("batches", torch.zeros((), dtype=torch.long))
+        self.batches: Tensor
+
+    def prepared(
+        self, batch: Batch, log: EventLog, windows: Int[np.ndarray, "B 2"], rng: np.random.Generator
+    ) -> Batch:
+        lot = np.random.default_rng(0).random(log.num_users)  # the same users in every pass
+        held_out = lot[log.user_of(windows[:, 0])] < self.config.held_out
+        batch.extra["held_out"] = torch.from_numpy(held_out)
+        return self.encoder.prepared(batch, log, windows, rng)
+
+    def chance(self, batch: Batch) -> Float[Tensor, "B"]:
+        """How likely each history is to be learned from."""
+        real = batch.real.float()[..., None]
+        with torch.no_grad():
+            mean = (self.encoder.items(batch.item) * real).sum(1) / real.sum(1)
+        return self.chances(F.normalize(mean, dim=-1)).squeeze(-1).sigmoid()
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        """The encoder's, over histories drawn with their chances."""
+        held_out = batch.extra["held_out"]
+        with torch.no_grad():
+            kept = (torch.rand(len(held_out), device=held_out.device) < self.chance(batch)) & (
+                ~held_out
+            )
+            if not kept.any():
+                kept = ~held_out if not held_out.all() else torch.ones_like(kept)
+        if self.training:
+            self.batches += 1
+            due = self.batches > self.config.warm_up and self.batches % self.config.every == 0
+            if due and held_out.any() and not held_out.all():
+                self._learn_chances(batch, held_out)
+        target = torch.where(kept[:, None], batch.target, 0)  # type: ignore[arg-type]
+        return self.encoder.loss(replace(batch, target=target))
+
+    def _learn_chances(self, batch: Batch, held_out: Bool[Tensor, "B"]) -> None:
+        weights = [w for w in self.encoder.parameters() if w.requires_grad]
+        with (
+            torch.enable_grad(),
+            torch.autocast(batch.item.device.type, enabled=False),
+            sdpa_kernel(SDPBackend.MATH),  # the fused kernels have no second derivative
+        ):
+            each = self._loss_of_each(batch)
+            chance = self.chance(batch)[~held_out]
+            learned = (chance * each[~held_out]).sum() / chance.sum()
+            found = hypergradient(
+                learned,
+                each[held_out].mean(),
+                weights,
+                list(self.chances.parameters()),
+                self.config.terms,
+                self.config.rate,
+            )
+        # a step of one length: how steep the chances are hangs on the rate and on the batch's size
+        length = torch.cat([slope.flatten() for slope in found]).norm().clamp(min=1e-12)
+        with torch.no_grad():
+            for weight, slope in zip(self.chances.parameters(), found, strict=True):
+                weight -= self.config.learning_rate * slope / length
+
+    def _loss_of_each(self, batch: Batch) -> Float[Tensor, "B"]:
+        """Mean cross-entropy of each history's steps, as plain sums that can be derived twice."""
+        learn = batch.target > 0  # type: ignore[operator]
+        states, vectors, bias = self.encoder.compared(self.encoder.encode(batch)[learn])
+        scores = states @ vectors[1:].T if bias is None else states @ vectors[1:].T + bias[1:]
+        lost = F.cross_entropy(scores, batch.target[learn] - 1, reduction="none")  # type: ignore[index]
+        total = torch.zeros(len(learn), device=lost.device)
+        total = total.index_add(0, learn.nonzero()[:, 0], lost)
+        return total / learn.sum(1).clamp(min=1)
+
+    def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
+        return self.encoder.score_all(batch)

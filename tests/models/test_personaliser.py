@@ -1,0 +1,104 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.gru import GRU
+from seqrec_lib.models.personaliser import Personalised, hypergradient
+from seqrec_lib.models.sasrec import SASRec
+
+SASREC = SASRec.Config(embed_dim=8, hidden_dim=16, num_layers=1, max_len=20, dropout=0.0)
+CONFIG = Personalised.Config(SASREC, held_out=0.2, warm_up=0, every=1)
+
+
+@pytest.mark.parametrize("terms", [0, 3, 400])
+def test_the_hypergradient_is_that_of_a_quadratic_solved_by_hand(terms):
+    bend = torch.tensor([[2.0, 0.5], [0.5, 1.0]])
+    weight = torch.tensor([0.3, -0.2], requires_grad=True)
+    chance = (bend @ weight).detach().requires_grad_()  # so that the weights are at the minimum
+    goal = torch.tensor([1.0, 2.0])
+    learned = 0.5 * weight @ bend @ weight - chance @ weight
+    held_out = 0.5 * ((weight - goal) ** 2).sum()
+    (found,) = hypergradient(learned, held_out, [weight], [chance], terms, rate=0.5)
+    # weights = bend^-1 chance, so that a chance moves the loss by bend^-1 (weights - goal)
+    series = sum(torch.linalg.matrix_power(torch.eye(2) - 0.5 * bend, j) for j in range(terms + 1))
+    expected = 0.5 * series @ (weight - goal)
+    torch.testing.assert_close(found, expected.detach())
+    if terms == 400:
+        exact = torch.linalg.solve(bend, weight - goal)
+        torch.testing.assert_close(found, exact.detach(), rtol=1e-5, atol=1e-6)
+
+
+def of(log, split, config=CONFIG):
+    torch.manual_seed(0)
+    return Personalised(Catalogue.learned(log, split.train), config)
+
+
+def batches(model, log, split):
+    return list(model.training_batches(log, split.train, 16, 20, np.random.default_rng(0)))
+
+
+def test_the_encoder_learns_nothing_from_those_held_out(small_log, small_split):
+    model = of(small_log, small_split).train()
+    for batch in batches(model, small_log, small_split)[:5]:
+        held_out = batch.extra["held_out"]
+        losses = []
+        for shift in (0, 7):
+            torch.manual_seed(1)
+            target = torch.where(
+                held_out[:, None] & (batch.target > 0),
+                (batch.target - 1 + shift) % 40 + 1,
+                batch.target,
+            )
+            model.config = dataclasses.replace(CONFIG, warm_up=10**9)
+            losses.append(model.loss(dataclasses.replace(batch, target=target)))
+        assert losses[0] == losses[1] > 0
+        if held_out.any():
+            break
+    else:
+        pytest.fail("no batch had a user held out")
+
+
+def held_out_loss_after_a_step(model, batch, step):
+    """Of the encoder moved one step down the loss of the others, weighed by their chances."""
+    held_out = batch.extra["held_out"]
+    weights = dict(model.encoder.named_parameters())
+    chance = model.chance(batch)[~held_out]
+    before = model._loss_of_each(batch)[~held_out]
+    slopes = torch.autograd.grad((chance * before).sum() / chance.sum(), list(weights.values()))
+    moved = {
+        f"encoder.{name}": weight - step * slope
+        for (name, weight), slope in zip(weights.items(), slopes, strict=True)
+    }
+    each = torch.func.functional_call(model, moved, (batch,))
+    return float(each[held_out].mean().detach())
+
+
+@pytest.mark.parametrize("encoder", [SASREC, GRU.Config(embed_dim=8, hidden_dim=8, dropout=0.0)])
+def test_chances_move_where_a_step_of_the_encoder_helps_those_held_out(
+    small_log, small_split, encoder
+):
+    config = dataclasses.replace(CONFIG, encoder=encoder, held_out=0.4, terms=0, learning_rate=0.1)
+    model = of(small_log, small_split, config)
+    model.forward = model._loss_of_each
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn_like(weight) * 0.3)
+    batch = batches(model, small_log, small_split)[0]
+    assert 3 < batch.extra["held_out"].sum() < 13
+    first = model.chance(batch).detach()
+    losses = [held_out_loss_after_a_step(model, batch, 1e-2)]
+    for _ in range(5):
+        model._learn_chances(batch, batch.extra["held_out"])
+        losses.append(held_out_loss_after_a_step(model, batch, 1e-2))
+    assert losses == sorted(losses, reverse=True) and losses[-1] < losses[0] - 1e-5
+    assert (model.chance(batch) - first).abs().max() > 0.01
+
+
+def test_a_batch_of_held_out_histories_alone_still_has_a_loss(small_log, small_split):
+    model = of(small_log, small_split).train()
+    batch = batches(model, small_log, small_split)[0]
+    batch.extra["held_out"][:] = True
+    assert model.loss(batch).isfinite()
