@@ -89,10 +89,10 @@ def test_chances_move_where_a_step_of_the_encoder_helps_those_held_out(
     batch = batches(model, small_log, small_split)[0]
     assert 3 < batch.extra["held_out"].sum() < 13
     first = model.chance(batch).detach()
-    losses = [held_out_loss_after_a_step(model, batch, 1e-2)]
+    losses = [held_out_loss_after_a_step(model, batch, 0.1)]
     for _ in range(5):
         model._learn_chances(batch, batch.extra["held_out"])
-        losses.append(held_out_loss_after_a_step(model, batch, 1e-2))
+        losses.append(held_out_loss_after_a_step(model, batch, 0.1))
     assert losses == sorted(losses, reverse=True) and losses[-1] < losses[0] - 1e-5
     assert (model.chance(batch) - first).abs().max() > 0.01
 
