@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from seqrec_lib.data import datasets
 from seqrec_lib.data.files import root, written_aside
-from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.log import EventLog, bucketed
 from seqrec_lib.data.patterns import SPAN, SUPPORT, histories, mine
 from seqrec_lib.models.losses import Softmax
 from seqrec_lib.models.regenerator import LONGEST, Regenerator
@@ -120,7 +120,7 @@ def train(
         rng = np.random.default_rng([how.seed, state["epoch"]])
         model.train()
         lost = tokens = 0.0
-        for batch in _batches(together, rng.permutation(learn), how.batch_size, device):
+        for batch in _batches(together, learn, how.batch_size, device, rng):
             loss, count = model.loss(batch[0], batch[1], state["temperature"], Softmax())
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -132,7 +132,7 @@ def train(
         with torch.no_grad():
             found = [
                 model.loss(batch[0], batch[1], 0.1, Softmax())
-                for batch in _batches(together, valid, how.batch_size, device)
+                for batch in _batches(together, valid, how.batch_size, device, rng)
             ]
         held = sum(float(loss) * count for loss, count in found) / sum(n for _, n in found)
         seconds = time.monotonic() - began
@@ -155,10 +155,11 @@ def train(
 
 
 def _batches(
-    together: list[Pair], rows: np.ndarray, batch_size: int, device: str
+    together: list[Pair], rows: np.ndarray, batch_size: int, device: str, rng: np.random.Generator
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    for begin in range(0, len(rows), batch_size):
-        chosen = [together[i] for i in rows[begin : begin + batch_size]]
+    lengths = np.array([len(together[i][0]) for i in rows])
+    for group in bucketed(lengths, batch_size, rng):
+        chosen = [together[i] for i in rows[group]]
         history, pattern = (
             pad_sequence(list(p), batch_first=True) for p in zip(*chosen, strict=True)
         )
