@@ -1,6 +1,6 @@
 """Tables and axes for the chapters: every figure follows from ranks, by arithmetic.
 
-One colour a model through the whole book. ``masked`` (M) ranks leave out the user's earlier
+``masked`` (M) ranks leave out the user's earlier
 items, ``unmasked`` (U) ranks do not; the two never share a column.
 """
 
@@ -16,51 +16,12 @@ from matplotlib.axes import Axes
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.metrics.uncertainty import Interval, over_seeds, verdict
+from seqrec_lib.styles import colour, label, marker
 from seqrec_lib.training.records import Runs
 
-# Okabe and Ito's palette: told apart with any colour vision; markers serve readers in grey
-_STYLES = {
-    "popular": ("#999999", "s", "popularity"),
-    "popular-recent": ("#666666", "D", "recent popularity"),
-    "recency": ("#CC79A7", "v", "recency"),
-    "markov-1": ("#F0C060", "1", "Markov chain, order 1"),
-    "markov": ("#E69F00", "^", "Markov chain"),
-    "gru": ("#56B4E9", "P", "GRU-CE"),
-    "gru4rec": ("#0072B2", "X", "GRU4Rec"),
-    "sasrec": ("#D55E00", "o", "SASRec"),
-    "duorec": ("#994F00", "D", "DuoRec"),
-    "sasrec-retrieval": ("#5D3A9B", "s", "SASRec, retrieval"),
-    "sasrec-bce": ("#009E73", "<", "SASRec, BCE"),
-    "sasrec-gbce": ("#44AA99", ">", "SASRec, gBCE"),
-    "sasrec-inner": ("#DDAA33", "h", "SASRec, inner products"),
-    "sasrec-sampled": ("#882255", "p", "SASRec, sampled softmax"),
-    "gru-pretrained": ("#003F6B", "d", "GRU-CE, pre-trained items"),
-    "gru-leaking": ("#9BD3F5", "*", "GRU-CE, leaking items"),
-    "sasrec-pretrained": ("#7A3300", "H", "SASRec, pre-trained items"),
-    "sasrec-leaking": ("#F4A26B", "8", "SASRec, leaking items"),
-    "sasrec-200": ("#AA4466", "<", "SASRec, 200 events"),
-    "item2vec": ("#117733", "D", "InfoNCE"),
-    "item2vec-256": ("#88CC88", "v", "InfoNCE, batches of 256"),
-    "item2vec-8192": ("#0B4D22", "^", "InfoNCE, batches of 8,192"),
-    "item2vec-report": ("#B2A429", "X", "InfoNCE, the report's"),
-    "svd": ("#332288", "s", "SVD of PMI"),
-}
 PROTOCOLS = {"masked": "M", "unmasked": "U"}
 _COSTS = ["parameters", "training_seconds", "peak_bytes"]
 Metric = Callable[[np.ndarray, int], np.ndarray]
-
-
-def colour(name: str) -> str:
-    return _STYLES.get(name, ("#000000", "o", name))[0]
-
-
-def marker(name: str) -> str:
-    return _STYLES.get(name, ("#000000", "o", name))[1]
-
-
-def label(name: str) -> str:
-    """The name a reader sees."""
-    return _STYLES.get(name, ("#000000", "o", name))[2]
 
 
 def style() -> None:

@@ -143,6 +143,17 @@ class Retrieval(Recommender):
             states = self.states(log, positions, length)
         self.memory.fill(F.normalize(states, dim=-1), log.item[positions], owner, positions)
 
+    def share(self, other: Retrieval) -> None:
+        """Take memory, states and neighbours of one with the same frozen encoder, trained before.
+
+        Raises ``ValueError`` if it looked for fewer neighbours.
+        """
+        if other.config.neighbours < self.config.neighbours:
+            found, needed = other.config.neighbours, self.config.neighbours
+            raise ValueError(f"{found} neighbours were looked for, {needed} are needed")
+        self.memory, self._states = other.memory, other._states
+        self._neighbours = other._neighbours[:, : self.config.neighbours]  # type: ignore[index]
+
     @torch.no_grad()
     def states(
         self, log: EventLog, positions: Int[np.ndarray, "P"], length: int, batch_size: int = 512

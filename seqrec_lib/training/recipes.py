@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from seqrec_lib.models.duorec import DuoRec
+from seqrec_lib.models.ensemble import Ensemble
 from seqrec_lib.models.gru import GRU
 from seqrec_lib.models.gru4rec import GRU4Rec
 from seqrec_lib.models.item2vec import Item2Vec
 from seqrec_lib.models.losses import BCE, GBCE, SampledSoftmax
 from seqrec_lib.models.markov import Markov
+from seqrec_lib.models.personaliser import Personalised
 from seqrec_lib.models.popular import Popular
 from seqrec_lib.models.recency import Recency
 from seqrec_lib.models.retrieval import Retrieval
@@ -19,12 +21,20 @@ from seqrec_lib.models.svd import SVD
 from seqrec_lib.training.loop import Training
 
 _sasrec = SASRec.Config(temperature=0.07)
+_gru = GRU.Config(temperature=0.07)
+_gru4rec = GRU4Rec.Config(hidden_dim=128, dropout_embed=0.25)
 _encoder = Training(epochs=40, batch_size=128, weight_decay=0.1, cosine=True)
 _slower = replace(_encoder, epochs=100)  # one negative a position teaches little in a pass
 _inner = replace(_sasrec, temperature=None)  # inner products, as in the papers of the losses
 _sessions = Training(epochs=30, batch_size=128, optimizer="adagrad", learning_rate=0.1, patience=3)
 _duorec = DuoRec.Config(temperature=0.07, cosine=True, contrast_temperature=0.2)
-_tuning = Training(epochs=20, batch_size=128, weight_decay=0.1, cosine=True, patience=5)
+_tuning = replace(_encoder, epochs=6, learning_rate=1e-4)  # faster, it forgets from epoch 2 on
+_patterns = Retrieval.Config(_sasrec, memory="patterns")
+_banked = replace(_tuning, epochs=0)
+# every encoder of the study with what its memory adds
+_members = (Retrieval.Config(_sasrec), Retrieval.Config(_duorec), Retrieval.Config(_gru))
+_MEMBERS = "{0}/sasrec-retrieval,{0}/duorec-retrieval,{0}/gru-retrieval"
+_together = Training(epochs=0)
 
 RECIPES: dict[str, tuple[Any, ...]] = {
     "popular": ("popular", Popular.Config(), Training()),
@@ -32,11 +42,20 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "recency": ("recency", Recency.Config(), Training()),
     "markov-1": ("markov", Markov.Config(order=1), Training()),
     "markov": ("markov", Markov.Config(), Training()),
-    "gru": ("gru", GRU.Config(temperature=0.07), _encoder),
-    "gru4rec": ("gru4rec", GRU4Rec.Config(hidden_dim=128, dropout_embed=0.25), _sessions),
+    "gru": ("gru", _gru, _encoder),
+    "gru4rec": ("gru4rec", _gru4rec, _sessions),
     "sasrec": ("sasrec", _sasrec, _encoder),
     "duorec": ("duorec", _duorec, _encoder),
+    "sasrec-personalised": ("personalised", Personalised.Config(_sasrec), _encoder),
     "sasrec-retrieval": ("retrieval", Retrieval.Config(_sasrec), _tuning, "{0}/sasrec"),
+    "sasrec-patterns": ("retrieval", _patterns, _tuning, "{0}/sasrec"),
+    # nothing learned: the memory alone is given the validation pairs, as in the released RaSeRec
+    "sasrec-banked": ("retrieval", Retrieval.Config(_sasrec), _banked, "{1}/sasrec-retrieval"),
+    "duorec-retrieval": ("retrieval", Retrieval.Config(_duorec), _tuning, "{0}/duorec"),
+    "gru-retrieval": ("retrieval", Retrieval.Config(_gru), _tuning, "{0}/gru"),
+    "gru4rec-retrieval": ("retrieval", Retrieval.Config(_gru4rec), _tuning, "{0}/gru4rec"),
+    "ensemble": ("ensemble", Ensemble.Config(_members), _together, _MEMBERS),
+    "ensemble-repeats": ("ensemble", Ensemble.Config(_members, True), _together, _MEMBERS),
     "sasrec-inner": ("sasrec", _inner, _encoder),
     "sasrec-bce": ("sasrec", replace(_inner, objective=BCE()), _slower),
     "sasrec-gbce": ("sasrec", replace(_inner, objective=GBCE()), _encoder),

@@ -205,3 +205,17 @@ def test_an_encoder_of_other_settings_is_refused(small_log, small_split):
 def test_another_kind_of_memory_is_refused(small_catalogue):
     with pytest.raises(ValueError, match="memory is 'all'; use 'histories' or 'patterns'"):
         Retrieval(small_catalogue, dataclasses.replace(CONFIG, memory="all"))
+
+
+def test_neighbours_may_be_shared_by_those_that_need_as_many_or_fewer(small_log, small_split):
+    wide = around(small_log, small_split, dataclasses.replace(CONFIG, neighbours=9))
+    wide.begin_pass(small_log, small_split.train, 20)
+    narrow = Retrieval(Catalogue.learned(small_log, small_split.train), CONFIG)
+    narrow.start_from(wide.encoder)
+    narrow.share(wide)
+    alone = around(small_log, small_split)
+    a, b = (first_batch(model, small_log, small_split) for model in (narrow, alone))
+    assert a.extra["neighbours"].equal(b.extra["neighbours"])
+    assert a.extra["states"].equal(b.extra["states"])
+    with pytest.raises(ValueError, match="5 neighbours were looked for, 9 are needed"):
+        wide.share(narrow)
