@@ -18,7 +18,7 @@ _STYLES = {
     "duorec-retrieval": ("#5B2E00", "X", "DuoRec, retrieval"),
     "gru-retrieval": ("#2F7FA8", "s", "GRU-CE, retrieval"),
     "gru4rec-retrieval": ("#00324F", "<", "GRU4Rec, retrieval"),
-    "ensemble": ("#000000", "*", "ensemble"),
+    "ensemble": ("#1A1A1A", "*", "ensemble"),
     "ensemble-repeats": ("#555555", "h", "ensemble, repeats counted"),
     "sasrec-bce": ("#009E73", "<", "SASRec, BCE"),
     "sasrec-gbce": ("#44AA99", ">", "SASRec, gBCE"),
