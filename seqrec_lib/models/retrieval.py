@@ -47,26 +47,31 @@ class CrossAttention(nn.Module):
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
 
+    def weights(
+        self, state: Float[Tensor, "P D"], keys: Float[Tensor, "P K D"]
+    ) -> Float[Tensor, "P H K"]:
+        """How much each head takes of each neighbour; they sum to one."""
+        # the keys' projection is moved to the one query: K times less work, the same numbers
+        key = self.key.weight.unflatten(0, (self.num_heads, -1))
+        query = torch.einsum("phd,hde->phe", self._heads(self.query(state)), key)
+        # heads share what a cosine of the whole would be: their logits sum to it
+        logits = query @ keys.mT * self.num_heads * self.sharpness.exp()
+        return logits.softmax(-1)
+
     def forward(
         self,
         state: Float[Tensor, "P D"],
         keys: Float[Tensor, "P K D"],
         values: Float[Tensor, "P K D"],
     ) -> Float[Tensor, "P D"]:
-        # projections of keys and values are moved to the one query and the one sum: K times less
-        # work, the same numbers
-        key, value = (
-            part.weight.unflatten(0, (self.num_heads, -1)) for part in (self.key, self.value)
-        )
-        query = torch.einsum(
-            "phd,hde->phe", self.query(state).unflatten(-1, (self.num_heads, -1)), key
-        )
-        # heads share what a cosine of the whole would be: their logits sum to it
-        logits = query @ keys.mT * self.num_heads * self.sharpness.exp()
-        weights = self.dropout(logits.softmax(-1))
-        read = torch.einsum("phe,hde->phd", weights @ values, value).flatten(-2)
-        bias = self.value.bias.unflatten(0, (self.num_heads, -1)) * weights.sum(-1, keepdim=True)
-        return self.out(read + bias.flatten(-2))
+        weights = self.dropout(self.weights(state, keys))
+        value = self.value.weight.unflatten(0, (self.num_heads, -1))
+        read = torch.einsum("phe,hde->phd", weights @ values, value)
+        read = read + self._heads(self.value.bias) * weights.sum(-1, keepdim=True)
+        return self.out(read.flatten(-2))
+
+    def _heads(self, x: Float[Tensor, "... D"]) -> Float[Tensor, "... H d"]:
+        return x.unflatten(-1, (self.num_heads, -1))
 
 
 class Retrieval(Recommender):
@@ -225,6 +230,12 @@ class Retrieval(Recommender):
         return config.alpha * states + (1 - config.alpha) * read
 
     # --- scoring ---------------------------------------------------------------------------
+
+    def consulted(self, batch: Batch) -> tuple[Int[Tensor, "B K"], Float[Tensor, "B K"]]:
+        """The entries that each history finds, nearest first, and what the heads take of each."""
+        unit = F.normalize(self.encoder.state(batch), dim=-1)
+        found = self.memory.nearest(unit, self.config.neighbours)
+        return found, self.items_read.weights(unit, self.memory.keys[found]).mean(1)
 
     def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
         """Scores after histories that the memory does not hold, nor anything later of theirs."""

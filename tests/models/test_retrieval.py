@@ -223,3 +223,25 @@ def test_neighbours_may_be_shared_by_those_that_need_as_many_or_fewer(small_log,
     assert a.extra["states"].equal(b.extra["states"])
     with pytest.raises(ValueError, match="5 neighbours were looked for, 9 are needed"):
         wide.share(narrow)
+
+
+@torch.no_grad()
+def test_what_is_consulted_is_what_is_read(small_log, small_split):
+    """With the projections of an untrained attention, the weighted mean of the items found."""
+    model = around(small_log, small_split).eval()
+    batch = small_log.histories(small_split.test[:6], 20)
+    found, weights = model.consulted(batch)
+    assert found.shape == weights.shape == (6, 5)
+    torch.testing.assert_close(weights.sum(1), torch.ones(6))
+    unit = F.normalize(model.encoder.state(batch), dim=-1)
+    cosine = torch.einsum("bd,bkd->bk", unit, model.memory.keys[found])
+    assert (cosine.diff(dim=1) <= 1e-6).all()  # nearest first
+    with_one_head = dataclasses.replace(CONFIG, num_heads=1)
+    alone = around(small_log, small_split, with_one_head).eval()
+    found, weights = alone.consulted(batch)
+    torch.testing.assert_close(
+        weights,
+        torch.softmax(
+            CONFIG.sharpness * torch.einsum("bd,bkd->bk", unit, alone.memory.keys[found]), 1
+        ),
+    )
