@@ -73,9 +73,10 @@ class Personalised(Recommender):
         self.config = config
         self.encoder: SequenceEncoder = build(catalogue, config.encoder)  # type: ignore[assignment]
         width = self.encoder.items.weight.shape[1]
-        self.chances = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
-        nn.init.zeros_(self.chances[2].weight)
-        nn.init.constant_(self.chances[2].bias, 3.0)  # at first 95 % are kept
+        last = nn.Linear(width, 1)
+        nn.init.zeros_(last.weight)
+        nn.init.constant_(last.bias, 3.0)  # at first 95 % are kept
+        self.chances = nn.Sequential(nn.Linear(width, width), nn.GELU(), last)
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
         self.batches: Tensor
 
@@ -133,14 +134,15 @@ class Personalised(Recommender):
         length = torch.cat([slope.flatten() for slope in found]).norm().clamp(min=1e-12)
         with torch.no_grad():
             for weight, slope in zip(self.chances.parameters(), found, strict=True):
-                weight -= self.config.learning_rate * slope / length
+                weight.sub_(self.config.learning_rate * slope / length)
 
     def _loss_of_each(self, batch: Batch) -> Float[Tensor, "B"]:
         """Mean cross-entropy of each history's steps, as plain sums that can be derived twice."""
-        learn = batch.target > 0  # type: ignore[operator]
+        target: Tensor = batch.target  # type: ignore[assignment]
+        learn = target > 0
         states, vectors, bias = self.encoder.compared(self.encoder.encode(batch)[learn])
         scores = states @ vectors[1:].T if bias is None else states @ vectors[1:].T + bias[1:]
-        lost = F.cross_entropy(scores, batch.target[learn] - 1, reduction="none")  # type: ignore[index]
+        lost = F.cross_entropy(scores, target[learn] - 1, reduction="none")
         total = torch.zeros(len(learn), device=lost.device)
         total = total.index_add(0, learn.nonzero()[:, 0], lost)
         return total / learn.sum(1).clamp(min=1)

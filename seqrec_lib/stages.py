@@ -1,0 +1,128 @@
+"""Seed 002's three stages: the training set written anew, an encoder, a memory around it.
+
+Each stage is a published run of its own, so that what one earns is the difference of two records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from seqrec_lib import report
+from seqrec_lib.metrics.ranking import hr, ndcg
+from seqrec_lib.metrics.uncertainty import verdict
+from seqrec_lib.training.records import RESULTS, Runs
+from seqrec_lib.training.runs import run
+
+STAGES = ("encoder", "regenerated", "retrieval", "both")
+METRICS = {
+    f"{short}@{k}": (metric, k) for short, metric in (("R", hr), ("N", ndcg)) for k in (5, 10, 20)
+}
+
+
+def stages(
+    dataset: str,
+    backbone: str,
+    seeds: Sequence[int],
+    epochs: int | None = None,
+    device: str = "cpu",
+    retrain: bool = False,
+    results: str | Path = RESULTS,
+) -> dict[str, Runs]:
+    """The runs of a backbone by the stages it went through; arguments as those of ``run``."""
+    how = (list(seeds), epochs, device, retrain, results)
+    return {
+        "encoder": run(dataset, backbone, *how),
+        "regenerated": run(f"{dataset}-regenerated", backbone, *how),
+        "retrieval": run(dataset, f"{backbone}-retrieval", *how),
+        "both": run(f"{dataset}-regenerated", f"{backbone}-retrieval", *how),
+    }
+
+
+def table1(found: dict[tuple[str, str], dict[str, Runs]], seed: pd.DataFrame) -> pd.DataFrame:
+    """Table 1 of the seed beside ours: each cell is the backbone, then all stages, then the gain.
+
+    ``found`` has the stages of each (data set, backbone); ``seed`` the seed's figures, with
+    columns ``dataset``, ``method`` (``SASRec``, ``SASRec (Ours)``, ...) and the six metrics. A gain
+    of ours whose paired interval includes zero is in brackets.
+    """
+    rows = {}
+    figures = seed.set_index(["dataset", "method"])
+    for (dataset, backbone), by_stage in found.items():
+        name = report.label(backbone)
+        before, after = (figures.loc[(dataset, f"{name}{end}")] for end in ("", " (Ours)"))
+        rows[dataset, name, "seed"] = {
+            metric: _cell(before[metric], after[metric]) for metric in METRICS
+        }
+        for protocol, letter in (("unmasked", "U"), ("masked", "M")):
+            rows[dataset, name, f"ours, {letter}"] = {
+                metric: _ours(by_stage, protocol, metric) for metric in METRICS
+            }
+    return pd.DataFrame.from_dict(rows, "index").rename_axis(["data set", "backbone", "figures"])
+
+
+def _cell(before: float, after: float, sure: bool = True) -> str:
+    gain = f"{after / before - 1:+.1%}" if before else "from nothing"
+    return f"{before:.4f} → {after:.4f} {gain if sure else f'({gain})'}".replace("0.", ".", 2)
+
+
+def _ours(by_stage: dict[str, Runs], protocol: str, name: str) -> str:
+    metric, k = METRICS[name]
+    before, after = (
+        report.mean(by_stage[stage], protocol, metric, k).mean for stage in ("encoder", "both")
+    )
+    gain = report.gain(by_stage["both"], by_stage["encoder"], protocol, metric, k)
+    return _cell(before, after, gain.excludes_zero)
+
+
+def ablation(found: dict[tuple[str, str], dict[str, Runs]], protocol: str) -> pd.DataFrame:
+    """What each stage adds to its backbone's NDCG@10, paired, with the study's verdict."""
+    rows = {}
+    for (dataset, backbone), by_stage in found.items():
+        base = by_stage["encoder"]
+        row = {"backbone alone": f"{report.mean(base, protocol).mean:.4f}"[1:]}
+        for stage in STAGES[1:]:
+            gain = report.gain(by_stage[stage], base, protocol)
+            row[stage] = f"{gain:+.4f} ({verdict(gain)})"
+        rows[dataset, report.label(backbone)] = row
+    return pd.DataFrame.from_dict(rows, "index").rename_axis(["data set", "backbone"])
+
+
+def forest(ax: Axes, found: dict[tuple[str, str], dict[str, Runs]], protocol: str) -> None:
+    """Paired differences of NDCG@10 to the backbone alone, a row a backbone and data set."""
+    colours = {"regenerated": "#009E73", "retrieval": "#5D3A9B", "both": "#000000"}
+    for number, by_stage in enumerate(found.values()):
+        for place, (stage, colour) in enumerate(colours.items()):
+            gain = report.gain(by_stage[stage], by_stage["encoder"], protocol)
+            height = number + 0.22 * (place - 1)
+            ax.plot([gain.low, gain.high], [height, height], color=colour, lw=1.5)
+            ax.plot(gain.mean, height, "o", color=colour, ms=5, label=None if number else stage)
+    ax.axvline(0, color="black", lw=0.8)
+    names = [f"{report.label(backbone)}, {dataset}" for dataset, backbone in found]
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.set(xlabel=f"NDCG@10 less that of the backbone alone, {report.PROTOCOLS[protocol]}")
+
+
+def costs(found: dict[str, Runs], regeneration: dict) -> pd.DataFrame:
+    """Seconds and memory of each stage, from the cards: medians over the seeds.
+
+    ``regeneration`` is the card of what a regenerator wrote; a stage is given with what only it
+    adds.
+    """
+    written = regeneration["pairs_and_training_seconds"] + regeneration["rewriting_seconds"]
+    rows = {"regeneration": {"seconds": written, "peak_bytes": regeneration["peak_bytes"]}}
+    for stage in STAGES:
+        cards = pd.DataFrame([one.card for one in found[stage].seeds])
+        rows[stage] = {
+            "seconds": np.median(cards["training_seconds"]),
+            "scoring": np.median(cards["scoring_seconds"]),
+            "peak_bytes": np.median(cards["peak_bytes"]),
+        }
+    table = pd.DataFrame.from_dict(rows, "index")
+    table["peak GiB"] = (table.pop("peak_bytes") / 2**30).round(2)
+    return table.round(1)

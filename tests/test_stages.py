@@ -1,0 +1,94 @@
+"""Three stages side by side, from ranks made by hand."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from seqrec_lib import stages
+from seqrec_lib.data.files import root
+from seqrec_lib.training.records import Run, Runs
+
+
+def runs(name, ranks, seconds=60.0):
+    """A run of one seed whose test users have these ranks; masked they are one better."""
+    ranks = np.asarray(ranks, dtype=np.int32)
+    card = {"training_seconds": seconds, "scoring_seconds": 2.0, "peak_bytes": 2**30}
+    one = Run(Path(), {}, card)
+    one.__dict__["ranks"] = pd.DataFrame(
+        {"rank_unmasked": ranks, "rank_masked": np.maximum(1, ranks - 1)}
+    )
+    return Runs(name, "beauty", [one])
+
+
+USERS = 400
+FOUND = {
+    ("beauty", "sasrec"): {
+        "encoder": runs("sasrec", [11] * USERS),
+        "regenerated": runs("sasrec", [11] * (USERS - 1) + [10]),
+        "retrieval": runs("sasrec-retrieval", [1] * 200 + [11] * 200, 90.0),
+        "both": runs("sasrec-retrieval", [3] * USERS, 100.0),
+    }
+}
+SEED = pd.read_csv(root() / "book" / "seed_002_table_1.csv")
+
+
+def test_table_1_has_the_seeds_figures_and_ours_of_the_same_cells():
+    table = stages.table1(FOUND, SEED)
+    kinds = ("seed", "ours, U", "ours, M")
+    assert table.index.tolist() == [("beauty", "SASRec", kind) for kind in kinds]
+    assert table.loc[("beauty", "SASRec", "seed"), "R@5"] == ".0555 → .0578 +4.1%"
+    assert table.loc[("beauty", "SASRec", "seed"), "N@10"] == ".0405 → .0434 +7.2%"
+    # U: nobody's item is within ten, then everybody's at rank 3
+    assert table.loc[("beauty", "SASRec", "ours, U"), "N@10"] == ".0000 → .5000 from nothing"
+    # M: rank 10 has a gain of 1 / log2(11), rank 2 one of 1 / log2(3)
+    assert table.loc[("beauty", "SASRec", "ours, M"), "N@10"] == ".2891 → .6309 +118.3%"
+    assert table.loc[("beauty", "SASRec", "ours, M"), "R@10"] == "1.0000 → 1.0000 (+0.0%)"
+
+
+def test_the_seeds_improvements_follow_from_its_figures():
+    """The row "Improvement" of the seed's Table 1, cell by cell, is the figures' own ratio."""
+    printed = {
+        ("beauty", "SASRec"): "4.14 3.05 2.24 9.40 7.16 6.11",
+        ("beauty", "DuoRec"): "1.40 0.47 1.40 5.29 3.98 3.88",
+        ("toys", "SASRec"): "3.55 3.93 2.04 6.02 5.73 4.42",
+        ("toys", "DuoRec"): "3.15 1.28 1.81 6.05 4.41 4.10",
+        ("sports", "SASRec"): "-1.29 2.12 4.05 2.35 4.05 4.69",
+        ("sports", "DuoRec"): "2.99 2.43 2.85 5.73 4.98 4.76",
+    }
+    figures = SEED.set_index(["dataset", "method"])
+    for (dataset, backbone), row in printed.items():
+        before, after = (figures.loc[(dataset, backbone + end)] for end in ("", " (Ours)"))
+        np.testing.assert_allclose(
+            (after / before - 1) * 100, np.array(row.split(), float), atol=0.006
+        )
+
+
+def test_what_a_stage_earns_is_paired_and_has_a_verdict():
+    row = stages.ablation(FOUND, "unmasked").loc[("beauty", "SASRec")]
+    assert row["backbone alone"] == ".0000"
+    assert row["regenerated"].endswith("(no difference)")
+    assert row["retrieval"].startswith("+.5000") and row["retrieval"].endswith("(higher)")
+    assert row["both"].startswith("+.5000 [+.5000, +.5000]")
+
+
+def test_the_forest_has_a_line_for_each_stage():
+    figure, ax = plt.subplots()
+    stages.forest(ax, FOUND, "masked")
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["SASRec, beauty"]
+    dots = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
+    assert dots[2] == pytest.approx(1 / np.log2(3) - 1 / np.log2(11))
+    plt.close(figure)
+
+
+def test_costs_are_of_each_stage():
+    card = {"pairs_and_training_seconds": 100.0, "rewriting_seconds": 20.0, "peak_bytes": 2**31}
+    table = stages.costs(FOUND[("beauty", "sasrec")], card)
+    assert table["seconds"].tolist() == [120, 60, 60, 90, 100]
+    assert table["peak GiB"].tolist() == [2, 1, 1, 1, 1]
