@@ -141,21 +141,21 @@ def _told(model: Retrieval, log: EventLog, position: int, length: int) -> dict[s
         {
             "cosine": round(float(cosine[i]), 3),
             "weight": round(float(weights[i]), 3),
-            "last": _raw(log, max(start[i], entry[i] - 3), entry[i]),
-            "next": _raw(log, entry[i], entry[i] + 1)[0],
+            "last": _raw(log, slice(max(start[i], entry[i] - 3), entry[i])),
+            "next": _raw(log, slice(entry[i], entry[i] + 1))[0],
         }
         for i in range(min(TOLD, len(entry)))
     ]
     first = max(log.offsets[log.user_of(np.array([position]))[0]], position - 8)
     return {
-        "history": _raw(log, first, position),
-        "true": _raw(log, position, position + 1)[0],
+        "history": _raw(log, slice(first, position)),
+        "true": _raw(log, slice(position, position + 1))[0],
         "neighbours": neighbours,
     }
 
 
-def _raw(log: EventLog, begin: int, end: int) -> list[str]:
-    return [str(raw) for raw in log.items[log.item[begin:end] - 1]]
+def _raw(log: EventLog, part: slice) -> list[str]:
+    return [str(raw) for raw in log.items[log.item[part] - 1]]
 
 
 def main(arguments: list[str] | None = None) -> None:
