@@ -1,0 +1,166 @@
+"""Bank, search and memory of retrieval, and publish it.
+
+First Amazon Beauty with the published SASRec: the seconds to make the bank of all training
+histories and to find the 20 nearest entries of every test user, exactly (as published) and with
+FAISS's approximate indexes, with the share of the exact neighbours that these find. Then how time
+and memory grow with a bank of simulated entries: real states, each moved by noise.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+from cleaning import Memory, version
+from publishing import HERE, cores, machine, publish
+
+WIDTH, NEIGHBOURS, QUERIES, NOISE = 64, 20, 1000, 0.05  # noise: standard deviation a dimension
+WORK = HERE.parent / "build" / "retrieval"
+# index: (FAISS's name, settings of the search that trade time for recall)
+INDEXES = {
+    "exact": ("Flat", [None]),
+    "ivf": ("IVF{lists},Flat", [("nprobe", n) for n in (8, 32, 128)]),
+    "hnsw": ("HNSW32,Flat", [("efSearch", n) for n in (64, 256)]),
+    "product quantisation": ("PQ32x4fs,RFlat", [("k_factor_rf", n) for n in (4, 16)]),
+}
+LARGEST = {"exact": 10**7, "ivf": 10**7, "hnsw": 10**6, "product quantisation": 10**7}
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10**5, 10**6, 10**7])
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(cores())  # before torch and FAISS are imported
+    if args.measure:
+        print(json.dumps(grown(args.measure[0], int(args.measure[1]))))
+        return
+    where = machine()
+    result = beauty(args.repetitions)
+    rows = []
+    for size in args.sizes:
+        for kind in INDEXES:
+            if size <= LARGEST[kind]:
+                command = [sys.executable, __file__, "--measure", kind, str(size)]
+                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+                rows += json.loads(done.stdout.strip().splitlines()[-1])
+                print(rows[-1], file=sys.stderr)
+    publish(
+        "retrieval",
+        {
+            "what": f"the {NEIGHBOURS} nearest of {WIDTH}-wide unit states; medians of repetitions",
+            "beauty": result,
+            "grown": rows,
+            "threads": cores(),
+            "versions": {name: version(name) for name in ("torch", "faiss-cpu")},
+            "machine": where,
+        },
+    )
+
+
+def beauty(repetitions):
+    """Seconds on Amazon Beauty; the states are kept for the banks that are grown from them."""
+    import numpy as np
+    import torch
+
+    from seqrec_lib.data import datasets
+    from seqrec_lib.data.catalogue import Catalogue
+    from seqrec_lib.models.retrieval import Retrieval
+    from seqrec_lib.training.runs import trained
+
+    torch.set_num_threads(cores())
+    log, split = datasets.load("beauty")
+    encoder = trained("beauty", "sasrec", 0, log.items)
+    config = Retrieval.Config(encoder.config, neighbours=NEIGHBOURS)
+    model = Retrieval(Catalogue.learned(log, split.train), config)
+    model.start_from(encoder)
+    seconds = {"bank": [], "states of test users": []}
+    for _ in range(repetitions):
+        start = time.perf_counter()
+        model.fill(log, split.train, 50)
+        seconds["bank"].append(time.perf_counter() - start)
+        start = time.perf_counter()
+        states = model.states(log, split.test, 50)
+        seconds["states of test users"].append(time.perf_counter() - start)
+    keys = model.memory.keys.numpy()
+    asked = torch.nn.functional.normalize(states, dim=-1).numpy()
+    WORK.mkdir(parents=True, exist_ok=True)
+    np.savez(WORK / "states.npz", keys=keys, asked=asked)
+    found = {}
+    for kind in INDEXES:
+        found[kind] = searched(kind, keys, asked, repetitions)
+    exact = found["exact"][0].pop("found")
+    for row in [row for rows in found.values() for row in rows if "found" in row]:
+        row["recall"] = recall(row.pop("found"), exact)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    return {"entries": len(keys), "test_users": len(asked), "seconds": medians, "search": found}
+
+
+def searched(kind, keys, asked, repetitions):
+    """A row a setting of the search: seconds to build, seconds to find, what was found."""
+    import faiss
+
+    faiss.omp_set_num_threads(cores())
+    name, settings = INDEXES[kind]
+    lists = lists_of(len(keys))
+    start = time.perf_counter()
+    index = faiss.index_factory(WIDTH, name.format(lists=lists), faiss.METRIC_INNER_PRODUCT)
+    index.train(keys[: 64 * lists])
+    index.add(keys)
+    built = time.perf_counter() - start
+    rows = []
+    for setting in settings:
+        if setting:
+            faiss.ParameterSpace().set_index_parameter(index, *setting)
+        taken = []
+        for _ in range(repetitions):
+            start = time.perf_counter()
+            found = index.search(asked, NEIGHBOURS)[1]
+            taken.append(time.perf_counter() - start)
+        row = {"setting": " ".join(map(str, setting or ())), "build_seconds": round(built, 2)}
+        rows.append(row | {"seconds": statistics.median(taken), "found": found})
+    return rows
+
+
+def lists_of(size):
+    """Lists of an inverted file: about four times the root of the entries, a power of two."""
+    return 2 ** round(2 + 0.5 * (size.bit_length() - 1))
+
+
+def recall(found, exact):
+    """Share of the exact neighbours that were found."""
+    hits = sum(len(set(a) & set(b)) for a, b in zip(found.tolist(), exact.tolist(), strict=True))
+    return round(hits / exact.size, 4)
+
+
+def grown(kind, size):
+    """Time and memory of one index over ``size`` entries, in a process of its own."""
+    import faiss
+    import numpy as np
+
+    states = np.load(WORK / "states.npz")
+    rng = np.random.default_rng(0)
+    keys = np.empty((size, WIDTH), dtype=np.float32)
+    for begin in range(0, size, 10**5):
+        part = states["keys"][rng.integers(0, len(states["keys"]), min(10**5, size - begin))]
+        part = part + rng.normal(0, NOISE, part.shape).astype(np.float32)
+        keys[begin : begin + len(part)] = part / np.linalg.norm(part, axis=1, keepdims=True)
+    asked = np.ascontiguousarray(states["asked"][:QUERIES])
+    exact = faiss.knn(asked, keys, NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)[1]
+    memory = Memory()
+    rows = searched(kind, keys, asked, 3)
+    peak = memory.stop()
+    for row in rows:
+        row |= {"index": kind, "entries": size, "recall": recall(row.pop("found"), exact)}
+        row["peak_bytes"] = peak  # above the entries themselves
+    return rows
+
+
+if __name__ == "__main__":
+    main()
