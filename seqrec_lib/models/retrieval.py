@@ -3,7 +3,8 @@ RaSeRec, arXiv:2412.18378).
 
 A memory holds the state of every training history beside the item that came next. A new history
 looks up the K most similar states, attends to their items, and mixes what it finds into its own
-state: h~ = alpha h + (1 - alpha) h'. Only the attention learns, or the encoder with it.
+state: h~ = alpha h + (1 - alpha) h'. Only the attention learns, or the encoder with it. A share of
+the chance may go to the items found themselves (kNN-LM; Khandelwal et al., 2020, arXiv:1911.00172).
 """
 
 from __future__ import annotations
@@ -90,6 +91,7 @@ class Retrieval(Recommender):
         num_heads: int = 2
         dropout: float = 0.1
         sharpness: float = 20.0  # of the first attention: neighbours weigh exp(sharpness x cosine)
+        copied: float = 0.0  # share of the chance that goes to the items found, by name
         frozen: bool = True  # the encoder and its items stay as they are
         objective: Objective = Softmax()
 
@@ -233,12 +235,22 @@ class Retrieval(Recommender):
 
     def consulted(self, batch: Batch) -> tuple[Int[Tensor, "B K"], Float[Tensor, "B K"]]:
         """The entries that each history finds, nearest first, and what the heads take of each."""
-        unit = F.normalize(self.encoder.state(batch), dim=-1)
+        return self._consulted(self.encoder.state(batch))
+
+    def _consulted(
+        self, states: Float[Tensor, "B D"]
+    ) -> tuple[Int[Tensor, "B K"], Float[Tensor, "B K"]]:
+        unit = F.normalize(states, dim=-1)
         found = self.memory.nearest(unit, self.config.neighbours)
         return found, self.items_read.weights(unit, self.memory.keys[found]).mean(1)
 
     def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
         """Scores after histories that the memory does not hold, nor anything later of theirs."""
         states = self.encoder.state(batch)
-        found = self.memory.nearest(F.normalize(states, dim=-1), self.config.neighbours)
-        return self.encoder.scores(self.mixed(states, found))
+        found, weights = self._consulted(states)
+        scores = self.encoder.scores(self.mixed(states, found))
+        if not self.config.copied:
+            return scores
+        chance = scores.softmax(1) * (1 - self.config.copied)
+        chance.scatter_add_(1, self.memory.items[found], self.config.copied * weights)
+        return chance.log()

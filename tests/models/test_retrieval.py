@@ -245,3 +245,15 @@ def test_what_is_consulted_is_what_is_read(small_log, small_split):
             CONFIG.sharpness * torch.einsum("bd,bkd->bk", unit, alone.memory.keys[found]), 1
         ),
     )
+
+
+@torch.no_grad()
+def test_a_share_of_the_chance_goes_to_the_items_found(small_log, small_split):
+    plain = around(small_log, small_split).eval()
+    copying = around(small_log, small_split, dataclasses.replace(CONFIG, copied=0.25)).eval()
+    batch = small_log.histories(small_split.test[:8], 20)
+    expected = 0.75 * plain.score_all(batch).softmax(1)
+    for row, (entries, weights) in enumerate(zip(*plain.consulted(batch), strict=True)):
+        for entry, weight in zip(entries, weights, strict=True):
+            expected[row, plain.memory.items[entry]] += 0.25 * weight
+    torch.testing.assert_close(copying.score_all(batch).exp(), expected)
