@@ -145,8 +145,13 @@ def first_of_returning(log: EventLog, split: Split) -> Bool[np.ndarray, "S"]:
 
 
 def regenerated(dataset: str) -> Path:
-    """The folder of what a regenerator wrote from the training part of ``dataset``."""
-    return files.root() / "book" / "regenerated" / dataset
+    """The folder of what a regenerator wrote from the training part of ``dataset``.
+
+    The published one if there is one, else one's own below ``build``.
+    """
+    published = files.root() / "book" / "regenerated" / dataset
+    own = files.root() / "build" / "regenerated" / dataset
+    return published if published.exists() else own
 
 
 def _regenerated(dataset: str) -> tuple[EventLog, Split]:

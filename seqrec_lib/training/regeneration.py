@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -207,15 +208,32 @@ def rewritten(
     return pd.DataFrame(rows, columns=names).astype(dict(zip(names, kinds, strict=True)))
 
 
+def written(
+    dataset: str, start: str | None = "sasrec", device: str = "cpu"
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """What was written from ``dataset``, as :func:`regenerate` returns it, and its card.
+
+    Made now, below ``build``, if there is nothing published.
+    """
+    folder = datasets.regenerated(dataset)
+    if not folder.exists():
+        regenerate(dataset, start=start, device=device, folder=folder)
+    return pd.read_parquet(folder / "sequences.parquet"), json.loads(
+        (folder / "card.json").read_text()
+    )
+
+
 def regenerate(
     dataset: str,
     how: Regeneration = Regeneration(),
     start: str | None = None,
     device: str = "cpu",
+    folder: Path | None = None,
 ) -> pd.DataFrame:
     """The sequences written from the training part of ``dataset``.
 
-    They are kept for the data set ``<dataset>-regenerated``.
+    They are kept for the data set ``<dataset>-regenerated``, in ``folder`` or where the published
+    ones are.
 
     ``start`` names a published run, whose item vectors the regenerator begins with (paper: SASRec).
     """
@@ -232,7 +250,7 @@ def regenerate(
     checkpoint = root() / "build" / "checkpoints" / f"{dataset}-regenerator-s{how.seed}.pt"
     model, history = train(log, split.train, how, vectors, device, checkpoint)
     written_from = time.monotonic()
-    written = rewritten(model, log, split.train, how)
+    table = rewritten(model, log, split.train, how)
     card = made_by | {
         "how": asdict(how),
         "start": start,
@@ -243,11 +261,12 @@ def regenerate(
         "peak_bytes": peak_bytes(device),
         "data_digest": datasets.digest(log, split),
         "epochs": history.round(4).to_dict("records"),
-        "sequences": int(written["sequence"].nunique()),
+        "sequences": int(table["sequence"].nunique()),
     }
-    with written_aside(datasets.regenerated(dataset)) as aside:
+    folder = folder or root() / "book" / "regenerated" / dataset
+    with written_aside(folder) as aside:
         aside.mkdir()
-        written.to_parquet(aside / "sequences.parquet", compression="zstd", index=False)
+        table.to_parquet(aside / "sequences.parquet", compression="zstd", index=False)
         write_json(aside / "card.json", card)
     checkpoint.unlink(missing_ok=True)
-    return written
+    return table

@@ -138,3 +138,21 @@ def test_given_vectors_are_where_it_starts(small_log, small_split):
     how = dataclasses.replace(HOW, epochs=1, learning_rate=0.0)
     model, _ = train(small_log, small_split.train, how, vectors)
     assert model.items.weight[1:41].equal(vectors[1:])
+
+
+def test_what_is_not_published_is_made_below_build_and_then_read(project, monkeypatch):
+    calls = []
+    monkeypatch.setattr(regeneration, "Regeneration", lambda: HOW)
+    regenerate_for_real = regeneration.regenerate
+    monkeypatch.setattr(
+        regeneration,
+        "regenerate",
+        lambda *given, **more: (calls.append(given), regenerate_for_real(*given, HOW, **more)),
+    )
+    table, card = regeneration.written("simulated", start=None)
+    assert calls == [("simulated",)] and card["sequences"] == table["sequence"].nunique()
+    assert (project / "build" / "regenerated" / "simulated" / "sequences.parquet").exists()
+    again, _ = regeneration.written("simulated", start=None)
+    assert len(calls) == 1 and again.equals(table)
+    log, split = datasets.load("simulated-regenerated")
+    assert log.num_users == 400 + card["sequences"]
