@@ -15,12 +15,14 @@ from seqrec_lib.models.popular import Popular
 from seqrec_lib.models.recency import Recency
 from seqrec_lib.models.retrieval import Retrieval
 from seqrec_lib.models.sasrec import SASRec
+from seqrec_lib.models.slit import SLIT
 from seqrec_lib.models.svd import SVD
 
 MODELS: dict[str, type[Recommender]] = {
     "popular": Popular,
     "recency": Recency,
     "markov": Markov,
+    "slit": SLIT,
     "gru": GRU,
     "gru4rec": GRU4Rec,
     "sasrec": SASRec,

@@ -25,7 +25,7 @@ from seqrec_lib.models.sasrec import SASRec
 
 
 class Ensemble(Recommender):
-    uses = (*Retrieval.uses, "models/retrieval.py")
+    uses = (*Retrieval.uses, "models/retrieval.py", "models/slit.py")
 
     @dataclass(frozen=True)
     class Config:

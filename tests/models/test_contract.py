@@ -28,6 +28,7 @@ from seqrec_lib.models.popular import Popular
 from seqrec_lib.models.recency import Recency
 from seqrec_lib.models.retrieval import Retrieval
 from seqrec_lib.models.sasrec import SASRec
+from seqrec_lib.models.slit import SLIT
 from seqrec_lib.models.svd import SVD
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import Training, fit
@@ -69,6 +70,7 @@ CASES = {
     "popular": Case("popular", Popular.Config(), world="favourites"),
     "recency": Case("recency", Recency.Config(), world="returns"),
     "markov": Case("markov", Markov.Config()),
+    "slit": Case("slit", SLIT.Config(decay=1.0, ahead=1, regularisation=1.0)),
     "sasrec-untied": Case("sasrec", dataclasses.replace(sasrec, tied=False, num_layers=2), short),
     "sasrec-cosine": Case("sasrec", dataclasses.replace(sasrec, temperature=0.1), short),
     "gru-untied": Case("gru", dataclasses.replace(gru, tied=False, num_layers=2), short),
