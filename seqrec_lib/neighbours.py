@@ -75,7 +75,7 @@ def grid(
             torch.manual_seed(0)
             model = Retrieval(catalogue, replace(spec.config, neighbours=k, alpha=alpha))
             model.start_from(encoder)
-            model.to(device).share(source)
+            model.to(device).share(source, log)
             fit(model, log, split, training)
         found = ranks(model if k else encoder, log, split.valid, training.max_len)
         row: dict[str, float] = {"neighbours": k, "alpha": alpha}

@@ -107,7 +107,8 @@ class Retrieval(Recommender):
         how = (width, config.num_heads, config.dropout, config.sharpness)
         self.items_read, self.states_read = CrossAttention(*how), CrossAttention(*how)
         self.memory = Memory(width)
-        # of every position of the log, where it is learned from
+        self._asked: Int[np.ndarray, "P"] = np.zeros(0, dtype=np.int64)  # learned from
+        # of every position of the log, known where it is learned from
         self._neighbours: Int[np.ndarray, "L K"] | None = None
         self._states: Float[Tensor, "L D"] | None = None
 
@@ -150,16 +151,16 @@ class Retrieval(Recommender):
             states = self.states(log, positions, length)
         self.memory.fill(F.normalize(states, dim=-1), log.item[positions], owner, positions)
 
-    def share(self, other: Retrieval) -> None:
-        """Take memory, states and neighbours of one with the same frozen encoder, trained before.
+    def share(self, other: Retrieval, log: EventLog) -> None:
+        """Take memory, states and neighbours of one with the same frozen encoder, filled before.
 
-        Raises ``ValueError`` if it looked for fewer neighbours.
+        Raises ``ValueError`` if it looks for fewer neighbours.
         """
-        if other.config.neighbours < self.config.neighbours:
-            found, needed = other.config.neighbours, self.config.neighbours
+        found, needed = other.config.neighbours, self.config.neighbours
+        if found < needed:
             raise ValueError(f"{found} neighbours were looked for, {needed} are needed")
-        self.memory, self._states = other.memory, other._states
-        self._neighbours = other._neighbours[:, : self.config.neighbours]  # type: ignore[index]
+        self.memory, self._asked, self._states = other.memory, other._asked, other._states
+        self._neighbours = other._found(log)[:, :needed]
 
     @torch.no_grad()
     def states(
@@ -181,29 +182,37 @@ class Retrieval(Recommender):
     # --- learning --------------------------------------------------------------------------
 
     def begin_pass(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
-        """Find every step's neighbours; for an encoder that moves, before every pass."""
-        if self._neighbours is not None and self.config.frozen:
+        """Fill the memory; of an encoder that moves, anew for every pass."""
+        if len(self._asked) and self.config.frozen:
             return
-        asked = positions[log.history_length(positions) > 0]
-        states = self.states(log, asked, length)
+        self._asked = positions[log.history_length(positions) > 0]
+        states = self.states(log, self._asked, length)
         self.fill(log, positions, length, states)
-        found = self.memory.neighbours(
-            F.normalize(states, dim=-1), self.config.neighbours, log.user_of(asked), asked
-        )
-        self._neighbours = np.full((len(log), self.config.neighbours), -1, dtype=np.int32)
-        self._neighbours[asked] = found
-        if self.config.frozen:
-            self._states = torch.zeros(len(log), states.shape[1])
-            self._states[torch.from_numpy(asked)] = states.cpu()
+        self._states, self._neighbours = torch.zeros(len(log), states.shape[1]), None
+        self._states[torch.from_numpy(self._asked)] = states.cpu()
+
+    def _found(self, log: EventLog) -> Int[np.ndarray, "L K"]:
+        """The neighbours of every position that is learned from, looked for when first needed."""
+        if self._neighbours is None:
+            asked = self._asked
+            states = self._states[torch.from_numpy(asked)].to(self.memory.keys.device)  # type: ignore[index]
+            self._neighbours = np.full((len(log), self.config.neighbours), -1, dtype=np.int32)
+            self._neighbours[asked] = self.memory.neighbours(
+                F.normalize(states, dim=-1),
+                self.config.neighbours,
+                log.user_of(asked),
+                asked,
+            )
+        return self._neighbours
 
     def prepared(
         self, batch: Batch, log: EventLog, windows: Int[np.ndarray, "B 2"], rng: np.random.Generator
     ) -> Batch:
         step = np.arange(batch.item.shape[1])
         asked = np.minimum(windows[:, :1] + step, windows[:, 1:])
-        batch.extra["neighbours"] = torch.from_numpy(self._neighbours[asked]).long()  # type: ignore[index]
-        if self._states is not None:
-            batch.extra["states"] = self._states[torch.from_numpy(asked)]
+        batch.extra["neighbours"] = torch.from_numpy(self._found(log)[asked]).long()
+        if self.config.frozen:
+            batch.extra["states"] = self._states[torch.from_numpy(asked)]  # type: ignore[index]
         return batch
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:

@@ -212,7 +212,7 @@ def test_neighbours_may_be_shared_by_those_that_need_as_many_or_fewer(small_log,
     wide.begin_pass(small_log, small_split.train, 20)
     narrow = Retrieval(Catalogue.learned(small_log, small_split.train), CONFIG)
     narrow.start_from(wide.encoder)
-    narrow.share(wide)
+    narrow.share(wide, small_log)
     alone = around(small_log, small_split)
     a, b = (first_batch(model, small_log, small_split) for model in (narrow, alone))
     a_keys, b_keys = (
@@ -222,7 +222,7 @@ def test_neighbours_may_be_shared_by_those_that_need_as_many_or_fewer(small_log,
     torch.testing.assert_close(a_keys, b_keys)  # equal histories have equal keys, in any order
     assert a.extra["states"].equal(b.extra["states"])
     with pytest.raises(ValueError, match="5 neighbours were looked for, 9 are needed"):
-        wide.share(narrow)
+        wide.share(narrow, small_log)
 
 
 @torch.no_grad()
