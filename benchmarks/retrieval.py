@@ -129,8 +129,8 @@ def searched(kind, keys, asked, repetitions):
 
 
 def lists_of(size):
-    """Lists of an inverted file: about four times the root of the entries, a power of two."""
-    return 2 ** round(2 + 0.5 * (size.bit_length() - 1))
+    """Lists of an inverted file: four times the root of the entries, 4,096 at most (k-means)."""
+    return min(4096, 2 ** round(2 + 0.5 * (size.bit_length() - 1)))
 
 
 def recall(found, exact):

@@ -47,17 +47,18 @@ def table1(found: dict[tuple[str, str], dict[str, Runs]], seed: pd.DataFrame) ->
     """Table 1 of the seed beside ours: each cell is the backbone, then all stages, then the gain.
 
     ``found`` has the stages of each (data set, backbone); ``seed`` the seed's figures, with
-    columns ``dataset``, ``method`` (``SASRec``, ``SASRec (Ours)``, ...) and the six metrics. A gain
-    of ours whose paired interval includes zero is in brackets.
+    columns ``dataset``, ``method`` (``SASRec``, ``SASRec (Ours)``, ...) and the six metrics, for
+    the sets that it has. A gain of ours whose paired interval includes zero is in brackets.
     """
     rows = {}
     figures = seed.set_index(["dataset", "method"])
     for (dataset, backbone), by_stage in found.items():
         name = report.label(backbone)
-        before, after = (figures.loc[(dataset, f"{name}{end}")] for end in ("", " (Ours)"))
-        rows[dataset, name, "seed"] = {
-            metric: _cell(before[metric], after[metric]) for metric in METRICS
-        }
+        if (dataset, name) in figures.index:
+            before, after = (figures.loc[(dataset, f"{name}{end}")] for end in ("", " (Ours)"))
+            rows[dataset, name, "seed"] = {
+                metric: _cell(before[metric], after[metric]) for metric in METRICS
+            }
         for protocol, letter in (("unmasked", "U"), ("masked", "M")):
             rows[dataset, name, f"ours, {letter}"] = {
                 metric: _ours(by_stage, protocol, metric) for metric in METRICS
@@ -67,7 +68,8 @@ def table1(found: dict[tuple[str, str], dict[str, Runs]], seed: pd.DataFrame) ->
 
 def _cell(before: float, after: float, sure: bool = True) -> str:
     gain = f"{after / before - 1:+.1%}" if before else "from nothing"
-    return f"{before:.4f} → {after:.4f} {gain if sure else f'({gain})'}".replace("0.", ".", 2)
+    old, new = (f"{value:.4f}".removeprefix("0") for value in (before, after))
+    return f"{old} → {new} {gain if sure else f'({gain})'}"
 
 
 def _ours(by_stage: dict[str, Runs], protocol: str, name: str) -> str:
