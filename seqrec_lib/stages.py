@@ -10,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool
 from matplotlib.axes import Axes
 
 from seqrec_lib import report
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.metrics.uncertainty import verdict
 from seqrec_lib.training.records import RESULTS, Runs
@@ -108,6 +111,16 @@ def forest(ax: Axes, found: dict[tuple[str, str], dict[str, Runs]], protocol: st
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
     ax.set(xlabel=f"NDCG@10 less that of the backbone alone, {report.PROTOCOLS[protocol]}")
+
+
+def taken_before(log: EventLog, split: Split) -> Bool[np.ndarray, "S"]:
+    """Which test steps, from the last item to the true one, stand in some training history."""
+    learned = split.train[log.history_length(split.train) > 0]
+    taken, asked = (
+        log.item[positions - 1].astype(np.int64) * (log.num_items + 1) + log.item[positions]
+        for positions in (learned, split.test)
+    )
+    return np.isin(asked, taken)
 
 
 def costs(found: dict[str, Runs], regeneration: dict) -> pd.DataFrame:

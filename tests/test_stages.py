@@ -13,6 +13,7 @@ import pytest
 
 from seqrec_lib import stages
 from seqrec_lib.data.files import root
+from seqrec_lib.data.splits import leave_last_out
 from seqrec_lib.training.records import Run, Runs
 
 
@@ -92,3 +93,12 @@ def test_costs_are_of_each_stage():
     table = stages.costs(FOUND[("beauty", "sasrec")], card)
     assert table["seconds"].tolist() == [120, 60, 60, 90, 100]
     assert table["peak GiB"].tolist() == [2, 1, 1, 1, 1]
+
+
+def test_a_step_was_taken_before_if_some_training_history_took_it(log_of):
+    log = log_of([1, 2, 3, 4, 5], [2, 3, 1, 2], [4, 5, 9, 4, 5])
+    split = leave_last_out(log)
+    # 4-5 is in the training part of the third user, 1-2 in that of the first; 4-5 again
+    assert stages.taken_before(log, split).tolist() == [True, True, True]
+    other = log_of([1, 2, 3, 4, 5], [2, 3, 2, 1], [4, 5, 9, 5, 4])
+    assert stages.taken_before(other, split).tolist() == [True, False, False]
