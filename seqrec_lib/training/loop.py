@@ -87,11 +87,12 @@ def fit(
     if isinstance(model, CountModel):
         model.count(log, split.train)
         return []
+    if not training.epochs:  # it looks at the data and learns nothing by gradients
+        model.begin_pass(log, split.train, training.max_len)
+        return []
     run = _Run(model, log, split, training, checkpoint)
     run.resume()
     saved = time.monotonic()
-    if not training.epochs:  # looks at the data, learns nothing by gradients
-        model.begin_pass(log, split.train, training.max_len)
     with tqdm(
         desc=type(model).__name__,
         total=training.epochs * run.positions_per_epoch,

@@ -56,7 +56,7 @@ def published(
 ) -> list[Spec]:
     """The specs behind :func:`run`, one a seed."""
     model, config, training, *start = recipe(name, dataset)
-    if epochs is not None:
+    if epochs is not None and training.epochs:  # one that learns nothing stays so
         training = replace(training, epochs=epochs)
     if issubclass(MODELS[model], CountModel):
         seeds = (0,)

@@ -156,11 +156,16 @@ def test_without_validation_positions_the_last_epoch_is_kept(model_of, small_log
 
 def test_a_run_of_no_epochs_looks_at_the_data_once(model_of, small_log, small_split, monkeypatch):
     model, seen = model_of(), []
-    monkeypatch.setattr(model, "begin_pass", lambda *given: seen.append(given))
+    model.register_buffer("found", torch.zeros(()))
+    monkeypatch.setattr(
+        model, "begin_pass", lambda *given: (seen.append(given), model.found.add_(1))
+    )
     before = model_of()
     assert fit(model, small_log, small_split, dataclasses.replace(SHORT, epochs=0)) == []
     ((log, positions, length),) = seen
     assert log is small_log and positions is small_split.train and length == 20
+    assert model.found == 1  # what it took from them stays
+    del model.found
     assert same_weights(model, before)
 
 
