@@ -29,7 +29,7 @@ _slower = replace(_encoder, epochs=100)  # one negative a position teaches littl
 _inner = replace(_sasrec, temperature=None)  # inner products, as in the papers of the losses
 _sessions = Training(epochs=30, batch_size=128, optimizer="adagrad", learning_rate=0.1, patience=3)
 _duorec = DuoRec.Config(temperature=0.07, cosine=True, contrast_temperature=0.2)
-_tuning = replace(_encoder, epochs=4, learning_rate=2e-4)  # faster, it forgets from epoch 2 on
+_tuning = replace(_encoder, epochs=2)  # from epoch 2 on it forgets
 _asking = Training(epochs=0)  # nothing is learned
 _patterns = Retrieval.Config(_sasrec, memory="patterns")
 _named: dict[str, Any] = {
