@@ -206,11 +206,13 @@ class _Run:
     def finish_epoch(self) -> dict[str, int | float]:
         """Validate, keep the best weights, and move to the next epoch."""
         candidate = self.model if self.average is None else self.average.module
-        found = ranks(candidate, self.log, self.split.valid, self.training.max_len)  # type: ignore[arg-type]
-        found = found[f"rank_{self.training.select}"].to_numpy()
-        score = float(ndcg(found, 10).mean()) if len(found) else 0.0
+        held_out, found = self.split.valid, np.full(1, np.inf)  # nothing to choose by: no hit
+        if len(held_out):
+            table = ranks(candidate, self.log, held_out, self.training.max_len)  # type: ignore[arg-type]
+            found = table[f"rank_{self.training.select}"].to_numpy()
+        score = float(ndcg(found, 10).mean())
         at = self.at
-        if score > at.best or not len(found):  # nothing to choose by: the last epoch
+        if score > at.best or not len(held_out):
             at.best, at.best_epoch = score, at.epoch
             self.best_weights = copy.deepcopy(candidate.state_dict())
         at.waited = 0 if at.best_epoch == at.epoch else at.waited + 1
@@ -221,7 +223,7 @@ class _Run:
             "epoch": at.epoch + 1,
             "loss": at.loss_sum / max(1, at.positions),
             "valid_ndcg@10": score,
-            "valid_hr@10": float(hr(found, 10).mean()) if len(found) else 0.0,
+            "valid_hr@10": float(hr(found, 10).mean()),
             "seconds": round(at.seconds, 2),
         }
         self.history.append(row)
