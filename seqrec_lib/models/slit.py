@@ -33,7 +33,7 @@ class SLIT(CountModel):
         decay_ahead: float = 2.0  # items after which a following item counts 1 / e
         regularisation: float = 10.0
         kept: int = 200  # largest weights of an item; the others are dropped
-        temperature: float = 0.05  # scores are divided by it, to be added to log-probabilities
+        temperature: float = 0.02  # scores are divided by it, to be added to log-probabilities
 
     def __init__(self, catalogue: Catalogue, config: Config):
         super().__init__(catalogue)

@@ -39,12 +39,10 @@ _named: dict[str, Any] = {
     "num_heads": 1,
     "sharpness": 7.0,
 }
-# every encoder of the study with its neighbours, and what whole histories lead to
-_members = (
-    *(Retrieval.Config(encoder, **_named) for encoder in (_sasrec, _duorec, _gru)),
-    SLIT.Config(),
-)
-_MEMBERS = "{0}/sasrec-neighbours,{0}/duorec-neighbours,{0}/gru-neighbours,{0}/slit"
+# what errs differently: attention at two widths, recurrence, and a linear map of whole histories
+_wide = replace(_sasrec, embed_dim=128)
+_members = (_sasrec, _wide, _gru, SLIT.Config())
+_MEMBERS = "{0}/sasrec,{0}/sasrec-wide,{0}/gru,{0}/slit"
 
 RECIPES: dict[str, tuple[Any, ...]] = {
     "popular": ("popular", Popular.Config(), Training()),
@@ -56,6 +54,7 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "gru": ("gru", _gru, _encoder),
     "gru4rec": ("gru4rec", _gru4rec, _sessions),
     "sasrec": ("sasrec", _sasrec, _encoder),
+    "sasrec-wide": ("sasrec", _wide, _encoder),
     "duorec": ("duorec", _duorec, _encoder),
     "sasrec-personalised": ("personalised", Personalised.Config(_sasrec), _encoder),
     "sasrec-retrieval": ("retrieval", Retrieval.Config(_sasrec), _tuning, "{0}/sasrec"),
