@@ -69,6 +69,34 @@ def table1(found: dict[tuple[str, str], dict[str, Runs]], seed: pd.DataFrame) ->
     return pd.DataFrame.from_dict(rows, "index").rename_axis(["data set", "backbone", "figures"])
 
 
+def verdicts(found: dict[tuple[str, str], dict[str, Runs]], protocol: str) -> pd.Series:
+    """How many cells of the table all stages make ``higher``, ``lower`` or ``no difference``."""
+    cells = [
+        verdict(report.gain(by_stage["both"], by_stage["encoder"], protocol, *metric))
+        for by_stage in found.values()
+        for metric in METRICS.values()
+    ]
+    names = ["higher", "no difference", "lower"]
+    return pd.Series(cells).value_counts().reindex(names, fill_value=0)
+
+
+def beyond_noise(found: dict[tuple[str, str], dict[str, Runs]], seed: pd.DataFrame) -> int:
+    """How many of the seed's differences exceed half the width of our interval for that cell (U).
+
+    The seed prints single runs; users and training vary for it as they do here, or more.
+    """
+    figures, count = seed.set_index(["dataset", "method"]), 0
+    for (dataset, backbone), by_stage in found.items():
+        name = report.label(backbone)
+        if (dataset, name) not in figures.index:
+            continue
+        before, after = (figures.loc[(dataset, f"{name}{end}")] for end in ("", " (Ours)"))
+        for metric, how in METRICS.items():
+            ours = report.gain(by_stage["both"], by_stage["encoder"], "unmasked", *how)
+            count += int(abs(after[metric] - before[metric]) > (ours.high - ours.low) / 2)
+    return count
+
+
 def _cell(before: float, after: float, sure: bool = True) -> str:
     gain = f"{after / before - 1:+.1%}" if before else "from nothing"
     old, new = (f"{value:.4f}".removeprefix("0") for value in (before, after))

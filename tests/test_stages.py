@@ -102,3 +102,22 @@ def test_a_step_was_taken_before_if_some_training_history_took_it(log_of):
     assert stages.taken_before(log, split).tolist() == [True, True, True]
     other = log_of([1, 2, 3, 4, 5], [2, 3, 2, 1], [4, 5, 9, 5, 4])
     assert stages.taken_before(other, split).tolist() == [True, False, False]
+
+
+def test_cells_are_counted_by_their_verdict():
+    # U: ten places better at once, so that all six cells are; M: not those of rank 10 in R@10, R@20
+    assert stages.verdicts(FOUND, "unmasked").to_dict() == {
+        "higher": 5, "no difference": 1, "lower": 0,
+    }  # fmt: skip
+    assert stages.verdicts(FOUND, "masked").to_dict() == {
+        "higher": 4, "no difference": 2, "lower": 0,
+    }  # fmt: skip
+
+
+def test_a_difference_of_the_seed_is_held_against_our_interval():
+    # everyone moves alike here: intervals have no width, and all six differences exceed it
+    assert stages.beyond_noise(FOUND, SEED) == 6
+    rng = np.random.default_rng(0)
+    noisy = {"encoder": runs("sasrec", rng.permutation(np.tile([1, 50], 200)))}
+    noisy["both"] = runs("sasrec-retrieval", rng.permutation(np.tile([1, 50], 200)))
+    assert stages.beyond_noise({("beauty", "sasrec"): noisy}, SEED) == 0
