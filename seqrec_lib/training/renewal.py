@@ -24,7 +24,7 @@ from seqrec_lib.data.splits import Split
 from seqrec_lib.models import MODELS
 from seqrec_lib.models.base import CountModel
 from seqrec_lib.training.evaluation import ranks
-from seqrec_lib.training.loop import Training, _Run
+from seqrec_lib.training.loop import Training, _Run, fit
 from seqrec_lib.training.model_file import completed, config_of
 from seqrec_lib.training.provenance import code_digest, commit
 from seqrec_lib.training.records import RESULTS, Run, Spec, load, write_json
@@ -105,8 +105,8 @@ def _made_again(
     if datasets.digest(log, split) != record.card["data_digest"]:
         return False, "cannot be made again: its data are not today's"
     model = untrained(spec, log, split, device)
-    if isinstance(model, CountModel):
-        model.count(log, split.train)
+    if isinstance(model, CountModel) or not spec.training.epochs:
+        fit(model, log, split, spec.training)
         then = record.ranks
         now = ranks(model, log, split.test, spec.training.max_len)[then.columns]
         moved = int((now != then).any(axis=1).sum())

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import re
 import shutil
@@ -170,6 +171,18 @@ def test_a_model_that_counts_must_have_every_rank_equal(project, without):
     (finding,) = renewal.renew()
     assert not finding.renewed
     assert finding.evidence == "counted and ranked again in full: 1 of 400 rows differ"
+
+
+def test_a_run_of_no_epochs_is_ranked_again_in_full(project, monkeypatch):
+    monkeypatch.setitem(
+        RECIPES, "untrained", ("sasrec", SASREC, dataclasses.replace(TRAINING, epochs=0))
+    )
+    folder = runs.run("simulated", "untrained").seeds[0].folder
+    change(folder / "card.json", lambda card: card.update(code_digest="older"))
+    findings = {finding.record: finding for finding in renewal.renew()}
+    found = findings["book/results/simulated/untrained/s0"]
+    assert found.renewed
+    assert found.evidence == "counted and ranked again in full: all 400 rows equal"
 
 
 def test_a_record_renewed_twice_keeps_both_lines(project, monkeypatch):
