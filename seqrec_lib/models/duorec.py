@@ -100,15 +100,26 @@ class DuoRec(SASRec):
         row, step = torch.arange(len(batch.item), device=batch.item.device), batch.extra["step"]
         with torch.autocast("cpu", enabled=False):  # as in SequenceEncoder.loss
             states = self.encode(batch)
-            dropped = self.encode(batch)[row, step]
-            like = self.state(Batch(batch.extra["like"]))
+            own, like = states[row, step], self._last_states(batch.extra["like"])
             target = batch.target[row, step]  # type: ignore[index]
+            # paper: encodes the history once more; this state has its draw of dropout already
+            pairs = [(own, like)]
             if self.config.views == "both":
-                pairs = [(states[row, step], dropped), (states[row, step], like)]
-            else:
-                pairs = [(dropped, like)]
+                pairs.append((own, self.encode(batch)[row, step]))
             found = sum(self._contrast(one, other, target) for one, other in pairs)
         return self.next_item_loss(states, batch) + self.config.weight * found
+
+    def _last_states(self, item: Int[Tensor, "B T"]) -> Float[Tensor, "B D"]:
+        """The states after whole histories, encoded in groups of similar length.
+
+        Windows of a batch are of a length; the histories that led to the same items are not, and
+        padded to the longest they would cost more than all the rest.
+        """
+        length = (item > 0).sum(1)
+        size = length.float().log2().ceil()  # 1, 2, 3 and 4, 5 to 8, ...
+        groups = [(size == one).nonzero()[:, 0] for one in size.unique()]
+        states = [self.state(Batch(item[rows, : int(length[rows].max())])) for rows in groups]
+        return torch.cat(states)[torch.cat(groups).argsort()]
 
     def _contrast(
         self, one: Float[Tensor, "B D"], other: Float[Tensor, "B D"], target: Int[Tensor, "B"]

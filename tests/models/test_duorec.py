@@ -126,3 +126,13 @@ def test_the_contrastive_terms_are_added_with_their_weight(small_log, small_spli
 def test_other_views_are_refused(small_log, small_split):
     with pytest.raises(ValueError, match="views is 'us'; use 'dropout-target' or 'both'"):
         model_of(small_log, small_split, dataclasses.replace(CONFIG, views="us"))
+
+
+@torch.no_grad()
+def test_histories_in_groups_have_the_states_of_one_batch(small_log, small_split):
+    model = model_of(small_log, small_split).eval()
+    for count in (1, 3, 50):
+        batch = small_log.histories(small_split.test[:count], 20)
+        torch.testing.assert_close(
+            model._last_states(batch.item), model.state(batch), rtol=1e-5, atol=1e-6
+        )
