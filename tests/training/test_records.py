@@ -100,7 +100,7 @@ def check_history(run):
     assert history.columns.tolist() == [
         *("epoch", "loss", "valid_ndcg@10", "valid_hr@10", "seconds")
     ]
-    if issubclass(MODELS[run.spec["model"]], CountModel):
+    if issubclass(MODELS[run.spec["model"]], CountModel) or not run.spec["training"]["epochs"]:
         assert history.empty
         return
     assert history["epoch"].tolist() == list(range(1, len(history) + 1))
@@ -161,7 +161,7 @@ def test_a_committed_record_is_whole(folder):
 @pytest.mark.parametrize("folder", RECORDS, ids=lambda path: "-".join(path.parts[-3:]))
 def test_a_committed_record_was_made_from_todays_data(folder, todays_data):
     dataset = folder.parts[-3]
-    amazon_set = dataset.removesuffix("-shuffled")
+    amazon_set = dataset.split("-")[0]
     if amazon_set in amazon.NAMES and find(f"amazon/{amazon_set}.parquet") is None:
         pytest.skip("the Amazon files are not here")
     if dataset.startswith("tecd-marketplace") and find("tecd/dataset/small") is None:
