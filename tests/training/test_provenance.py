@@ -62,9 +62,9 @@ def read_once():
 @pytest.mark.parametrize(
     ("changed", "affected"),
     [
-        ("models/sasrec.py", {"sasrec", "duorec", "retrieval"}),
-        ("models/memory.py", {"retrieval"}),
-        ("models/gru4rec.py", {"gru4rec", "retrieval"}),
+        ("models/sasrec.py", {"sasrec", "duorec", "retrieval", "ensemble", "personalised"}),
+        ("models/memory.py", {"retrieval", "ensemble"}),
+        ("models/gru4rec.py", {"gru4rec", "retrieval", "ensemble"}),
         ("models/popular.py", {"popular", "recency"}),  # recency falls back on popularity
         ("models/base.py", set(MODELS)),
         ("models/losses.py", set(MODELS)),
