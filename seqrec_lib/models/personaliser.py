@@ -1,9 +1,9 @@
 """DR4SR+: each training history is kept with a learned chance (Yin et al., 2024, arXiv:2405.17795).
 
-A small net looks at a history's state and says how likely it is to be of use. It learns from
-histories that the encoder does not: how the loss on them would change if the encoder had learned
-with other chances. That second-order gradient is implicit, its inverse Hessian a short Neumann
-series (section 3.5).
+A small net looks at the mean of a history's items and says how likely it is to be of use. It learns
+from histories that the encoder does not: how the loss on them would change if the encoder had
+learned with other chances. That second-order gradient is implicit, its inverse Hessian a short
+Neumann series (section 3.5).
 """
 
 from __future__ import annotations
@@ -80,11 +80,15 @@ class Personalised(Recommender):
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
         self.batches: Tensor
 
+    def begin_pass(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
+        lot = np.random.default_rng(0).random(log.num_users)  # the same users in every pass
+        self._held_out = lot < self.config.held_out
+        self.encoder.begin_pass(log, positions, length)
+
     def prepared(
         self, batch: Batch, log: EventLog, windows: Int[np.ndarray, "B 2"], rng: np.random.Generator
     ) -> Batch:
-        lot = np.random.default_rng(0).random(log.num_users)  # the same users in every pass
-        held_out = lot[log.user_of(windows[:, 0])] < self.config.held_out
+        held_out = self._held_out[log.user_of(windows[:, 0])]
         batch.extra["held_out"] = torch.from_numpy(held_out)
         return self.encoder.prepared(batch, log, windows, rng)
 

@@ -78,11 +78,9 @@ def fit(
 ) -> list[dict[str, int | float]]:
     """Train in place, keep the weights of the best validation epoch, return a row an epoch.
 
-    Without validation positions the weights of the last epoch are kept.
-
-    With ``checkpoint`` the state is saved every ``checkpoint_seconds`` and after each epoch, and a
-    run that finds its file goes on; another run's raises ``ValueError``, a lost loss
-    ``FloatingPointError``.
+    Without validation positions the last epoch's are kept. With ``checkpoint`` the state is saved
+    every ``checkpoint_seconds`` and after each epoch, and a run that finds its file goes on;
+    another run's raises ``ValueError``, a lost loss ``FloatingPointError``.
     """
     if isinstance(model, CountModel):
         model.count(log, split.train)

@@ -67,17 +67,15 @@ def completed(stored: dict[str, Any]) -> dict[str, Any]:
     A new setting's default must therefore be what was done before there was a choice.
     """
     config = plain(MODELS[stored["model"]].Config()) | stored["config"]  # type: ignore[attr-defined]
-    for name, value in config.items():
-        if isinstance(value, list):
-            config[name] = [_complete(part) for part in value]
-        elif isinstance(value, dict):
-            config[name] = _complete(value)
+    config = {name: _complete(value) for name, value in config.items()}
     training = asdict(Training()) | stored["training"]
     whole = {"pretrained": None} | stored | {"config": config, "training": training}
     return json.loads(json.dumps(whole))  # defaults as they would be read back
 
 
 def _complete(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_complete(part) for part in value]
     if isinstance(value, dict):
         return plain(_rebuilt({"class": value["class"]})) | value
     return value
