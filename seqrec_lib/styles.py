@@ -16,6 +16,7 @@ _STYLES = {
     "duorec-neighbours": ("#BF7F3F", "p", "DuoRec, neighbours by name"),
     "gru-neighbours": ("#7FB8D8", "p", "GRU-CE, neighbours by name"),
     "slit": ("#B8860B", "H", "SLIT"),
+    "sasrec-unfrozen": ("#9E6BFF", "<", "SASRec, retrieval, the encoder learns too"),
     "sasrec-patterns": ("#A48BD0", "v", "SASRec, retrieval of patterns"),
     "sasrec-banked": ("#C2185B", "^", "SASRec, retrieval of validation pairs too"),
     "sasrec-wide": ("#F08040", "8", "SASRec, 128 wide"),

@@ -31,6 +31,7 @@ _sessions = Training(epochs=30, batch_size=128, optimizer="adagrad", learning_ra
 _duorec = DuoRec.Config(temperature=0.07, cosine=True, contrast_temperature=0.2)
 _tuning = replace(_encoder, epochs=2)  # from epoch 2 on it forgets
 _asking = Training(epochs=0)  # nothing is learned
+_unfrozen = Retrieval.Config(_sasrec, frozen=False)
 _patterns = Retrieval.Config(_sasrec, memory="patterns")
 _named: dict[str, Any] = {
     "neighbours": 100,
@@ -58,6 +59,7 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "duorec": ("duorec", _duorec, _encoder),
     "sasrec-personalised": ("personalised", Personalised.Config(_sasrec), _encoder),
     "sasrec-retrieval": ("retrieval", Retrieval.Config(_sasrec), _tuning, "{0}/sasrec"),
+    "sasrec-unfrozen": ("retrieval", _unfrozen, _tuning, "{0}/sasrec"),
     "sasrec-patterns": ("retrieval", _patterns, _tuning, "{0}/sasrec"),
     # nothing learned: the memory alone is given the validation pairs, as in the released RaSeRec
     "sasrec-banked": ("retrieval", Retrieval.Config(_sasrec), _asking, "{1}/sasrec-retrieval"),
