@@ -20,6 +20,7 @@ _STYLES = {
     "sasrec-patterns": ("#A48BD0", "v", "SASRec, retrieval of patterns"),
     "sasrec-banked": ("#C2185B", "^", "SASRec, retrieval of validation pairs too"),
     "sasrec-wide": ("#F08040", "8", "SASRec, 128 wide"),
+    "sasrec-attributed": ("#C0504D", "P", "SASRec, attributes"),
     "sasrec-regenerated": ("#1B7F5C", "d", "SASRec, regenerated data"),
     "duorec-regenerated": ("#6BA368", "d", "DuoRec, regenerated data"),
     "sasrec-personalised": ("#E8895B", "P", "SASRec, regenerated data, DR4SR+"),

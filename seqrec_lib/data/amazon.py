@@ -11,6 +11,7 @@ from 1 in both, by first appearance.
 """
 
 import gzip
+import hashlib
 import json
 import zlib
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from jaxtyping import Int
 from tqdm import tqdm
 
 from seqrec_lib.data import events, files
@@ -34,6 +36,7 @@ class Edition(NamedTuple):
 
     file: str
     sha256: str
+    attributes: str  # sha256 of what :func:`attributes` returns
     users: int
     items: int
     events: int
@@ -43,6 +46,7 @@ EDITIONS = {
     "beauty": Edition(
         "Beauty.txt",
         "226cce9c3105299ca0db9615d7d3fb32b3175e90da43100ae352599f0f0107b8",
+        "12ff640cf239c9a7634de3bcbd014ab41b5c9a2e3eff70f07a5b672d795d9ff0",
         users=22_363,
         items=12_101,
         events=198_502,
@@ -50,6 +54,7 @@ EDITIONS = {
     "toys": Edition(
         "Toys_and_Games.txt",
         "176c680c688d497598c4a89a03b402c0fe78d795e5db335c2e78dd5f2d778a3f",
+        "f88c66b8c4c1bb9f5488e75750aa73071bc80977e1e6e586af77a0f08f41dc15",
         users=19_412,
         items=11_924,
         events=167_597,
@@ -57,6 +62,7 @@ EDITIONS = {
     "sports": Edition(
         "Sports_and_Outdoors.txt",
         "2a095e0648872beb9982408958290f5d655db5be2911c3756b5446de9f0b8de2",
+        "3d6267a13dca0fa56af3a33c81e719e3794896f1976f48cc30498bd001c147d1",
         users=35_598,
         items=18_357,
         events=296_337,
@@ -93,19 +99,55 @@ def product_numbers(name: str) -> np.ndarray | None:
     """Amazon's product number (ASIN) of item i at index i - 1, or None where no data folder has
     ``amazon/<name>_items.parquet``. The numbers are strings such as ``B0000530ED``.
     """
-    edition = _edition(name)
     path = files.find(f"amazon/{name}_items.parquet")
-    if path is None:
-        return None
+    return None if path is None else _of_items(name, path, "asin").to_numpy(dtype=str)
+
+
+def attributes(name: str) -> Int[np.ndarray, "N A"]:
+    """Categories and brands of item i in row i, numbered from 1, ascending, filled up with 0.
+
+    What the numbers stand for was not published. Read from ``amazon/<name>_items.parquet`` in a
+    data folder, or from S3-Rec's ``amazon/raw/<file>_item2attributes.json``. Raises
+    FileNotFoundError where there is neither, EventError on other content than the published.
+    """
+    edition = _edition(name)
+    raw = f"{Path(edition.file).stem}_item2attributes.json"
+    if path := files.find(f"amazon/{name}_items.parquet"):
+        found = _of_items(name, path, "attribute_ids").tolist()
+    elif path := files.find(f"amazon/raw/{raw}"):
+        by_item = json.loads(path.read_text())
+        found = [by_item.get(str(item), []) for item in range(1, edition.items + 1)]
+    else:
+        raise FileNotFoundError(
+            f"attributes of {name} are in no data folder: fetch {S3REC}{raw} and put it at "
+            f"{files.data_folders()[0] / 'amazon' / 'raw' / raw}"
+        )
+    known = [np.unique(row) for row in found]  # some are listed twice
+    table = np.zeros((edition.items + 1, max(map(len, known))), dtype=np.int32)
+    for row, values in zip(table[1:], known, strict=True):
+        row[: len(values)] = values
+    digest = hashlib.sha256(table.astype("<i4").tobytes()).hexdigest()
+    if digest != edition.attributes:
+        raise events.EventError(
+            f"{path}: not the published attributes (sha256 {digest} of their table, expected "
+            f"{edition.attributes}); replace the file"
+        )
+    return table
+
+
+def _of_items(name: str, path: Path, column: str) -> pd.Series:
+    """A column of an items file, item after item."""
+    items = _edition(name).items
     try:
-        table = pd.read_parquet(path, columns=["item_id", "asin"]).sort_values("item_id")
+        table = pd.read_parquet(path, columns=["item_id", column]).sort_values("item_id")
     except pa.ArrowException as error:
         raise events.EventError(
-            f"{path}: not a Parquet file with columns item_id and asin ({error}); replace the file"
+            f"{path}: not a Parquet file with columns item_id and {column} ({error}); "
+            "replace the file"
         ) from error
-    if table["item_id"].tolist() != list(range(1, edition.items + 1)):
-        raise events.EventError(f"{path}: items are not 1..{edition.items}; replace the file")
-    return table["asin"].to_numpy(dtype=str)
+    if table["item_id"].tolist() != list(range(1, items + 1)):
+        raise events.EventError(f"{path}: items are not 1..{items}; replace the file")
+    return table[column]
 
 
 def read_s3rec(name: str) -> pd.DataFrame:

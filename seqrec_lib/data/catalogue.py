@@ -1,4 +1,5 @@
-"""What a model knows of the items: how many there are and how often each was seen in training."""
+"""What a model knows of the items: how many there are, how often each was seen in training, and,
+where they are known, its attributes."""
 
 from __future__ import annotations
 
@@ -55,10 +56,14 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The items 1..num_items and how often each occurs in training (index 0, padding, is 0)."""
+    """The items 1..num_items and how often each occurs in training (index 0, padding, is 0).
+
+    A row of ``attributes`` has those of an item, numbered from 1 and filled up with 0.
+    """
 
     num_items: int
     frequency: Int[np.ndarray, "N"]
+    attributes: Int[np.ndarray, "rows A"] | None = None
 
     def __post_init__(self) -> None:
         if len(self.frequency) != self.num_items + 1 or self.frequency[0] != 0:
@@ -66,8 +71,19 @@ class Catalogue:
                 f"frequency needs {self.num_items + 1} entries, the first (padding) 0; "
                 f"it has {len(self.frequency)}"
             )
+        if self.attributes is not None and len(self.attributes) != self.num_items + 1:
+            raise ValueError(
+                f"attributes need {self.num_items + 1} rows, the first (padding) of zeros; "
+                f"there are {len(self.attributes)}"
+            )
 
     @classmethod
-    def learned(cls, log: EventLog, train: Int[np.ndarray, "P"]) -> Catalogue:
+    def learned(
+        cls,
+        log: EventLog,
+        train: Int[np.ndarray, "P"],
+        attributes: Int[np.ndarray, "N A"] | None = None,
+    ) -> Catalogue:
         """Frequencies counted on the training positions and nothing else."""
-        return cls(log.num_items, np.bincount(log.item[train], minlength=log.num_items + 1))
+        frequency = np.bincount(log.item[train], minlength=log.num_items + 1)
+        return cls(log.num_items, frequency, attributes)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from seqrec_lib.data import amazon, events, files, patterns, simulator, ties
 from seqrec_lib.data.log import EventLog
@@ -221,6 +221,15 @@ def tecd_folders(dataset: str, place: Path) -> dict[str, Path]:
         )
     simulator.write(simulator.sized(0.01), place / "simulated", range(1294, 1297), scale=0.01)
     return folders | {"simulated": place / "simulated"}
+
+
+def attributes(dataset: str) -> Int[np.ndarray, "N A"] | None:
+    """Attributes of the items of an Amazon set, under any of its names; of other sets None.
+
+    See :func:`seqrec_lib.data.amazon.attributes` for what they are and what is raised.
+    """
+    base = dataset.split("-", 1)[0]
+    return amazon.attributes(base) if base in amazon.NAMES else None
 
 
 def digest(log: EventLog, split: Split) -> str:

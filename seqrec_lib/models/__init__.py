@@ -3,6 +3,7 @@
 from typing import Any
 
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.attributed import AttributedSASRec
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.duorec import DuoRec
 from seqrec_lib.models.ensemble import Ensemble
@@ -26,6 +27,7 @@ MODELS: dict[str, type[Recommender]] = {
     "gru": GRU,
     "gru4rec": GRU4Rec,
     "sasrec": SASRec,
+    "sasrec-attributed": AttributedSASRec,
     "duorec": DuoRec,
     "item2vec": Item2Vec,
     "retrieval": Retrieval,

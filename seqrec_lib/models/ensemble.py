@@ -25,7 +25,10 @@ from seqrec_lib.models.sasrec import SASRec
 
 
 class Ensemble(Recommender):
-    uses = (*Retrieval.uses, "models/retrieval.py", "models/slit.py")
+    uses = (
+        *(*Retrieval.uses, "models/retrieval.py"),
+        *("models/attributed.py", "models/slit.py"),
+    )
 
     @dataclass(frozen=True)
     class Config:

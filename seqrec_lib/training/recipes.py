@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from seqrec_lib.models.attributed import AttributedSASRec
 from seqrec_lib.models.duorec import DuoRec
 from seqrec_lib.models.ensemble import Ensemble
 from seqrec_lib.models.gru import GRU
@@ -41,6 +42,7 @@ _named: dict[str, Any] = {
     "sharpness": 7.0,
 }
 # what errs differently: attention at two widths, recurrence, and a linear map of whole histories
+_attributed = AttributedSASRec.Config(temperature=0.07)
 _wide = replace(_sasrec, embed_dim=128)
 _members = (_sasrec, _wide, _gru, SLIT.Config())
 _MEMBERS = "{0}/sasrec,{0}/sasrec-wide,{0}/gru,{0}/slit"
@@ -56,6 +58,7 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "gru4rec": ("gru4rec", _gru4rec, _sessions),
     "sasrec": ("sasrec", _sasrec, _encoder),
     "sasrec-wide": ("sasrec", _wide, _encoder),
+    "sasrec-attributed": ("sasrec-attributed", _attributed, _encoder),
     "duorec": ("duorec", _duorec, _encoder),
     "sasrec-personalised": ("personalised", Personalised.Config(_sasrec), _encoder),
     "sasrec-retrieval": ("retrieval", Retrieval.Config(_sasrec), _tuning, "{0}/sasrec"),

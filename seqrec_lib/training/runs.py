@@ -170,7 +170,9 @@ def build(spec: Spec, catalogue: Catalogue) -> Recommender:
 
 def untrained(spec: Spec, log: EventLog, split: Split, device: str) -> Recommender:
     """The model of ``spec`` as its training finds it: drawn, or started from another run's."""
-    model = build(spec, Catalogue.learned(log, split.train))
+    kind = MODELS[spec.model]
+    attributes = datasets.attributes(spec.dataset) if kind.reads_attributes else None
+    model = build(spec, Catalogue.learned(log, split.train, attributes))
     if spec.pretrained is not None:
         sources = []
         for run in spec.pretrained.split(","):

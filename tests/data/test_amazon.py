@@ -47,7 +47,7 @@ def folder(tmp_path, monkeypatch):
 def small(folder, monkeypatch):
     """A text of two users in the place of Beauty."""
     text = b"1 1 2 3\n2 3 1\n"
-    edition = amazon.Edition("Beauty.txt", hashlib.sha256(text).hexdigest(), 2, 3, 5)
+    edition = amazon.Edition("Beauty.txt", hashlib.sha256(text).hexdigest(), "", 2, 3, 5)
     monkeypatch.setitem(amazon.EDITIONS, "beauty", edition)
     path = folder / "amazon" / "raw" / "Beauty.txt"
     path.parent.mkdir(parents=True)
@@ -124,6 +124,63 @@ def test_with_neither_file_nor_network_the_error_says_where_the_text_goes(folder
         amazon.read(name)
     assert str(folder / "amazon" / "raw" / amazon.EDITIONS[name].file) in str(caught.value)
     assert not [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def attributed(small, monkeypatch):
+    """The small set with attributes; returns how to write them as a Parquet file or as JSON."""
+    table = np.array([[0, 0], [4, 7], [7, 0], [2, 7]], dtype="<i4")
+    edition = amazon.EDITIONS["beauty"]._replace(
+        attributes=hashlib.sha256(table.tobytes()).hexdigest()
+    )
+    monkeypatch.setitem(amazon.EDITIONS, "beauty", edition)
+    folder = files.data_folders()[0] / "amazon"
+    rows = [[7, 4, 7], [7], [2, 7]]
+
+    def write_attributes(kind, rows=rows):
+        (folder / "raw").mkdir(parents=True, exist_ok=True)
+        if kind == "json":
+            content = {str(item): row for item, row in enumerate(rows, start=1)}
+            (folder / "raw" / "Beauty_item2attributes.json").write_text(json.dumps(content))
+        else:
+            items = range(1, len(rows) + 1)
+            content = {"item_id": items, "asin": "B", "attribute_ids": rows}
+            pd.DataFrame(content).to_parquet(folder / "beauty_items.parquet")
+        return table
+
+    return write_attributes
+
+
+@pytest.mark.parametrize("kind", ["parquet", "json"])
+def test_attributes_are_read_once_each_and_filled_up(attributed, kind):
+    table = attributed(kind)
+    np.testing.assert_array_equal(amazon.attributes("beauty"), table)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "json"])
+def test_other_attributes_are_refused(attributed, kind):
+    attributed(kind, [[7, 4], [7], [2, 6]])
+    with pytest.raises(EventError, match="not the published attributes"):
+        amazon.attributes("beauty")
+
+
+def test_an_items_file_of_other_items_is_refused(attributed):
+    attributed("parquet", [[7, 4], [7]])
+    with pytest.raises(EventError, match=r"items are not 1\.\.3"):
+        amazon.attributes("beauty")
+
+
+def test_without_attributes_the_error_says_where_they_go(attributed):
+    with pytest.raises(FileNotFoundError, match="amazon/raw/Beauty_item2attributes.json"):
+        amazon.attributes("beauty")
+
+
+@pytest.mark.parametrize(("name", "most"), [("beauty", 637), ("toys", 1027), ("sports", 2277)])
+def test_published_attributes_are_those_of_the_files(name, most):
+    real(f"amazon/{name}_items.parquet")
+    table = amazon.attributes(name)
+    assert table.shape[0] == TOTALS[name][1] + 1 and table.max() == most
+    assert not table[0].any() and table[1:].any(axis=1).all()
 
 
 @pytest.mark.parametrize("reader", [amazon.read, amazon.read_s3rec])

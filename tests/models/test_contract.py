@@ -15,6 +15,7 @@ from seqrec_lib.data.simulator import small_world
 from seqrec_lib.data.splits import Split, leave_last_out
 from seqrec_lib.metrics.ranking import hr
 from seqrec_lib.models import MODELS
+from seqrec_lib.models.attributed import AttributedSASRec
 from seqrec_lib.models.base import CountModel, SequenceEncoder
 from seqrec_lib.models.duorec import DuoRec
 from seqrec_lib.models.ensemble import Ensemble
@@ -86,6 +87,7 @@ CASES = {
     "retrieval-patterns": Case(
         "retrieval", dataclasses.replace(retrieval, memory="patterns", beta=0.7), short
     ),
+    "attributed": Case("sasrec-attributed", AttributedSASRec.Config(**vars(sasrec)), short),
     "ensemble": Case("ensemble", Ensemble.Config((gru, sasrec)), short),
     "ensemble-repeats": Case("ensemble", Ensemble.Config((gru, sasrec), repeats=True), short),
     "personalised": Case(
@@ -147,7 +149,8 @@ def worlds(log_of):
 
 def untrained(case, log, split):
     torch.manual_seed(0)
-    return MODELS[case.model](Catalogue.learned(log, split.train), case.config)
+    attributes = np.arange(log.num_items + 1, dtype=np.int32)[:, None] % 7  # some have none
+    return MODELS[case.model](Catalogue.learned(log, split.train, attributes), case.config)
 
 
 @pytest.fixture

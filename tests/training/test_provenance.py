@@ -62,7 +62,11 @@ def read_once():
 @pytest.mark.parametrize(
     ("changed", "affected"),
     [
-        ("models/sasrec.py", {"sasrec", "duorec", "retrieval", "ensemble", "personalised"}),
+        (
+            "models/sasrec.py",
+            {"sasrec", "sasrec-attributed", "duorec", "retrieval", "ensemble", "personalised"},
+        ),
+        ("models/attributed.py", {"sasrec-attributed", "ensemble"}),
         ("models/memory.py", {"retrieval", "ensemble"}),
         ("models/gru4rec.py", {"gru4rec", "retrieval", "ensemble"}),
         ("models/popular.py", {"popular", "recency"}),  # recency falls back on popularity
