@@ -28,6 +28,7 @@ _STYLES = {
     "gru-retrieval": ("#2F7FA8", "s", "GRU-CE, retrieval"),
     "gru4rec-retrieval": ("#00324F", "<", "GRU4Rec, retrieval"),
     "ensemble": ("#1A1A1A", "*", "ensemble"),
+    "ensemble-attributed": ("#6B0F1A", "*", "ensemble, attributes too"),
     "ensemble-repeats": ("#555555", "h", "ensemble, repeats counted"),
     "sasrec-bce": ("#009E73", "<", "SASRec, BCE"),
     "sasrec-gbce": ("#44AA99", ">", "SASRec, gBCE"),
