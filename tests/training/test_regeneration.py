@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from seqrec_lib.data import datasets, files
+from seqrec_lib.data.log import bucketed
 from seqrec_lib.data.patterns import mine
 from seqrec_lib.models.regenerator import Regenerator
 from seqrec_lib.training import regeneration
+from seqrec_lib.training.recipes import recipe
 from seqrec_lib.training.regeneration import (
     Regeneration,
     contained,
@@ -156,3 +158,19 @@ def test_what_is_not_published_is_made_below_build_and_then_read(project, monkey
     assert len(calls) == 1 and again.equals(table)
     log, split = datasets.load("simulated-regenerated")
     assert log.num_users == 400 + card["sequences"]
+
+
+@pytest.mark.skipif(files.find("amazon/beauty.parquet") is None, reason="needs Beauty")
+@pytest.mark.parametrize("name", ["sasrec", "duorec"])
+def test_what_was_written_is_learned_in_as_many_updates_of_as_many_steps(name):
+    updates, steps = [], []
+    for dataset in ("beauty", "beauty-regenerated"):
+        log, split = datasets.load(dataset)
+        training = recipe(name, dataset)[2]
+        windows = log.windows(split.train, training.max_len)
+        lengths = windows[:, 1] - windows[:, 0] + 1
+        batches = list(bucketed(lengths, training.batch_size, np.random.default_rng(0)))
+        updates.append(training.epochs * len(batches))
+        steps.append(lengths.sum() / len(batches))
+    assert updates[1] == pytest.approx(updates[0], rel=0.02)
+    assert steps[1] == pytest.approx(steps[0], rel=0.02)
