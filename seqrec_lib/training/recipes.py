@@ -46,7 +46,9 @@ _attributed = AttributedSASRec.Config(temperature=0.07)
 _wide = replace(_sasrec, embed_dim=128)
 _members = (_sasrec, _wide, _gru, SLIT.Config())
 _MEMBERS = "{0}/sasrec,{0}/sasrec-wide,{0}/gru,{0}/slit"
-_all, _ALL = (*_members, _attributed), _MEMBERS + ",{0}/sasrec-attributed"
+# the same with attributes in place of width
+_informed = (_sasrec, _attributed, _gru, SLIT.Config())
+_INFORMED = _MEMBERS.replace("wide", "attributed")
 
 RECIPES: dict[str, tuple[Any, ...]] = {
     "popular": ("popular", Popular.Config(), Training()),
@@ -76,7 +78,7 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "gru4rec-retrieval": ("retrieval", Retrieval.Config(_gru4rec), _tuning, "{0}/gru4rec"),
     "ensemble": ("ensemble", Ensemble.Config(_members), _asking, _MEMBERS),
     "ensemble-repeats": ("ensemble", Ensemble.Config(_members, True), _asking, _MEMBERS),
-    "ensemble-attributed": ("ensemble", Ensemble.Config(_all), _asking, _ALL),
+    "ensemble-attributed": ("ensemble", Ensemble.Config(_informed), _asking, _INFORMED),
     "sasrec-inner": ("sasrec", _inner, _encoder),
     "sasrec-bce": ("sasrec", replace(_inner, objective=BCE()), _slower),
     "sasrec-gbce": ("sasrec", replace(_inner, objective=GBCE()), _encoder),
