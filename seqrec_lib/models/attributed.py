@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.sasrec import SASRec
 
@@ -33,33 +33,46 @@ class AttributedSASRec(SASRec):
         if not config.tied:
             raise ValueError("attributes belong to one table: use tied=True")
         super().__init__(catalogue, config)
-        attributes = catalogue.attributes
-        if attributes is None:
-            attributes = np.zeros((catalogue.num_items + 1, 1), dtype=np.int32)
-        self._take(torch.from_numpy(attributes))
-        self.attributes: Tensor
+        table = torch.zeros(catalogue.num_items + 1, 1, dtype=torch.long)
+        if catalogue.attributes is not None:
+            table = torch.from_numpy(catalogue.attributes).long()
+        count = (table > 0).sum(1)
+        self._take(table[table > 0], count.cumsum(0) - count)
+        self.attributes: Tensor  # of all items, one after the other
+        self.begins: Tensor  # where those of an item begin
+        self._vectors: Tensor | None = None  # of the update under way
 
-    def _take(self, attributes: Int[Tensor, "N A"]) -> None:
+    def _take(self, attributes: Int[Tensor, "M"], begins: Int[Tensor, "N"]) -> None:
         device = self.items.weight.device
         self.register_buffer("attributes", attributes.to(device))
+        self.register_buffer("begins", begins.to(device))
+        count = int(attributes.max()) if len(attributes) else 0
         self.attribute_vectors = nn.Embedding(
-            int(attributes.max()) + 1, self.config.embed_dim, padding_idx=0, device=device
+            count + 1, self.config.embed_dim, padding_idx=0, device=device
         )
         nn.init.normal_(self.attribute_vectors.weight[1:], std=0.04)  # a mean of four: as an item
         nn.init.zeros_(self.attribute_vectors.weight[0])
 
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        self._vectors = self.item_vectors()[0]  # once, for what is read and what is scored
+        try:
+            return super().loss(batch)
+        finally:
+            self._vectors = None
+
     def item_vectors(self) -> tuple[Float[Tensor, "N D"], None]:
-        kind = F.embedding_bag(
-            self.attributes, self.attribute_vectors.weight, mode="mean", padding_idx=0
-        )
-        return self.items.weight + kind, None
+        if self._vectors is not None:
+            return self._vectors, None
+        kinds = self.attribute_vectors.weight
+        of_kind = F.embedding_bag(self.attributes, kinds, self.begins, mode="mean")
+        return self.items.weight + of_kind, None
 
     def embedded(self, item: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         return F.embedding(item, self.item_vectors()[0])
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         """A model file brings its own attributes: make room for their vectors before loading."""
-        stored = state_dict[prefix + "attributes"]
-        if not torch.equal(stored.cpu(), self.attributes.cpu()):  # else the optimiser knows them
-            self._take(stored)
+        stored = [state_dict[prefix + name] for name in ("attributes", "begins")]
+        if not torch.equal(stored[0].cpu(), self.attributes.cpu()):  # else the optimiser has them
+            self._take(*stored)
         super()._load_from_state_dict(state_dict, prefix, *args)
