@@ -1,4 +1,4 @@
-"""SASRec whose items are also what they are: categories and brands beside the number.
+"""Encoders whose items are also what they are: categories and brands beside the number.
 
 An item's vector is its own plus the mean of those of its attributes, where the network reads it
 and where it is scored, so that a rare item borrows from its kind. S3-Rec (Zhou et al., 2020,
@@ -17,22 +17,20 @@ from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.base import SequenceEncoder
+from seqrec_lib.models.gru import GRU
 from seqrec_lib.models.sasrec import SASRec
 
 
-class AttributedSASRec(SASRec):
-    """Of a catalogue without attributes it is SASRec."""
+class Attributed(SequenceEncoder):
+    """Put before an encoder with one table of items; without attributes it changes nothing."""
 
     reads_attributes = True
 
-    @dataclass(frozen=True)
-    class Config(SASRec.Config):
-        pass
-
-    def __init__(self, catalogue: Catalogue, config: Config):
+    def __init__(self, catalogue: Catalogue, config: SASRec.Config | GRU.Config):
         if not config.tied:
             raise ValueError("attributes belong to one table: use tied=True")
-        super().__init__(catalogue, config)
+        super().__init__(catalogue, config)  # type: ignore[call-arg, arg-type]
         table = torch.zeros(catalogue.num_items + 1, 1, dtype=torch.long)
         if catalogue.attributes is not None:
             table = torch.from_numpy(catalogue.attributes).long()
@@ -48,7 +46,7 @@ class AttributedSASRec(SASRec):
         self.register_buffer("begins", begins.to(device))
         count = int(attributes.max()) if len(attributes) else 0
         self.attribute_vectors = nn.Embedding(
-            count + 1, self.config.embed_dim, padding_idx=0, device=device
+            count + 1, self.items.embedding_dim, padding_idx=0, device=device
         )
         nn.init.normal_(self.attribute_vectors.weight[1:], std=0.04)  # a mean of four: as an item
         nn.init.zeros_(self.attribute_vectors.weight[0])
@@ -76,3 +74,15 @@ class AttributedSASRec(SASRec):
         if not torch.equal(stored[0].cpu(), self.attributes.cpu()):  # else the optimiser has them
             self._take(*stored)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class AttributedSASRec(Attributed, SASRec):
+    @dataclass(frozen=True)
+    class Config(SASRec.Config):
+        pass
+
+
+class AttributedGRU(Attributed, GRU):
+    @dataclass(frozen=True)
+    class Config(GRU.Config):
+        pass
