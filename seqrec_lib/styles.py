@@ -8,7 +8,6 @@ _STYLES = {
     "markov-1": ("#F0C060", "1", "Markov chain, order 1"),
     "markov": ("#E69F00", "^", "Markov chain"),
     "gru": ("#56B4E9", "P", "GRU-CE"),
-    "gru-attributed": ("#4A90A4", ">", "GRU-CE, attributes"),
     "gru4rec": ("#0072B2", "X", "GRU4Rec"),
     "sasrec": ("#D55E00", "o", "SASRec"),
     "duorec": ("#994F00", "D", "DuoRec"),

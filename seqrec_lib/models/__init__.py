@@ -3,7 +3,7 @@
 from typing import Any
 
 from seqrec_lib.data.catalogue import Catalogue
-from seqrec_lib.models.attributed import AttributedGRU, AttributedSASRec
+from seqrec_lib.models.attributed import AttributedSASRec
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.duorec import DuoRec
 from seqrec_lib.models.ensemble import Ensemble
@@ -25,7 +25,6 @@ MODELS: dict[str, type[Recommender]] = {
     "markov": Markov,
     "slit": SLIT,
     "gru": GRU,
-    "gru-attributed": AttributedGRU,
     "gru4rec": GRU4Rec,
     "sasrec": SASRec,
     "sasrec-attributed": AttributedSASRec,

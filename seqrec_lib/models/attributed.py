@@ -1,4 +1,4 @@
-"""Encoders whose items are also what they are: categories and brands beside the number.
+"""SASRec whose items are also what they are: categories and brands beside the number.
 
 An item's vector is its own plus the mean of those of its attributes, where the network reads it
 and where it is scored, so that a rare item borrows from its kind. S3-Rec (Zhou et al., 2020,
@@ -17,20 +17,22 @@ from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
-from seqrec_lib.models.base import SequenceEncoder
-from seqrec_lib.models.gru import GRU
 from seqrec_lib.models.sasrec import SASRec
 
 
-class Attributed(SequenceEncoder):
-    """Put before an encoder with one table of items; without attributes it changes nothing."""
+class AttributedSASRec(SASRec):
+    """Of a catalogue without attributes it is SASRec."""
 
     reads_attributes = True
 
-    def __init__(self, catalogue: Catalogue, config: SASRec.Config | GRU.Config):
+    @dataclass(frozen=True)
+    class Config(SASRec.Config):
+        pass
+
+    def __init__(self, catalogue: Catalogue, config: Config):
         if not config.tied:
             raise ValueError("attributes belong to one table: use tied=True")
-        super().__init__(catalogue, config)  # type: ignore[call-arg, arg-type]
+        super().__init__(catalogue, config)
         table = torch.zeros(catalogue.num_items + 1, 1, dtype=torch.long)
         if catalogue.attributes is not None:
             table = torch.from_numpy(catalogue.attributes).long()
@@ -46,7 +48,7 @@ class Attributed(SequenceEncoder):
         self.register_buffer("begins", begins.to(device))
         count = int(attributes.max()) if len(attributes) else 0
         self.attribute_vectors = nn.Embedding(
-            count + 1, self.items.embedding_dim, padding_idx=0, device=device
+            count + 1, self.config.embed_dim, padding_idx=0, device=device
         )
         nn.init.normal_(self.attribute_vectors.weight[1:], std=0.04)  # a mean of four: as an item
         nn.init.zeros_(self.attribute_vectors.weight[0])
@@ -74,15 +76,3 @@ class Attributed(SequenceEncoder):
         if not torch.equal(stored[0].cpu(), self.attributes.cpu()):  # else the optimiser has them
             self._take(*stored)
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-class AttributedSASRec(Attributed, SASRec):
-    @dataclass(frozen=True)
-    class Config(SASRec.Config):
-        pass
-
-
-class AttributedGRU(Attributed, GRU):
-    @dataclass(frozen=True)
-    class Config(GRU.Config):
-        pass

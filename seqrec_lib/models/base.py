@@ -123,10 +123,6 @@ class SequenceEncoder(Recommender):
         """The state after each step."""
         raise NotImplementedError
 
-    def embedded(self, item: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
-        """What the encoder reads of each item."""
-        return self.items(item)
-
     def item_vectors(self) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N"] | None]:
         """The output table and its bias."""
         return self.items.weight, None

@@ -53,7 +53,7 @@ class GRU(SequenceEncoder):
         nn.init.zeros_(self.items.weight[0])
 
     def encode(self, batch: Batch) -> Float[Tensor, "B T D"]:
-        states = self._run(self.dropout(self.embedded(batch.item)))
+        states = self._run(self.dropout(self.items(batch.item)))
         return states if self.project is None else self.project(self.dropout(states))
 
     def _run(self, x: Float[Tensor, "B T E"]) -> Float[Tensor, "B T H"]:

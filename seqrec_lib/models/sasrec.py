@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
@@ -135,6 +135,10 @@ class SASRec(SequenceEncoder):
         if self.training and self.config.drop_events:
             items = items * self.drop_events(torch.ones_like(items[..., :1]))
         return self.dropout(items + self.positions(age))
+
+    def embedded(self, item: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """What the network reads of each item."""
+        return self.items(item)
 
     def item_vectors(self) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N"] | None]:
         if self.output is None:

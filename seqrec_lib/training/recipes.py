@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from seqrec_lib.models.attributed import AttributedGRU, AttributedSASRec
+from seqrec_lib.models.attributed import AttributedSASRec
 from seqrec_lib.models.duorec import DuoRec
 from seqrec_lib.models.ensemble import Ensemble
 from seqrec_lib.models.gru import GRU
@@ -58,7 +58,6 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "markov": ("markov", Markov.Config(), Training()),
     "slit": ("slit", SLIT.Config(), Training()),
     "gru": ("gru", _gru, _encoder),
-    "gru-attributed": ("gru-attributed", AttributedGRU.Config(temperature=0.07), _encoder),
     "gru4rec": ("gru4rec", _gru4rec, _sessions),
     "sasrec": ("sasrec", _sasrec, _encoder),
     "sasrec-wide": ("sasrec", _wide, _encoder),

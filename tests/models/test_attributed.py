@@ -7,9 +7,8 @@ import torch
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models import MODELS
-from seqrec_lib.models.attributed import AttributedGRU, AttributedSASRec
+from seqrec_lib.models.attributed import AttributedSASRec
 from seqrec_lib.models.ensemble import Ensemble
-from seqrec_lib.models.gru import GRU
 from seqrec_lib.models.sasrec import SASRec
 from seqrec_lib.training.loop import Training, fit
 from seqrec_lib.training.model_file import load_model, plain, save_model
@@ -38,11 +37,10 @@ def test_an_items_vector_is_its_own_plus_the_mean_of_its_attributes():
     torch.testing.assert_close(model.embedded(BATCH.item), vectors[BATCH.item])
 
 
-@pytest.mark.parametrize(("kind", "without"), [(AttributedSASRec, SASRec), (AttributedGRU, GRU)])
-def test_without_attributes_it_is_the_encoder(kind, without):
-    one = built(None, config=kind.Config(embed_dim=4, hidden_dim=8, temperature=0.5), kind=kind)
-    config = without.Config(**vars(one.config))
-    other = built(None, seed=1, config=config, kind=without)
+def test_without_attributes_it_is_sasrec():
+    one = built(None)
+    config = SASRec.Config(**vars(CONFIG))
+    other = built(None, seed=1, config=config, kind=SASRec)
     weights = {name: one.state_dict()[name] for name in other.state_dict()}
     other.load_state_dict(weights)
     torch.testing.assert_close(one.score_all(BATCH), other.score_all(BATCH))
@@ -118,6 +116,5 @@ def test_a_catalogue_is_held_to_its_number_of_items():
         catalogue(ATTRIBUTES[:3])
 
 
-def test_these_alone_read_attributes():
-    found = {name for name, kind in MODELS.items() if kind.reads_attributes}
-    assert found == {"sasrec-attributed", "gru-attributed"}
+def test_it_alone_reads_attributes():
+    assert [name for name, kind in MODELS.items() if kind.reads_attributes] == ["sasrec-attributed"]

@@ -15,7 +15,7 @@ from seqrec_lib.data.simulator import small_world
 from seqrec_lib.data.splits import Split, leave_last_out
 from seqrec_lib.metrics.ranking import hr
 from seqrec_lib.models import MODELS
-from seqrec_lib.models.attributed import AttributedGRU, AttributedSASRec
+from seqrec_lib.models.attributed import AttributedSASRec
 from seqrec_lib.models.base import CountModel, SequenceEncoder
 from seqrec_lib.models.duorec import DuoRec
 from seqrec_lib.models.ensemble import Ensemble
@@ -88,7 +88,6 @@ CASES = {
         "retrieval", dataclasses.replace(retrieval, memory="patterns", beta=0.7), short
     ),
     "attributed": Case("sasrec-attributed", AttributedSASRec.Config(**vars(sasrec)), short),
-    "attributed-gru": Case("gru-attributed", AttributedGRU.Config(**vars(gru)), short),
     "ensemble": Case("ensemble", Ensemble.Config((gru, sasrec)), short),
     "ensemble-repeats": Case("ensemble", Ensemble.Config((gru, sasrec), repeats=True), short),
     "personalised": Case(

@@ -66,7 +66,7 @@ def read_once():
             "models/sasrec.py",
             {"sasrec", "sasrec-attributed", "duorec", "retrieval", "ensemble", "personalised"},
         ),
-        ("models/attributed.py", {"sasrec-attributed", "gru-attributed", "ensemble"}),
+        ("models/attributed.py", {"sasrec-attributed", "ensemble"}),
         ("models/memory.py", {"retrieval", "ensemble"}),
         ("models/gru4rec.py", {"gru4rec", "retrieval", "ensemble"}),
         ("models/popular.py", {"popular", "recency"}),  # recency falls back on popularity
