@@ -99,6 +99,7 @@ def product_numbers(name: str) -> np.ndarray | None:
     """Amazon's product number (ASIN) of item i at index i - 1, or None where no data folder has
     ``amazon/<name>_items.parquet``. The numbers are strings such as ``B0000530ED``.
     """
+    _edition(name)
     path = files.find(f"amazon/{name}_items.parquet")
     return None if path is None else _of_items(name, path, "asin").to_numpy(dtype=str)
 
@@ -115,8 +116,13 @@ def attributes(name: str) -> Int[np.ndarray, "N A"]:
     if path := files.find(f"amazon/{name}_items.parquet"):
         found = _of_items(name, path, "attribute_ids").tolist()
     elif path := files.find(f"amazon/raw/{raw}"):
-        by_item = json.loads(path.read_text())
-        found = [by_item.get(str(item), []) for item in range(1, edition.items + 1)]
+        try:
+            by_item = json.loads(path.read_text())
+            found = [by_item.get(str(item), []) for item in range(1, edition.items + 1)]
+        except (ValueError, AttributeError) as error:
+            raise events.EventError(
+                f"{path}: not attributes by item ({error}); fetch it again"
+            ) from error
     else:
         raise FileNotFoundError(
             f"attributes of {name} are in no data folder: fetch {S3REC}{raw} and put it at "

@@ -71,10 +71,11 @@ class Catalogue:
                 f"frequency needs {self.num_items + 1} entries, the first (padding) 0; "
                 f"it has {len(self.frequency)}"
             )
-        if self.attributes is not None and len(self.attributes) != self.num_items + 1:
+        table = self.attributes
+        if table is not None and (len(table) != self.num_items + 1 or table[0].any()):
             raise ValueError(
                 f"attributes need {self.num_items + 1} rows, the first (padding) of zeros; "
-                f"there are {len(self.attributes)}"
+                f"there are {len(table)}, the first {table[0]}"
             )
 
     @classmethod

@@ -229,7 +229,8 @@ def attributes(dataset: str) -> Int[np.ndarray, "N A"] | None:
     See :func:`seqrec_lib.data.amazon.attributes` for what they are and what is raised.
     """
     base = dataset.split("-", 1)[0]
-    return amazon.attributes(base) if base in amazon.NAMES else None
+    known = base in amazon.NAMES and not Path(dataset).suffix
+    return amazon.attributes(base) if known else None
 
 
 def digest(log: EventLog, split: Split) -> str:

@@ -24,6 +24,7 @@ class AttributedSASRec(SASRec):
     """Of a catalogue without attributes it is SASRec."""
 
     reads_attributes = True
+    uses = ("data/amazon.py",)  # which attributes
 
     @dataclass(frozen=True)
     class Config(SASRec.Config):
@@ -72,7 +73,7 @@ class AttributedSASRec(SASRec):
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         """A model file brings its own attributes: make room for their vectors before loading."""
-        stored = [state_dict[prefix + name] for name in ("attributes", "begins")]
+        stored = [state_dict.get(prefix + n, getattr(self, n)) for n in ("attributes", "begins")]
         if not torch.equal(stored[0].cpu(), self.attributes.cpu()):  # else the optimiser has them
             self._take(*stored)
         super()._load_from_state_dict(state_dict, prefix, *args)

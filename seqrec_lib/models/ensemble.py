@@ -27,7 +27,7 @@ from seqrec_lib.models.sasrec import SASRec
 class Ensemble(Recommender):
     uses = (
         *(*Retrieval.uses, "models/retrieval.py"),
-        *("models/attributed.py", "models/slit.py"),
+        *("data/amazon.py", "models/attributed.py", "models/slit.py"),
     )
 
     @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -79,10 +79,19 @@ class Personalised(Recommender):
         self.chances = nn.Sequential(nn.Linear(width, width), nn.GELU(), last)
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
         self.batches: Tensor
+        self._judges: Batch | None = None
 
     def begin_pass(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
-        lot = np.random.default_rng(0).random(log.num_users)  # the same users in every pass
-        self._held_out = lot < self.config.held_out
+        """Hold out users, the same in every pass.
+
+        Only those of whom more follows than is learned from, if there are any: what a regenerator
+        wrote judges nothing. What it wrote from those held out is learned from.
+        """
+        real = ~np.isin(log.offsets[1:] - 1, positions)
+        lot = np.random.default_rng(0).random(log.num_users)
+        self._held_out = (lot < self.config.held_out) & (real if real.any() else True)
+        windows = log.windows(positions, length)
+        self._judging = windows[self._held_out[log.user_of(windows[:, 0])]]
         self.encoder.begin_pass(log, positions, length)
 
     def prepared(
@@ -90,6 +99,10 @@ class Personalised(Recommender):
     ) -> Batch:
         held_out = self._held_out[log.user_of(windows[:, 0])]
         batch.extra["held_out"] = torch.from_numpy(held_out)
+        # batches are cut by length: those held out of the same batch would judge their like alone
+        if len(self._judging):
+            drawn = rng.integers(len(self._judging), size=len(windows))
+            self._judges = log.training_batch(self._judging[drawn])
         return self.encoder.prepared(batch, log, windows, rng)
 
     def chance(self, batch: Batch) -> Float[Tensor, "B"]:
@@ -111,24 +124,25 @@ class Personalised(Recommender):
         if self.training:
             self.batches += 1
             due = self.batches > self.config.warm_up and self.batches % self.config.every == 0
-            if due and held_out.any() and not held_out.all():
-                self._learn_chances(batch, held_out)
+            if due and self._judges is not None and not held_out.all():
+                self._learn_chances(batch, self._judges.to(batch.item.device))
         target = torch.where(kept[:, None], batch.target, 0)  # type: ignore[arg-type]
         return self.encoder.loss(replace(batch, target=target))
 
-    def _learn_chances(self, batch: Batch, held_out: Bool[Tensor, "B"]) -> None:
+    def _learn_chances(self, batch: Batch, judges: Batch) -> None:
+        learned_from = ~batch.extra["held_out"]
         weights = [w for w in self.encoder.parameters() if w.requires_grad]
         with (
             torch.enable_grad(),
             torch.autocast(batch.item.device.type, enabled=False),
             sdpa_kernel(SDPBackend.MATH),  # the fused kernels have no second derivative
         ):
-            each = self._loss_of_each(batch)
-            chance = self.chance(batch)[~held_out]
-            learned = (chance * each[~held_out]).sum() / chance.sum()
+            each = self._loss_of_each(batch)[learned_from]
+            chance = self.chance(batch)[learned_from]
+            learned = (chance * each).sum() / chance.sum()
             found = hypergradient(
                 learned,
-                each[held_out].mean(),
+                self._loss_of_each(judges).mean(),
                 weights,
                 list(self.chances.parameters()),
                 self.config.terms,

@@ -108,6 +108,7 @@ class Retrieval(Recommender):
         self.items_read, self.states_read = CrossAttention(*how), CrossAttention(*how)
         self.memory = Memory(width)
         self._asked: Int[np.ndarray, "P"] = np.zeros(0, dtype=np.int64)  # learned from
+        self._filled_from: tuple | None = None  # what an encoder that moves was asked about
         # of every position of the log, known where it is learned from
         self._neighbours: Int[np.ndarray, "L K"] | None = None
         self._states: Float[Tensor, "L D"] | None = None
@@ -123,8 +124,11 @@ class Retrieval(Recommender):
             weight.requires_grad_(not self.config.frozen)
 
     def train(self, mode: bool = True) -> Retrieval:
+        moved = self._filled_from if self.training and not mode else None
         super().train(mode)
         self.encoder.train(mode and not self.config.frozen)
+        if moved is not None:  # else an encoder that has learned would be asked of its old self
+            self.fill(*moved)
         return self
 
     # --- the memory ------------------------------------------------------------------------
@@ -182,14 +186,17 @@ class Retrieval(Recommender):
     # --- learning --------------------------------------------------------------------------
 
     def begin_pass(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
-        """Fill the memory; of an encoder that moves, anew for every pass."""
+        """Fill the memory; of an encoder that moves anew for every pass, and before scoring."""
         if len(self._asked) and self.config.frozen:
             return
+        self._filled_from = None
         self._asked = positions[log.history_length(positions) > 0]
         states = self.states(log, self._asked, length)
         self.fill(log, positions, length, states)
         self._states, self._neighbours = torch.zeros(len(log), states.shape[1]), None
         self._states[torch.from_numpy(self._asked)] = states.cpu()
+        if not self.config.frozen:
+            self._filled_from = (log, positions, length)
 
     def _found(self, log: EventLog) -> Int[np.ndarray, "L K"]:
         """The neighbours of every position that is learned from, looked for when first needed."""

@@ -41,8 +41,8 @@ _named: dict[str, Any] = {
     "num_heads": 1,
     "sharpness": 7.0,
 }
-# what errs differently: attention at two widths, recurrence, and a linear map of whole histories
 _attributed = AttributedSASRec.Config(temperature=0.07)
+# what errs differently: attention at two widths, recurrence, and a linear map of whole histories
 _wide = replace(_sasrec, embed_dim=128)
 _members = (_sasrec, _wide, _gru, SLIT.Config())
 _MEMBERS = "{0}/sasrec,{0}/sasrec-wide,{0}/gru,{0}/slit"
@@ -135,7 +135,9 @@ def recipe(name: str, dataset: str = "") -> tuple[Any, ...]:
     model, config, training, *start = known[name]
     if dataset.endswith("-regenerated"):
         # 1.6 times as many steps to learn, in windows 2.8 times as short (Beauty): as many updates
-        # of as many steps, and the same schedule
+        # of as many steps, and the same schedule; two passes of tuning stay two
         epochs, windows = round(training.epochs / 1.6), round(training.batch_size * 2.8)
-        training = replace(training, epochs=epochs, batch_size=windows)
+        training = replace(
+            training, epochs=max(epochs, min(training.epochs, 2)), batch_size=windows
+        )
     return model, config, training, *start

@@ -104,7 +104,10 @@ def _made_again(
     """Does today's code give what the record holds, as far as it is made again; both figures."""
     if datasets.digest(log, split) != record.card["data_digest"]:
         return False, "cannot be made again: its data are not today's"
-    model = untrained(spec, log, split, device)
+    try:
+        model = untrained(spec, log, split, device)
+    except OSError as error:  # attributes, or what a regenerator wrote
+        return False, f"cannot be made again: {error}"
     if isinstance(model, CountModel) or not spec.training.epochs:
         fit(model, log, split, spec.training)
         then = record.ranks

@@ -172,6 +172,8 @@ def untrained(spec: Spec, log: EventLog, split: Split, device: str) -> Recommend
     """The model of ``spec`` as its training finds it: drawn, or started from another run's."""
     kind = MODELS[spec.model]
     attributes = datasets.attributes(spec.dataset) if kind.reads_attributes else None
+    if kind.reads_attributes and attributes is None:
+        raise ValueError(f"{spec.name} reads attributes of items, and {spec.dataset} has none")
     model = build(spec, Catalogue.learned(log, split.train, attributes))
     if spec.pretrained is not None:
         sources = []

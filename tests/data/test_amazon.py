@@ -164,6 +164,15 @@ def test_other_attributes_are_refused(attributed, kind):
         amazon.attributes("beauty")
 
 
+@pytest.mark.parametrize("text", ['{"1": [7', "[[7], [7]]"])
+def test_a_damaged_file_of_attributes_is_refused(attributed, text):
+    attributed("json")
+    path = files.find("amazon/raw/Beauty_item2attributes.json")
+    path.write_text(text)
+    with pytest.raises(EventError, match="not attributes by item"):
+        amazon.attributes("beauty")
+
+
 def test_an_items_file_of_other_items_is_refused(attributed):
     attributed("parquet", [[7, 4], [7]])
     with pytest.raises(EventError, match=r"items are not 1\.\.3"):
@@ -183,7 +192,10 @@ def test_published_attributes_are_those_of_the_files(name, most):
     assert not table[0].any() and table[1:].any(axis=1).all()
 
 
-@pytest.mark.parametrize("reader", [amazon.read, amazon.read_s3rec])
+READERS = [amazon.read, amazon.read_s3rec, amazon.product_numbers, amazon.attributes]
+
+
+@pytest.mark.parametrize("reader", READERS)
 def test_an_unknown_set_is_refused_with_the_known_ones(reader):
     with pytest.raises(ValueError, match="no Amazon set 'Beauty'; there are beauty, toys, sports"):
         reader("Beauty")

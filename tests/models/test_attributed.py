@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from seqrec_lib.data import datasets, files
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models import MODELS
@@ -12,9 +13,16 @@ from seqrec_lib.models.ensemble import Ensemble
 from seqrec_lib.models.sasrec import SASRec
 from seqrec_lib.training.loop import Training, fit
 from seqrec_lib.training.model_file import load_model, plain, save_model
+from seqrec_lib.training.runs import published, untrained
 
 CONFIG = AttributedSASRec.Config(embed_dim=4, hidden_dim=8, num_layers=1, temperature=0.5)
 ATTRIBUTES = np.array([[0, 0], [1, 2], [2, 0], [0, 0], [1, 0]], dtype=np.int32)
+
+
+def amazon_items():
+    return files.find("amazon/beauty_items.parquet")
+
+
 BATCH = Batch(torch.tensor([[1, 2, 4], [3, 0, 0]]))
 
 
@@ -114,6 +122,33 @@ def test_two_tables_are_refused():
 def test_a_catalogue_is_held_to_its_number_of_items():
     with pytest.raises(ValueError, match="5 rows"):
         catalogue(ATTRIBUTES[:3])
+    with pytest.raises(ValueError, match="of zeros"):
+        catalogue(ATTRIBUTES + 1)
+
+
+def test_another_models_weights_are_refused():
+    plain_weights = built(None, config=SASRec.Config(**vars(CONFIG)), kind=SASRec).state_dict()
+    with pytest.raises(RuntimeError, match="attribute_vectors"):
+        built().load_state_dict(plain_weights)
+
+
+@pytest.mark.skipif(amazon_items() is None, reason="needs the attributes of Beauty")
+def test_a_published_run_begins_with_the_attributes_of_its_data_set():
+    (spec,) = published("beauty-regenerated", "sasrec-attributed", [0])
+    model = untrained(spec, *datasets.load("beauty"), "cpu")
+    table = datasets.attributes("beauty")
+    np.testing.assert_array_equal(model.attributes, table[table > 0])
+
+
+def test_a_data_set_without_attributes_is_refused(small_log, small_split):
+    (spec,) = published("simulated", "sasrec-attributed", [0])
+    with pytest.raises(ValueError, match="simulated has none"):
+        untrained(spec, small_log, small_split, "cpu")
+
+
+@pytest.mark.parametrize("name", ["simulated", "tecd-sim", "beauty-mine.csv", "beautyful"])
+def test_other_data_sets_have_no_attributes(name):
+    assert datasets.attributes(name) is None
 
 
 def test_it_alone_reads_attributes():

@@ -61,7 +61,7 @@ def test_the_encoder_learns_nothing_from_those_held_out(small_log, small_split):
         pytest.fail("no batch had a user held out")
 
 
-def held_out_loss_after_a_step(model, batch, step):
+def held_out_loss_after_a_step(model, batch, judges, step):
     """Of the encoder moved one step down the loss of the others, weighed by their chances."""
     held_out = batch.extra["held_out"]
     weights = dict(model.encoder.named_parameters())
@@ -72,8 +72,7 @@ def held_out_loss_after_a_step(model, batch, step):
         f"encoder.{name}": weight - step * slope
         for (name, weight), slope in zip(weights.items(), slopes, strict=True)
     }
-    each = torch.func.functional_call(model, moved, (batch,))
-    return float(each[held_out].mean().detach())
+    return float(torch.func.functional_call(model, moved, (judges,)).mean().detach())
 
 
 @pytest.mark.parametrize("encoder", [SASREC, GRU.Config(embed_dim=8, hidden_dim=8, dropout=0.0)])
@@ -87,14 +86,33 @@ def test_chances_move_where_a_step_of_the_encoder_helps_those_held_out(
         for weight in model.parameters():
             weight.add_(torch.randn_like(weight) * 0.3)
     batch = batches(model, small_log, small_split)[0]
-    assert 3 < batch.extra["held_out"].sum() < 13
-    first = model.chance(batch).detach()
-    losses = [held_out_loss_after_a_step(model, batch, 0.1)]
+    judges, first = model._judges, model.chance(batch).detach()
+    losses = [held_out_loss_after_a_step(model, batch, judges, 0.1)]
     for _ in range(5):
-        model._learn_chances(batch, batch.extra["held_out"])
-        losses.append(held_out_loss_after_a_step(model, batch, 0.1))
+        model._learn_chances(batch, judges)
+        losses.append(held_out_loss_after_a_step(model, batch, judges, 0.1))
     assert losses == sorted(losses, reverse=True) and losses[-1] < losses[0] - 1e-5
     assert (model.chance(batch) - first).abs().max() > 0.01
+
+
+def test_what_is_learned_to_its_end_judges_nothing(small_log, small_split):
+    model = of(small_log, small_split, dataclasses.replace(CONFIG, held_out=0.5))
+    whole = small_log.user_of(np.arange(len(small_log))) % 2 == 0  # as if a regenerator's
+    learned = np.union1d(small_split.train, np.flatnonzero(whole))
+    batch = next(model.training_batches(small_log, learned, 16, 20, np.random.default_rng(0)))
+    held_out = np.flatnonzero(model._held_out)
+    assert 0.3 < len(held_out) / (small_log.num_users / 2) < 0.7
+    assert (held_out % 2 == 1).all()
+    assert np.isin(small_log.user_of(model._judging[:, 0]), held_out).all()
+    assert len(model._judges.item) == len(batch.item)  # not those of the batch: of any length
+    assert len(set(model._judges.length.tolist())) > len(set(batch.length.tolist()))
+
+
+def test_where_all_is_learned_to_its_end_anyone_judges(small_log, small_split):
+    model = of(small_log, small_split)
+    everything = np.arange(len(small_log))
+    next(model.training_batches(small_log, everything, 16, 20, np.random.default_rng(0)))
+    assert model._held_out.any()
 
 
 def test_a_batch_of_held_out_histories_alone_still_has_a_loss(small_log, small_split):

@@ -182,6 +182,13 @@ def test_an_encoder_that_is_not_frozen_learns_with_it(small_log, small_split):
             weight.add_(torch.randn_like(weight) * 0.1)
     first_batch(model, small_log, small_split)  # another pass
     assert not torch.allclose(model.memory.keys, before, atol=0.1)
+    with torch.no_grad():
+        for weight in model.encoder.parameters():
+            weight.add_(torch.randn_like(weight) * 0.1)
+    model.eval()  # scored with what the encoder is now
+    asked = small_split.train[small_log.history_length(small_split.train) > 0]
+    states = model.states(small_log, asked, 20)
+    torch.testing.assert_close(model.memory.keys, torch.nn.functional.normalize(states, dim=-1))
 
 
 def test_it_goes_around_gru4rec(small_log, small_split):

@@ -247,6 +247,22 @@ def test_without_its_data_or_a_setting_of_then_a_record_stays_stale_and_the_rest
     assert finding.renewed
 
 
+def test_without_what_a_model_starts_from_a_record_stays_stale_and_the_rest_goes_on(
+    project, monkeypatch
+):
+    build = renewal.untrained
+
+    def missing(spec, *rest):
+        if spec.name == "attention":
+            raise FileNotFoundError("attributes are in no data folder")
+        return build(spec, *rest)
+
+    monkeypatch.setattr(renewal, "untrained", missing)
+    lost, finding = renewal.renew()
+    assert not lost.renewed and "attributes are in no data folder" in lost.evidence
+    assert finding.renewed
+
+
 # --- interruptions -----------------------------------------------------------------------------
 
 
