@@ -23,6 +23,7 @@ _STYLES = {
     "sasrec-attributed": ("#C0504D", "P", "SASRec, attributes"),
     "sasrec-regenerated": ("#1B7F5C", "d", "SASRec, regenerated data"),
     "duorec-regenerated": ("#6BA368", "d", "DuoRec, regenerated data"),
+    "sasrec-longer": ("#2E9E7B", "v", "SASRec, regenerated data, more passes"),
     "sasrec-personalised": ("#E8895B", "P", "SASRec, regenerated data, DR4SR+"),
     "duorec-retrieval": ("#5B2E00", "X", "DuoRec, retrieval"),
     "gru-retrieval": ("#2F7FA8", "s", "GRU-CE, retrieval"),

@@ -26,6 +26,7 @@ _sasrec = SASRec.Config(temperature=0.07)
 _gru = GRU.Config(temperature=0.07)
 _gru4rec = GRU4Rec.Config(hidden_dim=128, dropout_embed=0.25)
 _encoder = Training(epochs=40, batch_size=128, weight_decay=0.1, cosine=True)
+_longer = replace(_encoder, epochs=64)  # of regenerated data 40, as many as SASRec has of originals
 _slower = replace(_encoder, epochs=100)  # one negative a position teaches little in a pass
 _inner = replace(_sasrec, temperature=None)  # inner products, as in the papers of the losses
 _sessions = Training(epochs=30, batch_size=128, optimizer="adagrad", learning_rate=0.1, patience=3)
@@ -60,6 +61,7 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "gru": ("gru", _gru, _encoder),
     "gru4rec": ("gru4rec", _gru4rec, _sessions),
     "sasrec": ("sasrec", _sasrec, _encoder),
+    "sasrec-longer": ("sasrec", _sasrec, _longer),
     "sasrec-wide": ("sasrec", _wide, _encoder),
     "sasrec-attributed": ("sasrec-attributed", _attributed, _encoder),
     "duorec": ("duorec", _duorec, _encoder),
