@@ -107,27 +107,24 @@ def product_numbers(name: str) -> np.ndarray | None:
 def attributes(name: str) -> Int[np.ndarray, "N A"]:
     """Categories and brands of item i in row i, numbered from 1, ascending, filled up with 0.
 
-    What the numbers stand for was not published. Read from ``amazon/<name>_items.parquet`` in a
-    data folder, or from S3-Rec's ``amazon/raw/<file>_item2attributes.json``. Raises
-    FileNotFoundError where there is neither, EventError on other content than the published.
+    What the numbers stand for was not published. Read from ``amazon/<name>_items.parquet`` if a
+    data folder has it, or else from S3-Rec's JSON, which is downloaded unless a data folder has it
+    as ``amazon/raw/<file>_item2attributes.json``. Raises EventError on other attributes than the
+    published, ConnectionError if the file cannot be fetched.
     """
     edition = _edition(name)
     raw = f"{Path(edition.file).stem}_item2attributes.json"
     if path := files.find(f"amazon/{name}_items.parquet"):
         found = _of_items(name, path, "attribute_ids").tolist()
-    elif path := files.find(f"amazon/raw/{raw}"):
+    else:
+        path = files.download(S3REC + raw, None, f"amazon/raw/{raw}")
         try:
             by_item = json.loads(path.read_text())
             found = [by_item.get(str(item), []) for item in range(1, edition.items + 1)]
         except (ValueError, AttributeError) as error:
             raise events.EventError(
-                f"{path}: not attributes by item ({error}); fetch it again"
+                f"{path}: not attributes by item ({error}); delete it, and it will be fetched again"
             ) from error
-    else:
-        raise FileNotFoundError(
-            f"attributes of {name} are in no data folder: fetch {S3REC}{raw} and put it at "
-            f"{files.data_folders()[0] / 'amazon' / 'raw' / raw}"
-        )
     known = [np.unique(row) for row in found]  # some are listed twice
     table = np.zeros((edition.items + 1, max(map(len, known))), dtype=np.int32)
     for row, values in zip(table[1:], known, strict=True):

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -179,9 +180,25 @@ def test_an_items_file_of_other_items_is_refused(attributed):
         amazon.attributes("beauty")
 
 
-def test_without_attributes_the_error_says_where_they_go(attributed):
-    with pytest.raises(FileNotFoundError, match="amazon/raw/Beauty_item2attributes.json"):
+def test_without_attributes_and_network_the_error_says_where_they_go(attributed):
+    with pytest.raises(ConnectionError, match="amazon/raw/Beauty_item2attributes.json"):
         amazon.attributes("beauty")
+
+
+def test_attributes_that_no_folder_has_are_fetched_and_kept(attributed, tmp_path, monkeypatch):
+    table = attributed("json")
+    path = files.find("amazon/raw/Beauty_item2attributes.json")
+    served = path.rename(tmp_path / path.name)
+    fetched = []
+
+    def fetch(self, url, to, pooch):
+        fetched.append(url)
+        shutil.copy(served, to)
+
+    monkeypatch.setattr("pooch.HTTPDownloader.__call__", fetch)
+    for _ in range(2):
+        np.testing.assert_array_equal(amazon.attributes("beauty"), table)
+    assert fetched == [f"{amazon.S3REC}Beauty_item2attributes.json"] and path.exists()
 
 
 @pytest.mark.parametrize(("name", "most"), [("beauty", 637), ("toys", 1027), ("sports", 2277)])
