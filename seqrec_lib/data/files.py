@@ -55,8 +55,7 @@ def download(url: str, sha256: str | None, name: str) -> Path:
     """
     path = find(name)
     if path is not None:
-        found = _sha256(path)
-        if sha256 is not None and found != sha256:
+        if found := _another(path, sha256):
             raise ValueError(
                 f"{path}: wrong content (sha256 {found}, expected {sha256}). The file is damaged "
                 f"or another edition: delete it, and it will be downloaded again from {url}"
@@ -76,13 +75,18 @@ def download(url: str, sha256: str | None, name: str) -> Path:
                 f"could not download {url} ({error}). Offline, fetch it elsewhere and put it at "
                 f"{path}, or at {name} in a folder named by the environment variable SEQREC_DATA"
             ) from error
-        found = _sha256(aside)
-        if sha256 is not None and found != sha256:
+        if found := _another(aside, sha256):
             raise ValueError(
                 f"{url}: wrong content (sha256 {found}, expected {sha256}), not kept. Try again; "
                 f"if it persists, the file has changed at its source: put the right one at {path}"
             )
     return path
+
+
+def _another(path: Path, sha256: str | None) -> str | None:
+    """The digest of a file if it is another than the one asked for."""
+    found = None if sha256 is None else _sha256(path)
+    return None if found == sha256 else found
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from seqrec_lib.data.files import root, written_aside
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
 from seqrec_lib.models import MODELS
-from seqrec_lib.models.base import CountModel
+from seqrec_lib.models.base import CountModel, Recommender
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import Training, _Run, fit
 from seqrec_lib.training.model_file import completed, config_of
@@ -72,10 +72,13 @@ def renew(results: str | Path = RESULTS, device: str = "cpu", epochs: int = 1) -
             try:
                 spec = _spec(record)
                 log, split = load_data(spec.dataset)
+                if datasets.digest(log, split) != record.card["data_digest"]:
+                    raise ValueError("its data are not today's")
+                model = untrained(spec, log, split, device)
             except (TypeError, ValueError, OSError) as error:  # a setting, or data, no longer there
                 same, evidence = False, f"cannot be made again: {error}"
             else:
-                same, evidence = _made_again(record, spec, log, split, device, epochs)
+                same, evidence = _made_again(record, spec, model, log, split, epochs)
             if same and load(record.folder).card != record.card:
                 same, evidence = False, "it was made anew meanwhile"
             if same:
@@ -99,15 +102,9 @@ def _spec(record: Run) -> Spec:
 
 
 def _made_again(
-    record: Run, spec: Spec, log: EventLog, split: Split, device: str, epochs: int
+    record: Run, spec: Spec, model: Recommender, log: EventLog, split: Split, epochs: int
 ) -> tuple[bool, str]:
     """Does today's code give what the record holds, as far as it is made again; both figures."""
-    if datasets.digest(log, split) != record.card["data_digest"]:
-        return False, "cannot be made again: its data are not today's"
-    try:
-        model = untrained(spec, log, split, device)
-    except OSError as error:  # attributes, or what a regenerator wrote
-        return False, f"cannot be made again: {error}"
     if isinstance(model, CountModel) or not spec.training.epochs:
         fit(model, log, split, spec.training)
         then = record.ranks

@@ -171,9 +171,11 @@ def build(spec: Spec, catalogue: Catalogue) -> Recommender:
 def untrained(spec: Spec, log: EventLog, split: Split, device: str) -> Recommender:
     """The model of ``spec`` as its training finds it: drawn, or started from another run's."""
     kind = MODELS[spec.model]
-    attributes = datasets.attributes(spec.dataset) if kind.reads_attributes else None
-    if kind.reads_attributes and attributes is None:
-        raise ValueError(f"{spec.name} reads attributes of items, and {spec.dataset} has none")
+    attributes = None
+    if kind.reads_attributes:
+        attributes = datasets.attributes(spec.dataset)
+        if attributes is None:
+            raise ValueError(f"{spec.name} reads attributes of items, and {spec.dataset} has none")
     model = build(spec, Catalogue.learned(log, split.train, attributes))
     if spec.pretrained is not None:
         sources = []

@@ -17,12 +17,6 @@ from seqrec_lib.training.runs import published, untrained
 
 CONFIG = AttributedSASRec.Config(embed_dim=4, hidden_dim=8, num_layers=1, temperature=0.5)
 ATTRIBUTES = np.array([[0, 0], [1, 2], [2, 0], [0, 0], [1, 0]], dtype=np.int32)
-
-
-def amazon_items():
-    return files.find("amazon/beauty_items.parquet")
-
-
 BATCH = Batch(torch.tensor([[1, 2, 4], [3, 0, 0]]))
 
 
@@ -132,7 +126,9 @@ def test_another_models_weights_are_refused():
         built().load_state_dict(plain_weights)
 
 
-@pytest.mark.skipif(amazon_items() is None, reason="needs the attributes of Beauty")
+@pytest.mark.skipif(
+    files.find("amazon/beauty_items.parquet") is None, reason="needs the attributes of Beauty"
+)
 def test_a_published_run_begins_with_the_attributes_of_its_data_set():
     (spec,) = published("beauty-regenerated", "sasrec-attributed", [0])
     model = untrained(spec, *datasets.load("beauty"), "cpu")
