@@ -79,7 +79,6 @@ class Personalised(Recommender):
         self.chances = nn.Sequential(nn.Linear(width, width), nn.GELU(), last)
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
         self.batches: Tensor
-        self._judges: Batch | None = None
 
     def begin_pass(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
         """Hold out users, the same in every pass.
@@ -91,7 +90,8 @@ class Personalised(Recommender):
         lot = np.random.default_rng(0).random(log.num_users)
         self._held_out = (lot < self.config.held_out) & (real if real.any() else True)
         windows = log.windows(positions, length)
-        self._judging = windows[self._held_out[log.user_of(windows[:, 0])]]
+        judging = self._held_out[log.user_of(windows[:, 0])]
+        self._log, self._learned, self._judging = log, windows[~judging], windows[judging]
         self.encoder.begin_pass(log, positions, length)
 
     def prepared(
@@ -99,10 +99,6 @@ class Personalised(Recommender):
     ) -> Batch:
         held_out = self._held_out[log.user_of(windows[:, 0])]
         batch.extra["held_out"] = torch.from_numpy(held_out)
-        # batches are cut by length: those held out of the same batch would judge their like alone
-        if len(self._judging):
-            drawn = rng.integers(len(self._judging), size=len(windows))
-            self._judges = log.training_batch(self._judging[drawn])
         return self.encoder.prepared(batch, log, windows, rng)
 
     def chance(self, batch: Batch) -> Float[Tensor, "B"]:
@@ -113,36 +109,50 @@ class Personalised(Recommender):
         return self.chances(F.normalize(mean, dim=-1)).squeeze(-1).sigmoid()
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        """The encoder's, over histories drawn with their chances."""
-        held_out = batch.extra["held_out"]
+        """The encoder's, over histories drawn with their chances.
+
+        A sum over the steps of what was drawn, by the steps that could have been: fewer drawn,
+        less learned, so that the level of the chances means something and not their ratio alone.
+        """
+        open_to_learn = ~batch.extra["held_out"]
+        if not open_to_learn.any():
+            open_to_learn = torch.ones_like(open_to_learn)
         with torch.no_grad():
-            kept = (torch.rand(len(held_out), device=held_out.device) < self.chance(batch)) & (
-                ~held_out
-            )
+            drawn = torch.rand(len(open_to_learn), device=open_to_learn.device)
+            kept = open_to_learn & (drawn < self.chance(batch))
             if not kept.any():
-                kept = ~held_out if not held_out.all() else torch.ones_like(kept)
+                kept = open_to_learn
         if self.training:
             self.batches += 1
             due = self.batches > self.config.warm_up and self.batches % self.config.every == 0
-            if due and self._judges is not None and not held_out.all():
-                self._learn_chances(batch, self._judges.to(batch.item.device))
-        target = torch.where(kept[:, None], batch.target, 0)  # type: ignore[arg-type]
-        return self.encoder.loss(replace(batch, target=target))
+            if due and len(self._judging) and len(self._learned):
+                learned, judges = (self._drawn(w, batch) for w in (self._learned, self._judging))
+                self._learn_chances(learned, judges)
+        target: Tensor = batch.target  # type: ignore[assignment]
+        steps = (target > 0).sum(1)
+        share = steps[kept].sum() / steps[open_to_learn].sum()
+        learned_from = replace(batch, target=torch.where(kept[:, None], target, 0))
+        return share * self.encoder.loss(learned_from)
+
+    def _drawn(self, windows: Int[np.ndarray, "W 2"], batch: Batch) -> Batch:
+        """As many of ``windows`` as the batch has, of any length: its own are all alike.
+
+        The draw depends on the count of batches alone, so that a resumed run goes on as it would.
+        """
+        rng = np.random.default_rng(int(self.batches))
+        drawn = self._log.training_batch(windows[rng.integers(len(windows), size=len(batch.item))])
+        return drawn.to(batch.item.device)
 
     def _learn_chances(self, batch: Batch, judges: Batch) -> None:
-        learned_from = ~batch.extra["held_out"]
         weights = [w for w in self.encoder.parameters() if w.requires_grad]
         with (
             torch.enable_grad(),
             torch.autocast(batch.item.device.type, enabled=False),
             sdpa_kernel(SDPBackend.MATH),  # the fused kernels have no second derivative
         ):
-            each = self._loss_of_each(batch)[learned_from]
-            chance = self.chance(batch)[learned_from]
-            learned = (chance * each).sum() / chance.sum()
             found = hypergradient(
-                learned,
-                self._loss_of_each(judges).mean(),
+                self.chance(batch) @ self._loss_of_each(batch),
+                self._loss_of_each(judges).sum(),
                 weights,
                 list(self.chances.parameters()),
                 self.config.terms,
@@ -155,15 +165,14 @@ class Personalised(Recommender):
                 weight.sub_(self.config.learning_rate * slope / length)
 
     def _loss_of_each(self, batch: Batch) -> Float[Tensor, "B"]:
-        """Mean cross-entropy of each history's steps, as plain sums that can be derived twice."""
+        """What each history adds to the mean cross-entropy of all steps; derivable twice."""
         target: Tensor = batch.target  # type: ignore[assignment]
         learn = target > 0
         states, vectors, bias = self.encoder.compared(self.encoder.encode(batch)[learn])
         scores = states @ vectors[1:].T if bias is None else states @ vectors[1:].T + bias[1:]
         lost = F.cross_entropy(scores, target[learn] - 1, reduction="none")
         total = torch.zeros(len(learn), device=lost.device)
-        total = total.index_add(0, learn.nonzero()[:, 0], lost)
-        return total / learn.sum(1).clamp(min=1)
+        return total.index_add(0, learn.nonzero()[:, 0], lost / len(lost))
 
     def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
         return self.encoder.score_all(batch)

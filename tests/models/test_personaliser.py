@@ -62,17 +62,15 @@ def test_the_encoder_learns_nothing_from_those_held_out(small_log, small_split):
 
 
 def held_out_loss_after_a_step(model, batch, judges, step):
-    """Of the encoder moved one step down the loss of the others, weighed by their chances."""
-    held_out = batch.extra["held_out"]
+    """Of the encoder moved one step down the loss of a batch weighed by its chances."""
     weights = dict(model.encoder.named_parameters())
-    chance = model.chance(batch)[~held_out]
-    before = model._loss_of_each(batch)[~held_out]
-    slopes = torch.autograd.grad((chance * before).sum() / chance.sum(), list(weights.values()))
+    weighed = model.chance(batch) @ model._loss_of_each(batch)
+    slopes = torch.autograd.grad(weighed, list(weights.values()))
     moved = {
         f"encoder.{name}": weight - step * slope
         for (name, weight), slope in zip(weights.items(), slopes, strict=True)
     }
-    return float(torch.func.functional_call(model, moved, (judges,)).mean().detach())
+    return float(torch.func.functional_call(model, moved, (judges,)).sum().detach())
 
 
 @pytest.mark.parametrize("encoder", [SASREC, GRU.Config(embed_dim=8, hidden_dim=8, dropout=0.0)])
@@ -85,8 +83,9 @@ def test_chances_move_where_a_step_of_the_encoder_helps_those_held_out(
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(torch.randn_like(weight) * 0.3)
-    batch = batches(model, small_log, small_split)[0]
-    judges, first = model._judges, model.chance(batch).detach()
+    like = batches(model, small_log, small_split)[0]
+    batch, judges = model._drawn(model._learned, like), model._drawn(model._judging, like)
+    first = model.chance(batch).detach()
     losses = [held_out_loss_after_a_step(model, batch, judges, 0.1)]
     for _ in range(5):
         model._learn_chances(batch, judges)
@@ -104,8 +103,10 @@ def test_what_is_learned_to_its_end_judges_nothing(small_log, small_split):
     assert 0.3 < len(held_out) / (small_log.num_users / 2) < 0.7
     assert (held_out % 2 == 1).all()
     assert np.isin(small_log.user_of(model._judging[:, 0]), held_out).all()
-    assert len(model._judges.item) == len(batch.item)  # not those of the batch: of any length
-    assert len(set(model._judges.length.tolist())) > len(set(batch.length.tolist()))
+    assert not np.isin(small_log.user_of(model._learned[:, 0]), held_out).any()
+    judges = model._drawn(model._judging, batch)
+    assert len(judges.item) == len(batch.item)  # not those of the batch: of any length
+    assert len(set(judges.length.tolist())) > len(set(batch.length.tolist()))
 
 
 def test_where_all_is_learned_to_its_end_anyone_judges(small_log, small_split):
@@ -113,6 +114,18 @@ def test_where_all_is_learned_to_its_end_anyone_judges(small_log, small_split):
     everything = np.arange(len(small_log))
     next(model.training_batches(small_log, everything, 16, 20, np.random.default_rng(0)))
     assert model._held_out.any()
+
+
+@pytest.mark.parametrize("chance", [0.5, 0.999999])
+def test_fewer_drawn_weigh_less(small_log, small_split, chance):
+    model = of(small_log, small_split, dataclasses.replace(CONFIG, warm_up=10**9)).train()
+    torch.nn.init.constant_(model.chances[-1].bias, float(np.log(chance / (1 - chance))))
+    batch = batches(model, small_log, small_split)[0]
+    open_to_learn = ~batch.extra["held_out"]
+    whole = torch.where(open_to_learn[:, None], batch.target, 0)
+    full = model.encoder.loss(dataclasses.replace(batch, target=whole))
+    drawn = torch.stack([model.loss(batch) for _ in range(400)])
+    torch.testing.assert_close(drawn.mean(), chance * full, rtol=0.06, atol=0.0)
 
 
 def test_a_batch_of_held_out_histories_alone_still_has_a_loss(small_log, small_split):
