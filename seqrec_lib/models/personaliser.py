@@ -25,6 +25,8 @@ from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.base import Recommender, SequenceEncoder
 from seqrec_lib.models.sasrec import SASRec
 
+LEVEL = 3.0  # log-odds of a history worth what most are: 95 % are kept
+
 
 def hypergradient(
     learned: Float[Tensor, ""],
@@ -47,7 +49,8 @@ def hypergradient(
         bent = torch.autograd.grad(
             slope, weights, vector, retain_graph=True, materialize_grads=True
         )
-        vector = tuple(v - rate * b for v, b in zip(vector, bent, strict=True))
+        # a vector of zeros, as that of padding, has a direction of no second derivative
+        vector = tuple(v - rate * b.nan_to_num() for v, b in zip(vector, bent, strict=True))
         total = [t + v for t, v in zip(total, vector, strict=True)]
     found = torch.autograd.grad(slope, chances, [-rate * t for t in total])
     return list(found)
@@ -63,6 +66,7 @@ class Personalised(Recommender):
         every: int = 10  # batches between two steps of the chances; released code: 30 epochs
         warm_up: int = 1000  # batches before the first one, the encoder being random until then
         learning_rate: float = 0.03  # length of a step of the chances
+        drawn: int = 128  # histories that such a step weighs, and as many that judge it
         terms: int = 3
         rate: float = 1e-2  # of the Neumann series
 
@@ -73,11 +77,12 @@ class Personalised(Recommender):
         self.config = config
         self.encoder: SequenceEncoder = build(catalogue, config.encoder)  # type: ignore[assignment]
         width = self.encoder.items.weight.shape[1]
-        last = nn.Linear(width, 1)
+        last = nn.Linear(width, 1, bias=False)  # a bias would be a level, and the level is given
         nn.init.zeros_(last.weight)
-        nn.init.constant_(last.bias, 3.0)  # at first 95 % are kept
-        self.chances = nn.Sequential(nn.Linear(width, width), nn.GELU(), last)
+        self.worth = nn.Sequential(nn.Linear(width, width), nn.GELU(), last)
+        self.register_buffer("mean_worth", torch.zeros(()))  # of the histories weighed last
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
+        self.mean_worth: Tensor
         self.batches: Tensor
 
     def begin_pass(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
@@ -103,17 +108,16 @@ class Personalised(Recommender):
 
     def chance(self, batch: Batch) -> Float[Tensor, "B"]:
         """How likely each history is to be learned from."""
+        return (LEVEL + self._worth_of(batch) - self.mean_worth).sigmoid()
+
+    def _worth_of(self, batch: Batch) -> Float[Tensor, "B"]:
         real = batch.real.float()[..., None]
         with torch.no_grad():
             mean = (self.encoder.items(batch.item) * real).sum(1) / real.sum(1)
-        return self.chances(F.normalize(mean, dim=-1)).squeeze(-1).sigmoid()
+        return self.worth(F.normalize(mean, dim=-1)).squeeze(-1)
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        """The encoder's, over histories drawn with their chances.
-
-        A sum over the steps of what was drawn, by the steps that could have been: fewer drawn,
-        less learned, so that the level of the chances means something and not their ratio alone.
-        """
+        """The encoder's, over histories drawn with their chances."""
         open_to_learn = ~batch.extra["held_out"]
         if not open_to_learn.any():
             open_to_learn = torch.ones_like(open_to_learn)
@@ -126,43 +130,49 @@ class Personalised(Recommender):
             self.batches += 1
             due = self.batches > self.config.warm_up and self.batches % self.config.every == 0
             if due and len(self._judging) and len(self._learned):
-                learned, judges = (self._drawn(w, batch) for w in (self._learned, self._judging))
-                self._learn_chances(learned, judges)
-        target: Tensor = batch.target  # type: ignore[assignment]
-        steps = (target > 0).sum(1)
-        share = steps[kept].sum() / steps[open_to_learn].sum()
-        learned_from = replace(batch, target=torch.where(kept[:, None], target, 0))
-        return share * self.encoder.loss(learned_from)
+                self._learn_chances(self._drawn(self._learned), self._drawn(self._judging))
+        target = torch.where(kept[:, None], batch.target, 0)  # type: ignore[arg-type]
+        return self.encoder.loss(replace(batch, target=target))
 
-    def _drawn(self, windows: Int[np.ndarray, "W 2"], batch: Batch) -> Batch:
-        """As many of ``windows`` as the batch has, of any length: its own are all alike.
+    def _drawn(self, windows: Int[np.ndarray, "W 2"]) -> Batch:
+        """Histories of any length, where those of a batch are alike.
 
         The draw depends on the count of batches alone, so that a resumed run goes on as it would.
         """
         rng = np.random.default_rng(int(self.batches))
-        drawn = self._log.training_batch(windows[rng.integers(len(windows), size=len(batch.item))])
-        return drawn.to(batch.item.device)
+        rows = rng.integers(len(windows), size=self.config.drawn)
+        return self._log.training_batch(windows[rows]).to(self.batches.device)
 
     def _learn_chances(self, batch: Batch, judges: Batch) -> None:
+        """One step. Their level stays: a loss on others falls with less learning when the encoder
+        is too sure of itself, whether its ranking gains or not, and would take all chances down.
+        """
         weights = [w for w in self.encoder.parameters() if w.requires_grad]
         with (
             torch.enable_grad(),
             torch.autocast(batch.item.device.type, enabled=False),
-            sdpa_kernel(SDPBackend.MATH),  # the fused kernels have no second derivative
+            # the fused kernels have no second derivative
+            sdpa_kernel(SDPBackend.MATH),
+            torch.backends.cudnn.flags(enabled=False),
         ):
+            worth, each = self._worth_of(batch), self._loss_of_each(batch)
+            self.encoder.eval()  # as it will be asked
+            judged = self._loss_of_each(judges).sum()
+            self.encoder.train(self.training)
             found = hypergradient(
-                self.chance(batch) @ self._loss_of_each(batch),
-                self._loss_of_each(judges).sum(),
+                (LEVEL + worth - worth.mean()).sigmoid() @ each,
+                judged,
                 weights,
-                list(self.chances.parameters()),
+                list(self.worth.parameters()),
                 self.config.terms,
                 self.config.rate,
             )
         # a step of one length: how steep the chances are hangs on the rate and on the batch's size
         length = torch.cat([slope.flatten() for slope in found]).norm().clamp(min=1e-12)
         with torch.no_grad():
-            for weight, slope in zip(self.chances.parameters(), found, strict=True):
+            for weight, slope in zip(self.worth.parameters(), found, strict=True):
                 weight.sub_(self.config.learning_rate * slope / length)
+            self.mean_worth.copy_(self._worth_of(batch).mean())
 
     def _loss_of_each(self, batch: Batch) -> Float[Tensor, "B"]:
         """What each history adds to the mean cross-entropy of all steps; derivable twice."""

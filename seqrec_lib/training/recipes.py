@@ -47,9 +47,9 @@ _attributed = AttributedSASRec.Config(temperature=0.07)
 _wide = replace(_sasrec, embed_dim=128)
 _members = (_sasrec, _wide, _gru, SLIT.Config())
 _MEMBERS = "{0}/sasrec,{0}/sasrec-wide,{0}/gru,{0}/slit"
-# the same with attributes in place of width
-_informed = (_sasrec, _attributed, _gru, SLIT.Config())
-_INFORMED = _MEMBERS.replace("wide", "attributed")
+# the same, and one that knows attributes
+_informed = (*_members, _attributed)
+_INFORMED = f"{_MEMBERS},{{0}}/sasrec-attributed"
 
 RECIPES: dict[str, tuple[Any, ...]] = {
     "popular": ("popular", Popular.Config(), Training()),

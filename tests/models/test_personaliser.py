@@ -6,7 +6,7 @@ import torch
 
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.gru import GRU
-from seqrec_lib.models.personaliser import Personalised, hypergradient
+from seqrec_lib.models.personaliser import LEVEL, Personalised, hypergradient
 from seqrec_lib.models.sasrec import SASRec
 
 SASREC = SASRec.Config(embed_dim=8, hidden_dim=16, num_layers=1, max_len=20, dropout=0.0)
@@ -64,7 +64,8 @@ def test_the_encoder_learns_nothing_from_those_held_out(small_log, small_split):
 def held_out_loss_after_a_step(model, batch, judges, step):
     """Of the encoder moved one step down the loss of a batch weighed by its chances."""
     weights = dict(model.encoder.named_parameters())
-    weighed = model.chance(batch) @ model._loss_of_each(batch)
+    worth = model._worth_of(batch)
+    weighed = (LEVEL + worth - worth.mean()).sigmoid() @ model._loss_of_each(batch)
     slopes = torch.autograd.grad(weighed, list(weights.values()))
     moved = {
         f"encoder.{name}": weight - step * slope
@@ -83,15 +84,21 @@ def test_chances_move_where_a_step_of_the_encoder_helps_those_held_out(
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(torch.randn_like(weight) * 0.3)
-    like = batches(model, small_log, small_split)[0]
-    batch, judges = model._drawn(model._learned, like), model._drawn(model._judging, like)
+    batches(model, small_log, small_split)
+    batch, judges = model._drawn(model._learned), model._drawn(model._judging)
+    model.mean_worth.copy_(model._worth_of(batch).mean())
     first = model.chance(batch).detach()
     losses = [held_out_loss_after_a_step(model, batch, judges, 0.1)]
     for _ in range(5):
         model._learn_chances(batch, judges)
         losses.append(held_out_loss_after_a_step(model, batch, judges, 0.1))
     assert losses == sorted(losses, reverse=True) and losses[-1] < losses[0] - 1e-5
-    assert (model.chance(batch) - first).abs().max() > 0.01
+    now = model.chance(batch).detach()
+    assert (now - first).abs().max() > 0.01
+    # their level stays: some up, some down
+    assert (now < first).any() and (now > first).any()
+    assert float(now.logit().mean()) == pytest.approx(LEVEL, abs=1e-3)
+    assert model.training == model.encoder.training
 
 
 def test_what_is_learned_to_its_end_judges_nothing(small_log, small_split):
@@ -104,8 +111,7 @@ def test_what_is_learned_to_its_end_judges_nothing(small_log, small_split):
     assert (held_out % 2 == 1).all()
     assert np.isin(small_log.user_of(model._judging[:, 0]), held_out).all()
     assert not np.isin(small_log.user_of(model._learned[:, 0]), held_out).any()
-    judges = model._drawn(model._judging, batch)
-    assert len(judges.item) == len(batch.item)  # not those of the batch: of any length
+    judges = model._drawn(model._judging)  # not those of the batch: of any length
     assert len(set(judges.length.tolist())) > len(set(batch.length.tolist()))
 
 
@@ -114,18 +120,6 @@ def test_where_all_is_learned_to_its_end_anyone_judges(small_log, small_split):
     everything = np.arange(len(small_log))
     next(model.training_batches(small_log, everything, 16, 20, np.random.default_rng(0)))
     assert model._held_out.any()
-
-
-@pytest.mark.parametrize("chance", [0.5, 0.999999])
-def test_fewer_drawn_weigh_less(small_log, small_split, chance):
-    model = of(small_log, small_split, dataclasses.replace(CONFIG, warm_up=10**9)).train()
-    torch.nn.init.constant_(model.chances[-1].bias, float(np.log(chance / (1 - chance))))
-    batch = batches(model, small_log, small_split)[0]
-    open_to_learn = ~batch.extra["held_out"]
-    whole = torch.where(open_to_learn[:, None], batch.target, 0)
-    full = model.encoder.loss(dataclasses.replace(batch, target=whole))
-    drawn = torch.stack([model.loss(batch) for _ in range(400)])
-    torch.testing.assert_close(drawn.mean(), chance * full, rtol=0.06, atol=0.0)
 
 
 def test_a_batch_of_held_out_histories_alone_still_has_a_loss(small_log, small_split):
