@@ -160,11 +160,12 @@ def test_what_is_not_published_is_made_below_build_and_then_read(project, monkey
     assert log.num_users == 400 + card["sequences"]
 
 
-@pytest.mark.skipif(files.find("amazon/beauty.parquet") is None, reason="needs Beauty")
+@pytest.mark.skipif(files.find("amazon/beauty.parquet") is None, reason="needs the real files")
+@pytest.mark.parametrize("base", ["beauty", "toys"])
 @pytest.mark.parametrize("name", ["sasrec", "duorec"])
-def test_what_was_written_is_learned_in_as_many_updates_of_as_many_steps(name):
+def test_what_was_written_is_learned_in_as_many_updates_of_as_many_steps(name, base):
     updates, steps = [], []
-    for dataset in ("beauty", "beauty-regenerated"):
+    for dataset in (base, f"{base}-regenerated"):
         log, split = datasets.load(dataset)
         training = recipe(name, dataset)[2]
         windows = log.windows(split.train, training.max_len)
@@ -172,5 +173,5 @@ def test_what_was_written_is_learned_in_as_many_updates_of_as_many_steps(name):
         batches = list(bucketed(lengths, training.batch_size, np.random.default_rng(0)))
         updates.append(training.epochs * len(batches))
         steps.append(lengths.sum() / len(batches))
-    assert updates[1] == pytest.approx(updates[0], rel=0.02)
+    assert updates[1] == pytest.approx(updates[0], rel=0.05)
     assert steps[1] == pytest.approx(steps[0], rel=0.02)
