@@ -65,7 +65,7 @@ class Personalised(Recommender):
         held_out: float = 0.05  # share of users whose histories only the chances learn from
         every: int = 10  # batches between two steps of the chances; released code: 30 epochs
         warm_up: int = 1000  # batches before the first one, the encoder being random until then
-        learning_rate: float = 0.03  # length of a step of the chances
+        learning_rate: float = 0.003  # length of a step of the chances; ten times as long was worse
         drawn: int = 128  # histories that such a step weighs, and as many that judge it
         terms: int = 3
         rate: float = 1e-2  # of the Neumann series
