@@ -161,7 +161,7 @@ def test_what_is_not_published_is_made_below_build_and_then_read(project, monkey
 
 
 @pytest.mark.skipif(files.find("amazon/beauty.parquet") is None, reason="needs the real files")
-@pytest.mark.parametrize("base", ["beauty", "toys"])
+@pytest.mark.parametrize("base", ["beauty", "toys", "sports"])
 @pytest.mark.parametrize("name", ["sasrec", "duorec"])
 def test_what_was_written_is_learned_in_as_many_updates_of_as_many_steps(name, base):
     updates, steps = [], []
