@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.base import Recommender, SequenceEncoder
+from seqrec_lib.models.duorec import DuoRec
 from seqrec_lib.models.sasrec import SASRec
 
 LEVEL = 3.0  # log-odds of a history worth what most are: 95 % are kept
@@ -49,8 +51,11 @@ def hypergradient(
         bent = torch.autograd.grad(
             slope, weights, vector, retain_graph=True, materialize_grads=True
         )
-        # a vector of zeros, as that of padding, has a direction of no second derivative
-        vector = tuple(v - rate * b.nan_to_num() for v, b in zip(vector, bent, strict=True))
+        # padding is a vector of zeros: normalising it has no second derivative, nor is it asked for
+        vector = tuple(
+            v - rate * b.masked_fill(b.isnan() & (v == 0), 0.0)
+            for v, b in zip(vector, bent, strict=True)
+        )
         total = [t + v for t, v in zip(total, vector, strict=True)]
     found = torch.autograd.grad(slope, chances, [-rate * t for t in total])
     return list(found)
@@ -61,7 +66,7 @@ class Personalised(Recommender):
 
     @dataclass(frozen=True)
     class Config:
-        encoder: Any = SASRec.Config()  # of any SequenceEncoder
+        encoder: Any = SASRec.Config()  # of a SequenceEncoder that learns from targets alone
         held_out: float = 0.05  # share of users whose histories only the chances learn from
         every: int = 10  # batches between two steps of the chances; released code: 30 epochs
         warm_up: int = 1000  # batches before the first one, the encoder being random until then
@@ -76,6 +81,10 @@ class Personalised(Recommender):
         super().__init__(catalogue)
         self.config = config
         self.encoder: SequenceEncoder = build(catalogue, config.encoder)  # type: ignore[assignment]
+        if isinstance(self.encoder, DuoRec):
+            raise ValueError(
+                "DuoRec's contrast learns from histories that are left out; use SASRec or GRU"
+            )
         width = self.encoder.items.weight.shape[1]
         last = nn.Linear(width, 1, bias=False)  # a bias would be a level, and the level is given
         nn.init.zeros_(last.weight)
@@ -86,11 +95,15 @@ class Personalised(Recommender):
         self.batches: Tensor
 
     def begin_pass(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
-        """Hold out users, the same in every pass.
+        """Hold out users, the same in every pass; ``ValueError`` with several processes.
 
         Only those of whom more follows than is learned from, if there are any: what a regenerator
         wrote judges nothing. What it wrote from those held out is learned from.
         """
+        if dist.is_initialized() and dist.get_world_size() > 1:
+            raise ValueError(
+                "every process would learn chances of its own; train DR4SR+ with one process"
+            )
         real = ~np.isin(log.offsets[1:] - 1, positions)
         lot = np.random.default_rng(0).random(log.num_users)
         self._held_out = (lot < self.config.held_out) & (real if real.any() else True)
@@ -144,8 +157,8 @@ class Personalised(Recommender):
         return self._log.training_batch(windows[rows]).to(self.batches.device)
 
     def _learn_chances(self, batch: Batch, judges: Batch) -> None:
-        """One step. Their level stays: a loss on others falls with less learning when the encoder
-        is too sure of itself, whether its ranking gains or not, and would take all chances down.
+        """One step. The mean of their logits stays: a loss on others falls with less learning when
+        the encoder is too sure of itself, and all chances would go down together.
         """
         weights = [w for w in self.encoder.parameters() if w.requires_grad]
         with (

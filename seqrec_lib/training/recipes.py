@@ -135,7 +135,7 @@ def recipe(name: str, dataset: str = "") -> tuple[Any, ...]:
     if name not in known:
         raise ValueError(f"{name!r} is not published; use one of {', '.join(known)}")
     model, config, training, *start = known[name]
-    if dataset.endswith("-regenerated"):
+    if dataset.removesuffix("-with-validation").endswith("-regenerated"):
         # 1.6 times as many steps to learn, in windows 2.8 times as short (Beauty): as many updates
         # of as many steps, and the same schedule; two passes of tuning stay two
         epochs, windows = round(training.epochs / 1.6), round(training.batch_size * 2.8)

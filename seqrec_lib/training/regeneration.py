@@ -49,7 +49,7 @@ class Regeneration:
     epochs: int = 20  # paper: 40
     batch_size: int = 256
     learning_rate: float = 1e-3
-    held_out: float = 0.05  # share of histories whose pairs choose the epoch; paper: none
+    held_out: float = 0.05  # share of the pairs, which chooses the epoch; paper: none
     gamma: float = 0.3  # chance that a token may be any item
     seed: int = 0
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.duorec import DuoRec
 from seqrec_lib.models.gru import GRU
 from seqrec_lib.models.personaliser import LEVEL, Personalised, hypergradient
 from seqrec_lib.models.sasrec import SASRec
@@ -74,11 +75,14 @@ def held_out_loss_after_a_step(model, batch, judges, step):
     return float(torch.func.functional_call(model, moved, (judges,)).sum().detach())
 
 
+@pytest.mark.parametrize("terms", [0, 3])
 @pytest.mark.parametrize("encoder", [SASREC, GRU.Config(embed_dim=8, hidden_dim=8, dropout=0.0)])
 def test_chances_move_where_a_step_of_the_encoder_helps_those_held_out(
-    small_log, small_split, encoder
+    small_log, small_split, encoder, terms
 ):
-    config = dataclasses.replace(CONFIG, encoder=encoder, held_out=0.4, terms=0, learning_rate=0.1)
+    config = dataclasses.replace(
+        CONFIG, encoder=encoder, held_out=0.4, terms=terms, learning_rate=0.1
+    )
     model = of(small_log, small_split, config)
     model.forward = model._loss_of_each
     with torch.no_grad():
@@ -99,6 +103,20 @@ def test_chances_move_where_a_step_of_the_encoder_helps_those_held_out(
     assert (now < first).any() and (now > first).any()
     assert float(now.logit().mean()) == pytest.approx(LEVEL, abs=1e-3)
     assert model.training == model.encoder.training
+
+
+def test_an_encoder_that_learns_from_more_than_targets_is_refused(small_log, small_split):
+    duorec = DuoRec.Config(embed_dim=8, hidden_dim=16, num_layers=1, max_len=20)
+    with pytest.raises(ValueError, match="left out; use SASRec or GRU"):
+        of(small_log, small_split, Personalised.Config(duorec))
+
+
+def test_several_processes_are_refused(small_log, small_split, monkeypatch):
+    model = of(small_log, small_split)
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    with pytest.raises(ValueError, match="one process"):
+        model.begin_pass(small_log, small_split.train, 20)
 
 
 def test_what_is_learned_to_its_end_judges_nothing(small_log, small_split):
