@@ -236,11 +236,8 @@ class _Run:
 
     def _identity(self) -> dict[str, Any]:
         """What must be equal for a checkpoint to be this run's."""
-        shapes = {
-            name: list(value.shape)
-            for name, value in self.model.state_dict().items()
-            if isinstance(value, torch.Tensor)
-        }
+        # of what learns: a memory is empty until the first pass fills it
+        shapes = {name: list(value.shape) for name, value in self.model.named_parameters()}
         parts = (self.split.train, self.split.valid)
         return {
             "training": asdict(self.training),

@@ -9,8 +9,11 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.patterns import mine
 from seqrec_lib.models.gru4rec import GRU4Rec
+from seqrec_lib.models.memory import Memory
 from seqrec_lib.models.retrieval import CrossAttention, Retrieval
 from seqrec_lib.models.sasrec import SASRec
+from seqrec_lib.training import loop
+from seqrec_lib.training.loop import Training, fit
 
 SASREC = SASRec.Config(embed_dim=8, hidden_dim=12, num_layers=1, max_len=20, dropout=0.2)
 CONFIG = Retrieval.Config(SASREC, neighbours=5, num_heads=2)
@@ -264,3 +267,32 @@ def test_a_share_of_the_chance_goes_to_the_items_found(small_log, small_split):
         for entry, weight in zip(entries, weights, strict=True):
             expected[row, plain.memory.items[entry]] += 0.25 * weight
     torch.testing.assert_close(copying.score_all(batch).exp(), expected)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_stopped_run_is_taken_up_again(small_log, small_split, tmp_path, frozen, monkeypatch):
+    config = dataclasses.replace(CONFIG, frozen=frozen)
+    training = Training(epochs=2, batch_size=64, max_len=20)
+    whole = around(small_log, small_split, config)
+    torch.manual_seed(1)
+    expected = fit(whole, small_log, small_split, training)
+
+    stopped, finish = around(small_log, small_split, config), loop._Run.finish_epoch
+
+    def first_pass_alone(run):
+        finish(run)
+        run.save()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop._Run, "finish_epoch", first_pass_alone)
+    torch.manual_seed(1)
+    with pytest.raises(KeyboardInterrupt):
+        fit(stopped, small_log, small_split, training, tmp_path / "run.ckpt")
+    monkeypatch.undo()
+
+    again = around(small_log, small_split, config, seed=2)
+    again.memory = Memory(8)  # nothing remembered yet
+    history = fit(again, small_log, small_split, training, tmp_path / "run.ckpt")
+    assert [row["loss"] for row in history] == [row["loss"] for row in expected]
+    for name, weight in whole.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], weight, rtol=0, atol=0)
