@@ -62,7 +62,7 @@ def hypergradient(
 
 
 class Personalised(Recommender):
-    uses = ("models/sasrec.py", "models/duorec.py", "models/gru.py")
+    uses = ("models/sasrec.py", "models/gru.py")
 
     @dataclass(frozen=True)
     class Config:

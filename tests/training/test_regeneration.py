@@ -161,9 +161,10 @@ def test_what_is_not_published_is_made_below_build_and_then_read(project, monkey
 
 
 @pytest.mark.skipif(files.find("amazon/beauty.parquet") is None, reason="needs the real files")
-@pytest.mark.parametrize("base", ["beauty", "toys", "sports"])
+# the recipe's ratios are Beauty's
+@pytest.mark.parametrize(("base", "within"), [("beauty", 0.02), ("toys", 0.05), ("sports", 0.05)])
 @pytest.mark.parametrize("name", ["sasrec", "duorec"])
-def test_what_was_written_is_learned_in_as_many_updates_of_as_many_steps(name, base):
+def test_what_was_written_is_learned_in_as_many_updates_of_as_many_steps(name, base, within):
     updates, steps = [], []
     for dataset in (base, f"{base}-regenerated"):
         log, split = datasets.load(dataset)
@@ -173,5 +174,5 @@ def test_what_was_written_is_learned_in_as_many_updates_of_as_many_steps(name, b
         batches = list(bucketed(lengths, training.batch_size, np.random.default_rng(0)))
         updates.append(training.epochs * len(batches))
         steps.append(lengths.sum() / len(batches))
-    assert updates[1] == pytest.approx(updates[0], rel=0.05)
+    assert updates[1] == pytest.approx(updates[0], rel=within)
     assert steps[1] == pytest.approx(steps[0], rel=0.02)
