@@ -175,6 +175,9 @@ def _regenerated(dataset: str) -> tuple[EventLog, Split]:
         offsets=np.concatenate([log.offsets, len(log) + written.offsets[1:]]),
         users=np.concatenate([log.users, written.users.astype(log.users.dtype)]),
         items=log.items,
+        sources=np.concatenate(
+            [np.arange(log.num_users), table.groupby("sequence")["user"].first()]
+        ),
     )
     train = np.concatenate([split.train, np.arange(len(log), len(together))])
     split = replace(split, train=train)

@@ -36,6 +36,7 @@ class EventLog:
     offsets: Int[np.ndarray, "U_plus_1"]
     users: np.ndarray  # raw id of user u
     items: np.ndarray  # raw id of item i at index i - 1
+    sources: Int[np.ndarray, "U"] | None = None  # from whose history u's was written, if not u's
 
     @classmethod
     def build(cls, events: pd.DataFrame) -> EventLog:
@@ -66,6 +67,11 @@ class EventLog:
         """The user (0-based) each position belongs to."""
         return np.searchsorted(self.offsets, positions, side="right") - 1
 
+    def source_of(self, positions: Positions) -> Positions:
+        """The user whose events stand behind each position: its own, or who it was written from."""
+        user = self.user_of(positions)
+        return user if self.sources is None else self.sources[user]
+
     def history_length(self, positions: Positions) -> Positions:
         """How many earlier events of the same user each position has."""
         return positions - self.offsets[self.user_of(positions)]
@@ -74,7 +80,7 @@ class EventLog:
         """Write the arrays to ``folder``; an interrupted write leaves nothing there."""
         with written_aside(folder) as aside:
             aside.mkdir()
-            for name in ("item", "time", "offsets"):
+            for name in ("item", "time", "offsets", *(("sources",) * (self.sources is not None))):
                 np.save(aside / f"{name}.npy", getattr(self, name))
             raw = {"users": self.users.tolist(), "items": self.items.tolist()}
             (aside / "ids.json").write_text(json.dumps(raw))
@@ -85,8 +91,11 @@ class EventLog:
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder}: no event log here; make one with EventLog.save")
         raw = json.loads((folder / "ids.json").read_text())
-        arrays = (np.load(folder / f"{n}.npy", mmap_mode="r") for n in ("item", "time", "offsets"))
-        return cls(*arrays, users=np.array(raw["users"]), items=np.array(raw["items"]))  # type: ignore[misc]
+        names = ["item", "time", "offsets"]
+        if (folder / "sources.npy").exists():
+            names.append("sources")
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
+        return cls(**arrays, users=np.array(raw["users"]), items=np.array(raw["items"]))
 
     # --- cutting batches -------------------------------------------------------------------
 

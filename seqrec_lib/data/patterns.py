@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 from jaxtyping import Int
 
@@ -36,10 +38,33 @@ def mine(
 
 def mined(
     log: EventLog, positions: Int[np.ndarray, "P"], span: int = SPAN, support: int = SUPPORT
-) -> EventLog:
-    """The patterns as histories of a log of their own, each once, time being the order."""
-    patterns = [np.array(row[:-1]) for row in mine(log, positions, span, support)]
-    return as_log(patterns, log)
+) -> tuple[EventLog, Int[np.ndarray, "N S"]]:
+    """The patterns as histories of a log of their own, each once, time being the order.
+
+    Beside each are the users without any of whom it would not be one: those who have it, where
+    they are just ``support``, and -1 where there are more.
+    """
+    found = mine(log, positions, span, support)
+    hinges: dict[tuple[int, ...], list[int]] = {
+        tuple(row[:-1]): [] for row in found if row[-1] == support
+    }
+    firsts = positions[np.unique(log.user_of(positions), return_index=True)[1]]
+    for user, history in zip(log.source_of(firsts), histories(log, positions), strict=True):
+        for pattern in _within(history.tolist(), span) & hinges.keys():
+            hinges[pattern].append(user)
+    nobody = [-1] * support
+    owners = np.array([hinges.get(tuple(row[:-1]), nobody) for row in found])
+    return as_log([np.array(row[:-1]) for row in found], log), owners
+
+
+def _within(history: list[int], span: int) -> set[tuple[int, ...]]:
+    """All that stand in this order within ``span`` events, two items or more."""
+    return {
+        (item, *rest)
+        for start, item in enumerate(history)
+        for size in range(1, span)
+        for rest in combinations(history[start + 1 : start + span], size)
+    }
 
 
 def as_log(parts: list[np.ndarray], log: EventLog) -> EventLog:

@@ -17,8 +17,8 @@ KEPT = 512  # answers kept: validation asks the same after every epoch
 class Memory(nn.Module):
     """Unit keys, the item each led to, and whose and when it was.
 
-    ``owners`` are users (-1: nobody's), ``positions`` those of the log, which tell before from
-    after within a user. The index over the keys is made when first asked for.
+    ``owners`` are users, one an entry or several in a row of it (-1: nobody), ``positions`` those
+    of the log, which tell before from after. The index over the keys is made when first asked for.
     """
 
     keys: Tensor
@@ -42,7 +42,7 @@ class Memory(nn.Module):
         self,
         keys: Float[Tensor, "M D"],
         items: Int[np.ndarray, "M"],
-        owners: Int[np.ndarray, "M"],
+        owners: Int[np.ndarray, "M *S"],
         positions: Int[np.ndarray, "M"],
     ) -> None:
         """Remember these and nothing else."""
@@ -83,18 +83,25 @@ class Memory(nn.Module):
         count: int,
         owners: Int[np.ndarray, "P"],
         positions: Int[np.ndarray, "P"],
+        starts: Int[np.ndarray, "P"],
     ) -> Int[np.ndarray, "P K"]:
-        """The most similar entries of each query that are not its own present or future.
+        """The most similar entries of each query that could not know what it is asked for.
 
-        A query of an owner at a position is not given entries of that owner from there on; earlier
-        ones it is. Raises ``ValueError`` if fewer than ``count`` are left.
+        Of its owner's entries a query at a position is given those from its history's start to
+        before the position, and no others: they are its present and future, or were made of them.
+        Raises ``ValueError`` if fewer than ``count`` are left.
         """
-        mine = self.owners.cpu().numpy()
+        mine = self.owners.cpu().numpy().reshape(len(self), -1)
         when = self.positions.cpu().numpy()
-        # entries of the same owner from the position on: so many more are asked for
+        # entries of the same owner outside of the history: so many more are asked for
         span = 1 + max(when.max(initial=0), positions.max(initial=0))
-        entries, end = np.sort(mine * span + when), (owners + 1) * span
-        barred = np.searchsorted(entries, end) - np.searchsorted(entries, owners * span + positions)
+        entries = np.sort((mine * span + when[:, None]).ravel())
+        edges = (
+            (owners + place) * span + at
+            for place, at in ((0, 0), (0, starts), (0, positions), (1, 0))
+        )
+        first, start, here, end = (np.searchsorted(entries, edge) for edge in edges)
+        barred = end - here + start - first
         found = np.empty((len(queries), count), dtype=np.int64)
         # in groups that need about as many
         size = 2 ** np.ceil(np.log2(np.maximum(barred, 1))).astype(int)
@@ -102,7 +109,9 @@ class Memory(nn.Module):
             rows = np.flatnonzero(size == more)
             asked = queries[torch.from_numpy(rows)]
             wide = self.nearest(asked, min(len(self), count + int(more))).cpu().numpy()
-            out = (mine[wide] == owners[rows, None]) & (when[wide] >= positions[rows, None])
+            own = (mine[wide] == owners[rows, None, None]).any(-1)
+            fair = (when[wide] >= starts[rows, None]) & (when[wide] < positions[rows, None])
+            out = own & ~fair
             if (wide.shape[1] - out.sum(1)).min() < count:
                 raise ValueError(f"a memory of {len(self)} has no {count} neighbours for all")
             keep = np.argsort(out, axis=1, kind="stable")[:, :count]

@@ -145,15 +145,16 @@ class Retrieval(Recommender):
         ``states`` are those of the positions with a history, where they are at hand.
         """
         if self.config.memory == "patterns":
-            log = mined(log, positions)
-            positions = log.offsets[1:] - 1
-            owner, states = np.full(len(positions), -1), None  # nobody's
+            end = len(log)  # a pattern has no time: it is as late as can be
+            log, owner = mined(log, positions)
+            positions, states = log.offsets[1:] - 1, None
+            when = np.full(len(positions), end)
         else:
-            positions = positions[log.history_length(positions) > 0]
-            owner = log.user_of(positions)
+            when = positions = positions[log.history_length(positions) > 0]
+            owner = log.source_of(positions)
         if states is None:
             states = self.states(log, positions, length)
-        self.memory.fill(F.normalize(states, dim=-1), log.item[positions], owner, positions)
+        self.memory.fill(F.normalize(states, dim=-1), log.item[positions], owner, when)
 
     def share(self, other: Retrieval, log: EventLog) -> None:
         """Take memory, states and neighbours of one with the same frozen encoder, filled before.
@@ -207,8 +208,9 @@ class Retrieval(Recommender):
             self._neighbours[asked] = self.memory.neighbours(
                 F.normalize(states, dim=-1),
                 self.config.neighbours,
-                log.user_of(asked),
+                log.source_of(asked),
                 asked,
+                log.offsets[log.user_of(asked)],
             )
         return self._neighbours
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -131,6 +133,10 @@ def test_a_saved_log_opens_as_the_same_log_mapped_from_disk(tmp_path, ids):
     assert opened.item.dtype == np.int32
     batch = opened.histories(np.array([1]), 5)
     assert batch.item.equal(log.histories(np.array([1]), 5).item) and batch.item.sum() > 0
+    assert opened.sources is None
+    written = replace(log, sources=np.array([1, 1]))
+    written.save(tmp_path / "written")
+    assert EventLog.open(tmp_path / "written").source_of(np.array([0, 2])).tolist() == [1, 1]
 
 
 def test_an_interrupted_save_leaves_nothing(tmp_path, monkeypatch):

@@ -46,13 +46,37 @@ def test_no_pattern_says_so(log_of):
 
 def test_mined_patterns_are_histories_of_nobody(log_of):
     log = log_of([1, 2, 3], [1, 2, 3], [3, 1])
-    patterns = mined(log, np.arange(8))
+    patterns, owners = mined(log, np.arange(8))
     histories = np.split(patterns.item, patterns.offsets[1:-1])
     assert sorted(one.tolist() for one in histories) == [[1, 2], [1, 2, 3], [1, 3], [2, 3]]
     assert (patterns.users < 0).all() and patterns.items is log.items
     np.testing.assert_array_equal(
         np.diff(patterns.time)[np.diff(patterns.user_of(np.arange(9))) == 0], 1
     )
+    hinge = {tuple(h.tolist()): o.tolist() for h, o in zip(histories, owners, strict=True)}
+    assert hinge == {(1, 2): [0, 1], (1, 2, 3): [0, 1], (1, 3): [0, 1], (2, 3): [0, 1]}
+
+
+def test_a_pattern_hangs_on_those_without_any_of_whom_it_would_not_be_one(small_log, small_split):
+    train = small_split.train
+    patterns, owners = mined(small_log, train)
+    histories = np.split(patterns.item, patterns.offsets[1:-1])
+    left = {}
+    hanging = 0
+    for history, users in zip(histories, owners.tolist(), strict=True):
+        for user in users[:1]:
+            if user == -1:
+                continue
+            if user not in left:
+                without = train[small_log.user_of(train) != user]
+                left[user] = {tuple(row[:-1]) for row in mine(small_log, without)}
+            assert tuple(history.tolist()) not in left[user]
+            hanging += 1
+        if len(left) > 10:
+            break
+    kept = {tuple(h.tolist()) for h, o in zip(histories, owners, strict=True) if o[0] == -1}
+    assert hanging > 10 and all(kept <= found for found in left.values())
+    assert ((owners >= 0).all(1) | (owners == -1).all(1)).all()
 
 
 def test_histories_become_a_log_in_their_order(log_of):

@@ -16,12 +16,13 @@ def filled(size=300, width=6, owners=None, positions=None, seed=0):
     return memory
 
 
-def brute_force(memory, query, count, owner=None, position=None):
-    """The most similar entries that are not the owner's own from ``position`` on."""
+def brute_force(memory, query, count, owner=None, position=None, start=0):
+    """The most similar entries that are not the owner's own but from ``start`` to ``position``."""
     cosine = (memory.keys.double() @ query.double()).numpy()
     if owner is not None:
-        own = memory.owners.numpy() == owner
-        cosine[own & (memory.positions.numpy() >= position)] = -np.inf
+        own = (memory.owners.numpy().reshape(len(memory), -1) == owner).any(1)
+        when = memory.positions.numpy()
+        cosine[own & ((when >= position) | (when < start))] = -np.inf
     return np.argsort(-cosine, kind="stable")[:count].tolist()
 
 
@@ -40,7 +41,7 @@ def test_an_entry_is_nearest_to_itself():
 def test_neighbours_leave_out_the_owners_present_and_future_and_nothing_else():
     memory = filled()
     owners, positions = memory.owners.numpy(), memory.positions.numpy()
-    found = memory.neighbours(memory.keys, 9, owners, positions)
+    found = memory.neighbours(memory.keys, 9, owners, positions, np.zeros(300, dtype=int))
     asked = zip(memory.keys, owners, positions, strict=True)
     assert found.tolist() == [brute_force(memory, *((q, 9, o, p))) for q, o, p in asked]
     own = owners[found] == owners[:, None]
@@ -51,21 +52,40 @@ def test_neighbours_leave_out_the_owners_present_and_future_and_nothing_else():
 def test_an_owner_of_most_of_the_memory_still_finds_others():
     owners = np.r_[np.zeros(290, dtype=int), np.arange(1, 11)]
     memory = filled(owners=owners)
-    found = memory.neighbours(memory.keys[:1], 10, np.array([0]), np.array([0]))
+    found = memory.neighbours(memory.keys[:1], 10, *np.zeros((3, 1), dtype=int))
     assert sorted(found[0].tolist()) == list(range(290, 300))
 
 
 def test_nobodys_entries_are_open_to_all():
     memory = filled(owners=np.full(300, -1))
-    found = memory.neighbours(memory.keys[:5], 1, np.arange(5), np.arange(5))
+    found = memory.neighbours(memory.keys[:5], 1, *[np.arange(5)] * 3)
     assert found.flatten().tolist() == [0, 1, 2, 3, 4]
 
 
 def test_positions_later_than_any_entry_bar_nothing():
     memory = filled()
     owners = memory.owners.numpy()
-    found = memory.neighbours(memory.keys, 1, owners, np.full(300, 10_000))
+    found = memory.neighbours(memory.keys, 1, owners, np.full(300, 10_000), np.zeros(300, int))
     assert found.flatten().tolist() == list(range(300))
+
+
+def test_what_was_made_of_the_owners_events_is_barred_as_well():
+    """Entries before the history's start are another sequence's of the same owner."""
+    memory = filled()
+    owners, positions = memory.owners.numpy(), memory.positions.numpy()
+    starts = np.maximum(positions - 120, 0)
+    found = memory.neighbours(memory.keys, 9, owners, positions, starts)
+    asked = zip(memory.keys, owners, positions, starts, strict=True)
+    assert found.tolist() == [brute_force(memory, q, 9, o, p, s) for q, o, p, s in asked]
+
+
+def test_an_entry_of_several_owners_is_barred_for_each():
+    owners = np.random.default_rng(3).integers(-1, 20, (300, 2))
+    memory = filled(owners=owners, positions=np.full(300, 1_000))
+    asked = np.arange(20)
+    found = memory.neighbours(memory.keys[:20], 9, asked, asked, np.zeros(20, dtype=int))
+    rows = enumerate(memory.keys[:20])
+    assert found.tolist() == [brute_force(memory, query, 9, user, user) for user, query in rows]
 
 
 def test_too_small_a_memory_says_so():
@@ -73,7 +93,7 @@ def test_too_small_a_memory_says_so():
     with pytest.raises(ValueError, match="5 neighbours asked of a memory of 4"):
         memory.nearest(memory.keys, 5)
     with pytest.raises(ValueError, match="a memory of 4 has no 4 neighbours for all"):
-        memory.neighbours(memory.keys[:1], 4, memory.owners[:1].numpy(), np.array([0]))
+        memory.neighbours(memory.keys[:1], 4, memory.owners[:1].numpy(), *np.zeros((2, 1), int))
 
 
 def test_another_filling_forgets_the_first():

@@ -122,7 +122,34 @@ def test_a_memory_of_patterns_holds_what_completes_them(small_log, small_split):
     model = around(small_log, small_split, dataclasses.replace(CONFIG, memory="patterns"))
     patterns = mine(small_log, small_split.train)
     assert sorted(model.memory.items.tolist()) == sorted(row[-2] for row in patterns)
-    assert (model.memory.owners == -1).all()
+    assert (model.memory.owners == -1).all(1).any()
+
+
+def test_in_training_no_step_reads_a_pattern_that_its_own_user_made(small_log, small_split):
+    config = dataclasses.replace(CONFIG, memory="patterns")
+    model = around(small_log, small_split, config)
+    first_batch(model, small_log, small_split)
+    asked = small_split.train[small_log.history_length(small_split.train) > 0]
+    owners = model.memory.owners.numpy()[model._neighbours[asked]]
+    assert not (owners == small_log.user_of(asked)[:, None, None]).any()
+    free = model.memory.nearest(F.normalize(model.states(small_log, asked, 20), dim=1), 5)
+    owners = model.memory.owners.numpy()[free]
+    assert (owners == small_log.user_of(asked)[:, None, None]).any()  # else nothing was tested
+
+
+def test_in_training_no_step_reads_what_was_written_from_its_own_user(small_log, small_split):
+    """The last third of the users made into sequences written from the first third's."""
+    users, third = small_log.num_users, small_log.num_users // 3
+    sources = np.r_[: users - third, :third]
+    log = dataclasses.replace(small_log, sources=sources)
+    model = around(log, small_split)
+    first_batch(model, log, small_split)
+    asked = small_split.train[log.history_length(small_split.train) > 0]
+    found = model.memory.positions.numpy()[model._neighbours[asked]]
+    own = sources[log.user_of(found.ravel())].reshape(found.shape) == log.source_of(asked)[:, None]
+    same = log.user_of(found.ravel()).reshape(found.shape) == log.user_of(asked)[:, None]
+    assert (own == same).all() and same.any()
+    assert (found < asked[:, None])[same].all()
 
 
 def test_in_training_no_step_reads_its_own_present_or_future(small_log, small_split):

@@ -119,6 +119,8 @@ def test_a_regenerated_data_set_adds_to_what_is_learned_and_to_nothing_else(proj
     np.testing.assert_array_equal(more.item[: len(log)], log.item)
     np.testing.assert_array_equal(more.item[len(log) :], written["item"])
     assert more.num_users == log.num_users + card["sequences"]
+    told = written.drop_duplicates("sequence")["user"]
+    np.testing.assert_array_equal(more.sources, [*range(log.num_users), *told])
     np.testing.assert_array_equal(parts.valid, split.valid)
     np.testing.assert_array_equal(parts.test, split.test)
     added = np.setdiff1d(parts.train, split.train)
