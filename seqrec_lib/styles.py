@@ -28,6 +28,7 @@ _STYLES = {
     "duorec-retrieval": ("#5B2E00", "X", "DuoRec, retrieval"),
     "gru-retrieval": ("#2F7FA8", "s", "GRU-CE, retrieval"),
     "gru4rec-retrieval": ("#00324F", "<", "GRU4Rec, retrieval"),
+    "sasrec-markov": ("#7D6608", "P", "SASRec, Markov chain mixed in"),
     "ensemble": ("#1A1A1A", "*", "ensemble"),
     "ensemble-attributed": ("#6B0F1A", "*", "ensemble, attributes too"),
     "ensemble-repeats": ("#555555", "h", "ensemble, repeats counted"),

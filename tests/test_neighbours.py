@@ -17,6 +17,8 @@ def made(tmp_path_factory):
         patch.setattr(files, "root", lambda: folder)
         for module in ("training.runs", "training.records"):
             patch.setattr(f"seqrec_lib.{module}.root", lambda: folder, raising=False)
+        patch.setattr(neighbours, "FOUND", 14)  # of 40 items
+        patch.setattr(neighbours, "MISSED", 14)
         few = {"counts": (5, 10), "alphas": (0.5,)}
         grid = neighbours.grid("simulated", **few)
         yield folder, grid, neighbours.examples("simulated"), few
@@ -50,7 +52,8 @@ def test_cells_that_are_kept_are_not_made_again(made, monkeypatch):
 
 
 def test_examples_are_of_test_histories_that_the_memory_moved(made):
-    _, _, examples, _ = made
+    _, _, kept, _ = made
+    examples = kept["examples"]
     log, split = datasets.load("simulated")
     histories = {
         tuple(map(str, log.items[log.item[log.offsets[user] : position] - 1]))
@@ -60,8 +63,15 @@ def test_examples_are_of_test_histories_that_the_memory_moved(made):
     for one in examples:
         assert any(tuple(one["history"]) == whole[-8:] for whole in histories)
         good, bad = sorted((one["before"], one["after"]))
-        assert good <= neighbours.FOUND < bad  # of 40 items
+        assert good <= neighbours.FOUND <= neighbours.MISSED < bad
         assert (one["after"] < one["before"]) == (one["kind"] == "found")
         cosines = [other["cosine"] for other in one["neighbours"]]
         assert cosines == sorted(cosines, reverse=True)
-    assert json.loads(json.dumps(examples)) == examples
+        places = [other["place"] for other in one["neighbours"]]
+        assert places[:5] == [1, 2, 3, 4, 5] and places == sorted(places)
+        assert all(other["next"] == one["true"] for other in one["neighbours"][5:])
+    assert kept["tests"] == len(split.test) and 0 < kept["own"] < kept["leading"] < 1
+    assert all(
+        kept[kind] >= sum(one["kind"] == kind for one in examples) for kind in ("found", "lost")
+    )
+    assert json.loads(json.dumps(kept)) == kept

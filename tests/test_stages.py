@@ -77,6 +77,7 @@ def test_what_a_stage_earns_is_paired_and_has_a_verdict():
     assert row["regenerated"].endswith("(no difference)")
     assert row["retrieval"].startswith("+.5000") and row["retrieval"].endswith("(higher)")
     assert row["both"].startswith("+.5000 [+.5000, +.5000]")
+    assert row["retrieval after regeneration"].startswith("+.499")  # one had a little already
 
 
 def test_the_forest_has_a_line_for_each_stage():

@@ -43,6 +43,10 @@ class Recommender(nn.Module):
         """Scores of the whole catalogue."""
         raise NotImplementedError
 
+    def log_chances(self, batch: Batch) -> Float[Tensor, "B N"]:
+        """Log-probability of every item, the scores being logits unless a model says otherwise."""
+        return self.score_all(batch).float().log_softmax(1)
+
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
         """The loss, so that wrappers such as DistributedDataParallel work."""
         return self.loss(batch)

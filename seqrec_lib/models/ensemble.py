@@ -1,6 +1,7 @@
-"""Several trained models as one: the mean of their log-probabilities, and who repeats counted.
+"""Several trained models as one: their mean or mixture, and who repeats counted.
 
-Models that err differently correct each other (a geometric mean of their predictions). Whether an
+Models that err differently correct each other. The mean of log-probabilities lets each object; a
+mixture lets each name what the others do not know, in its share of the chance. Whether an
 item comes back is a question of its own (RepeatNet; Ren et al., 2019, arXiv:1812.02646): here the
 share of training targets seen before in their history, counted, splits the probability between
 items seen and not seen, and the models split it further within the two.
@@ -27,18 +28,22 @@ from seqrec_lib.models.sasrec import SASRec
 class Ensemble(Recommender):
     uses = (
         *(*Retrieval.uses, "models/retrieval.py"),
-        *("data/amazon.py", "models/attributed.py", "models/slit.py"),
+        *("data/amazon.py", "models/attributed.py", "models/markov.py", "models/slit.py"),
     )
 
     @dataclass(frozen=True)
     class Config:
-        members: tuple[Any, ...] = (SASRec.Config(),)  # of any models whose scores are logits
+        members: tuple[Any, ...] = (SASRec.Config(),)  # of any models that give chances
         repeats: bool = False  # split between seen and not seen as counted in training
+        shares: tuple[float, ...] = ()  # of each member in a mixture; none: the mean of logs
 
     def __init__(self, catalogue: Catalogue, config: Config):
         from seqrec_lib.models import build  # here: this model is one of them
 
         super().__init__(catalogue)
+        shares, count = config.shares, len(config.members)
+        if shares and (len(shares) != count or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6):
+            raise ValueError(f"shares must be {count}, each above 0, and sum to 1, not {shares}")
         self.config = config
         self.members = nn.ModuleList(build(catalogue, member) for member in config.members)
         self.register_buffer("repeat_share", torch.tensor(0.5))
@@ -63,8 +68,12 @@ class Ensemble(Recommender):
         return torch.stack([member.loss(batch) for member in self.members]).mean()  # type: ignore[operator]
 
     def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
-        parts = [member.score_all(batch).float().log_softmax(1) for member in self.members]  # type: ignore[operator]
-        scores = torch.stack(parts).mean(0)
+        parts = torch.stack([member.log_chances(batch) for member in self.members])  # type: ignore[operator]
+        if self.config.shares:
+            share = torch.tensor(self.config.shares, device=parts.device)[:, None, None]
+            scores = (parts + share.log()).logsumexp(0)
+        else:
+            scores = parts.mean(0)
         if self.config.repeats:
             seen = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, batch.item, True)
             seen[:, 0] = False

@@ -81,3 +81,7 @@ class Markov(CountModel):
             scores.index_put_((rows[entry], items[place]), kept, accumulate=True)
         scores[:, 0] = -torch.inf
         return scores
+
+    def log_chances(self, batch: Batch) -> Float[Tensor, "B N"]:
+        chance = self.score_all(batch).clamp(min=0)
+        return (chance / chance.sum(1, keepdim=True)).log()

@@ -47,6 +47,7 @@ _attributed = AttributedSASRec.Config(temperature=0.07)
 _wide = replace(_sasrec, embed_dim=128)
 _members = (_sasrec, _wide, _gru, SLIT.Config())
 _MEMBERS = "{0}/sasrec,{0}/sasrec-wide,{0}/gru,{0}/slit"
+_mixed = Ensemble.Config((_sasrec, Markov.Config(order=1)), shares=(0.95, 0.05))
 # the same, and one that knows attributes
 _informed = (*_members, _attributed)
 _INFORMED = f"{_MEMBERS},{{0}}/sasrec-attributed"
@@ -78,6 +79,8 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "gru-neighbours": ("retrieval", Retrieval.Config(_gru, **_named), _asking, "{0}/gru"),
     "gru-retrieval": ("retrieval", Retrieval.Config(_gru), _tuning, "{0}/gru"),
     "gru4rec-retrieval": ("retrieval", Retrieval.Config(_gru4rec), _tuning, "{0}/gru4rec"),
+    # what a memory of single steps knows: the share is that of the best validation
+    "sasrec-markov": ("ensemble", _mixed, _asking, "{0}/sasrec,{0}/markov-1"),
     "ensemble": ("ensemble", Ensemble.Config(_members), _asking, _MEMBERS),
     "ensemble-repeats": ("ensemble", Ensemble.Config(_members, True), _asking, _MEMBERS),
     "ensemble-attributed": ("ensemble", Ensemble.Config(_informed), _asking, _INFORMED),

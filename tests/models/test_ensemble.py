@@ -4,17 +4,19 @@ import torch
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.ensemble import Ensemble
+from seqrec_lib.models.markov import Markov
 from seqrec_lib.models.sasrec import SASRec
 
 MEMBER = SASRec.Config(embed_dim=8, hidden_dim=8, num_layers=1, max_len=20)
 
 
-class Fixed(torch.nn.Module):
+class Fixed(Recommender):
     """A member that always scores alike."""
 
     def __init__(self, *scores):
-        super().__init__()
+        super().__init__(Catalogue(len(scores), np.zeros(len(scores) + 1, dtype=np.int64)))
         self.scores = torch.tensor([-torch.inf, *scores])
 
     def score_all(self, batch):
@@ -22,7 +24,8 @@ class Fixed(torch.nn.Module):
 
 
 def of(*members, repeats=False, share=0.5):
-    model = Ensemble(Catalogue(3, np.zeros(4, dtype=np.int64)), Ensemble.Config((), repeats))
+    config = Ensemble.Config((), repeats)
+    model = Ensemble(Catalogue(3, np.zeros(4, dtype=np.int64)), config)
     model.members.extend(members)
     model.repeat_share.fill_(share)
     return model
@@ -34,6 +37,27 @@ def test_two_members_are_averaged_by_hand():
     expected = torch.tensor((one + other) / 2).float()  # a constant of a member has no say
     torch.testing.assert_close(scores[0, 1:], expected)
     assert scores[0, 0] == -torch.inf
+
+
+def test_a_mixture_by_hand(log_of):
+    """Three quarters of one's chances, a quarter of a Markov chain's."""
+    log, catalogue = log_of([1, 2, 1, 3]), Catalogue(3, np.zeros(4, dtype=np.int64))
+    chain = Markov.Config(order=1)
+    model = Ensemble(catalogue, Ensemble.Config((MEMBER, chain), shares=(0.75, 0.25)))
+    model.members[0] = Fixed(*np.log([0.7, 0.2, 0.1]))
+    model.members[1].count(log, np.arange(4))
+    # after a 1 came a 2 and a 3: each gives up a half, which goes by popularity, 2 : 1 : 1
+    steps = 0.25 * np.array([0.5 * 0.5, 0.25 + 0.5 * 0.25, 0.25 + 0.5 * 0.25])
+    found = model.score_all(Batch(torch.tensor([[1]]))).exp()
+    expected = torch.tensor([0, *(0.75 * np.array([0.7, 0.2, 0.1]) + steps)]).float()
+    torch.testing.assert_close(found[0], expected)
+
+
+@pytest.mark.parametrize("shares", [(1.0,), (0.5, 0.6), (1.0, 0.0)])
+def test_shares_that_are_no_mixture_are_refused(shares):
+    config = Ensemble.Config((MEMBER, MEMBER), shares=shares)
+    with pytest.raises(ValueError, match="shares must be 2, each above 0, and sum to 1"):
+        Ensemble(Catalogue(4, np.zeros(5, dtype=np.int64)), config)
 
 
 def test_repeats_take_the_share_that_was_counted():
