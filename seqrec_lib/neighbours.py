@@ -103,7 +103,8 @@ def examples(
 
     ``tests``, ``found`` and ``lost`` count all histories and those whose true item (M) it brought
     within ten from beyond twenty, and the reverse; ``own`` is the share of earlier states of
-    the same user among the neighbours of all, ``leading`` the share of histories with a neighbour
+    the same user among the neighbours of all, ``alike`` that of states after the very item that
+    the history ends with, ``leading`` the share of histories with a neighbour
     that led to the true item. Each of ``examples`` has ``kind`` (``found`` or ``lost``),
     ``history`` and ``true`` (raw ids), ``before`` and ``after`` (ranks of the true item) and
     ``neighbours``, the nearest and further down those that led to the true item: ``place``,
@@ -128,9 +129,11 @@ def examples(
     user, true = (
         torch.from_numpy(x[:, None]) for x in (log.user_of(split.test), log.item[split.test])
     )
+    seen = model.memory.positions.cpu().numpy()[entries]
     made: dict[str, Any] = {
         "tests": len(split.test),
         "own": round(float((owners == user).float().mean()), 4),
+        "alike": round(float((log.item[seen - 1] == log.item[split.test - 1, None]).mean()), 4),
         "leading": round(float((items == true).any(1).float().mean()), 4),
         "examples": [],
     }

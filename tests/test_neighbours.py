@@ -70,7 +70,8 @@ def test_examples_are_of_test_histories_that_the_memory_moved(made):
         places = [other["place"] for other in one["neighbours"]]
         assert places[:5] == [1, 2, 3, 4, 5] and places == sorted(places)
         assert all(other["next"] == one["true"] for other in one["neighbours"][5:])
-    assert kept["tests"] == len(split.test) and 0 < kept["own"] < kept["leading"] < 1
+    assert kept["tests"] == len(split.test) and 0 < kept["own"] < kept["alike"] <= 1
+    assert kept["own"] < kept["leading"] < 1
     assert all(
         kept[kind] >= sum(one["kind"] == kind for one in examples) for kind in ("found", "lost")
     )
