@@ -134,11 +134,13 @@ def gains_by(
     metric: Metric = hr,
     k: int = 10,
     names: Sequence[str] | None = None,
+    base: Runs | None = None,
 ) -> pd.DataFrame:
     """A metric in segments of the test users, with 95 % intervals; returns the numbers drawn.
 
     ``segment`` is a value per test user; segment i holds ``edges[i] <= value < edges[i + 1]``
-    and is called ``names[i]``. A segment of fewer than two users is left out.
+    and is called ``names[i]``. A segment of fewer than two users is left out. With ``base`` it is
+    the paired difference to that run.
     """
     names = names or [_between(low, high) for low, high in zip(edges, edges[1:], strict=False)]
     part = np.digitize(segment, edges) - 1
@@ -148,6 +150,8 @@ def gains_by(
     columns = {}
     for number, run in enumerate(runs):
         per_user = values(run, protocol, metric, k)
+        if base is not None:
+            per_user = paired_seeds(per_user, values(base, protocol, metric, k))
         found = [over_seeds(per_user[:, part == i]) for i in full]
         middle = np.array([interval.mean for interval in found])
         reach = np.abs(np.array([[i.low, i.high] for i in found]).T - middle)
@@ -157,7 +161,12 @@ def gains_by(
         columns[label(run.name)] = middle
     ticks = [f"{name}\n{size:,}" for name, size in zip(names, sizes, strict=True)]
     ax.set_xticks(range(len(names)), ticks)
-    ax.set(ylabel=f"{metric.__name__.upper()}@{k}, {PROTOCOLS[protocol]}", ylim=(0, None))
+    ax.set_ylabel(f"{metric.__name__.upper()}@{k}, {PROTOCOLS[protocol]}")
+    if base is None:
+        ax.set_ylim(0, None)
+    else:
+        ax.axhline(0, color=colour(base.name), lw=0.8)
+        ax.set_ylabel(f"{ax.get_ylabel()}, less that of {label(base.name)}")
     ax.legend()
     return pd.DataFrame(columns | {"users": sizes}, index=names)
 

@@ -17,7 +17,7 @@ from seqrec_lib import report
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.ranking import hr, ndcg
-from seqrec_lib.metrics.uncertainty import verdict
+from seqrec_lib.metrics.uncertainty import Interval, over_seeds, verdict
 from seqrec_lib.training.records import RESULTS, Runs
 from seqrec_lib.training.runs import run
 
@@ -76,15 +76,33 @@ def table1(found: dict[tuple[str, str], dict[str, Runs]], seed: pd.DataFrame) ->
     return pd.DataFrame.from_dict(rows, "index").rename_axis(["data set", "backbone", "figures"])
 
 
-def verdicts(found: dict[tuple[str, str], dict[str, Runs]], protocol: str) -> pd.Series:
-    """How many cells of the table all stages make ``higher``, ``lower`` or ``no difference``."""
+def verdicts(
+    found: dict[tuple[str, str], dict[str, Runs]],
+    protocol: str,
+    earned: str = "both",
+    metrics: Sequence[str] = tuple(METRICS),
+) -> pd.Series:
+    """How many cells of the table a stage makes ``higher``, ``lower`` or ``no difference``.
+
+    ``earned`` is a name of ``EARNED``.
+    """
+    stage, base = EARNED[earned]
     cells = [
-        verdict(report.gain(by_stage["both"], by_stage["encoder"], protocol, *metric))
+        verdict(report.gain(by_stage[stage], by_stage[base], protocol, *METRICS[metric]))
         for by_stage in found.values()
-        for metric in METRICS.values()
+        for metric in metrics
     ]
     names = ["higher", "no difference", "lower"]
     return pd.Series(cells).value_counts().reindex(names, fill_value=0)
+
+
+def gains_apart(one: tuple[Runs, Runs], other: tuple[Runs, Runs], protocol: str) -> Interval:
+    """How much more (with, without) gains in NDCG@10 than another pair does, paired on users."""
+    first, second = (
+        report.paired_seeds(*(report.values(run, protocol) for run in pair))
+        for pair in (one, other)
+    )
+    return over_seeds(report.paired_seeds(first, second))
 
 
 def beyond_noise(found: dict[tuple[str, str], dict[str, Runs]], seed: pd.DataFrame) -> int:

@@ -84,6 +84,16 @@ def test_segments_hold_every_user_once(runs, ax):
     assert len(ax.containers) == 2 and ax.get_ylim()[0] == 0
 
 
+def test_gains_by_segment_are_paired_with_a_base(runs, ax):
+    how = (np.arange(200), (0, 100, float("inf")))
+    gains = report.gains_by(ax, runs[1:], *how, base=runs[0])
+    levels = report.gains_by(ax, runs, *how)
+    expected = levels["SASRec"] - levels.iloc[:, 0]
+    assert np.allclose(gains["SASRec"], expected) and expected.abs().max() > 0
+    itself = report.gains_by(ax, runs[:1], *how, base=runs[0])
+    assert (itself.iloc[:, 0] == 0).all()
+
+
 def test_the_two_protocols_are_drawn_apart(runs, ax):
     report.both_protocols(ax, runs)
     heights = [line.get_ydata() for line in ax.lines if len(line.get_ydata()) == 2]

@@ -115,6 +115,20 @@ def test_cells_are_counted_by_their_verdict():
     }  # fmt: skip
 
 
+def test_cells_of_one_stage_and_metric_are_counted_alone():
+    how = ("unmasked", "retrieval after regeneration", ["N@10"])
+    assert stages.verdicts(FOUND, *how)["higher"] == 1 and stages.verdicts(FOUND, *how).sum() == 1
+
+
+def test_gains_apart_are_paired():
+    one, other = FOUND["beauty", "sasrec"], {"with": runs("gru", [11] * 200 + [1] * 200)}
+    pairs = (one["retrieval"], one["encoder"]), (other["with"], one["encoder"])
+    apart = stages.gains_apart(*pairs, "unmasked")
+    assert apart.mean == 0 and apart.low < 0 < apart.high  # as many gain, but not the same
+    both = stages.gains_apart(pairs[0], pairs[0], "unmasked")
+    assert (both.low, both.high) == (0, 0)
+
+
 def test_a_difference_of_the_seed_is_held_against_our_interval():
     # everyone moves alike here: intervals have no width, and all six differences exceed it
     assert stages.beyond_noise(FOUND, SEED) == 6

@@ -31,7 +31,7 @@ _slower = replace(_encoder, epochs=100)  # one negative a position teaches littl
 _inner = replace(_sasrec, temperature=None)  # inner products, as in the papers of the losses
 _sessions = Training(epochs=30, batch_size=128, optimizer="adagrad", learning_rate=0.1, patience=3)
 _duorec = DuoRec.Config(temperature=0.07, cosine=True, contrast_temperature=0.2)
-_tuning = replace(_encoder, epochs=2)  # from epoch 2 on it forgets
+_tuning = replace(_encoder, epochs=2)  # more passes, slower, end alike: book/protocol.md
 _asking = Training(epochs=0)  # nothing is learned
 _unfrozen = Retrieval.Config(_sasrec, frozen=False)
 _patterns = Retrieval.Config(_sasrec, memory="patterns")
