@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from matplotlib.axes import Axes
 from tqdm import tqdm
 
 from seqrec_lib.data import datasets, files
@@ -91,6 +92,17 @@ def grid(
         with files.written_aside(path) as aside:
             kept.to_csv(aside, index=False, float_format="%.6f")
     return pd.read_csv(path)
+
+
+def heat_map(ax: Axes, change: pd.DataFrame) -> None:
+    """Differences by alpha (rows) and neighbours (columns), each with its figure."""
+    reach = max(1e-6, 2 * change.abs().max(axis=None))  # pale: figures stay legible
+    ax.imshow(change, cmap="PuOr_r", vmin=-reach, vmax=reach, aspect="auto", origin="lower")
+    for (row, column), value in np.ndenumerate(change.to_numpy()):
+        ax.text(column, row, f"{value:+.4f}", ha="center", va="center", fontsize=8)
+    ax.set_xticks(range(len(change.columns)), change.columns)
+    ax.set_yticks(range(len(change)), change.index)
+    ax.set(xlabel="neighbours, K", ylabel="share of the own state, α")
 
 
 def examples(

@@ -2,6 +2,11 @@
 
 import json
 
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
@@ -49,6 +54,16 @@ def test_cells_that_are_kept_are_not_made_again(made, monkeypatch):
             patch.setattr(f"seqrec_lib.{module}.root", lambda: folder, raising=False)
         again = neighbours.grid("simulated", **few)
     pd.testing.assert_frame_equal(again, grid)
+
+
+def test_the_heat_map_has_a_figure_in_every_cell():
+    figure, ax = plt.subplots()
+    change = pd.DataFrame([[0.001, -0.002], [0, 0.003]], index=[0.1, 0.5], columns=[5, 10])
+    neighbours.heat_map(ax, change)
+    found = {text.get_position(): text.get_text() for text in ax.texts}
+    assert found == {(0, 0): "+0.0010", (1, 0): "-0.0020", (0, 1): "+0.0000", (1, 1): "+0.0030"}
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["0.1", "0.5"]
+    plt.close(figure)
 
 
 def test_examples_are_of_test_histories_that_the_memory_moved(made):
