@@ -5,8 +5,9 @@ Each stage is a published run of its own, so that what one earns is the differen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -94,6 +95,17 @@ def verdicts(
     ]
     names = ["higher", "no difference", "lower"]
     return pd.Series(cells).value_counts().reindex(names, fill_value=0)
+
+
+def gains(pairs: Mapping[Any, Sequence[Runs]]) -> pd.DataFrame:
+    """NDCG@10 of each pair's first run, and its paired gain over the second."""
+    rows: dict[Any, dict[str, str]] = {}
+    for name, (one, base) in pairs.items():
+        rows[name] = {}
+        for protocol, letter in report.PROTOCOLS.items():
+            rows[name][f"NDCG@10 {letter}"] = f"{report.mean(one, protocol).mean:.4f}"[1:]
+            rows[name][f"gain {letter}"] = f"{report.gain(one, base, protocol):+.4f}"
+    return pd.DataFrame.from_dict(rows, "index")
 
 
 def gains_apart(one: tuple[Runs, Runs], other: tuple[Runs, Runs], protocol: str) -> Interval:

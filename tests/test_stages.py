@@ -120,6 +120,13 @@ def test_cells_of_one_stage_and_metric_are_counted_alone():
     assert stages.verdicts(FOUND, *how)["higher"] == 1 and stages.verdicts(FOUND, *how).sum() == 1
 
 
+def test_gains_are_of_the_first_over_the_second():
+    one = FOUND["beauty", "sasrec"]
+    row = stages.gains({"memory": (one["both"], one["encoder"])}).loc["memory"]
+    assert row["NDCG@10 U"] == ".5000" and row["gain U"] == "+.5000 [+.5000, +.5000]"
+    assert row["NDCG@10 M"] == ".6309" and row["gain M"].startswith("+.3419")
+
+
 def test_gains_apart_are_paired():
     one, other = FOUND["beauty", "sasrec"], {"with": runs("gru", [11] * 200 + [1] * 200)}
     pairs = (one["retrieval"], one["encoder"]), (other["with"], one["encoder"])
