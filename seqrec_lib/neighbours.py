@@ -97,6 +97,7 @@ def grid(
 def heat_map(ax: Axes, change: pd.DataFrame) -> None:
     """Differences by alpha (rows) and neighbours (columns), each with its figure."""
     reach = max(1e-6, 2 * change.abs().max(axis=None))  # pale: figures stay legible
+    ax.grid(visible=False)
     ax.imshow(change, cmap="PuOr_r", vmin=-reach, vmax=reach, aspect="auto", origin="lower")
     for (row, column), value in np.ndenumerate(change.to_numpy()):
         ax.text(column, row, f"{value:+.4f}", ha="center", va="center", fontsize=8)

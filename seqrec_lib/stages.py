@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from seqrec_lib import report
 from seqrec_lib.data.log import EventLog
@@ -177,7 +178,8 @@ def forest(ax: Axes, found: dict[tuple[str, str], dict[str, Runs]], protocol: st
     ax.axvline(0, color="black", lw=0.8)
     names = [f"{report.label(backbone)}, {dataset}" for dataset, backbone in found]
     ax.set_yticks(range(len(names)), names)
-    ax.invert_yaxis()
+    ax.set_ylim(len(names) - 0.5, -0.5)  # the first on top, on shared axes too
+    ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.set(xlabel=f"NDCG@10 less that without the stage, {report.PROTOCOLS[protocol]}")
 
 
