@@ -2,8 +2,9 @@
 
 A record is ``<results>/<dataset>/<name>/s<seed>/``: ``spec.json`` says what was run, ``card.json``
 where and when, ``history.csv`` has a row an epoch, ``ranks.parquet`` a row a test example,
-``exposure.parquet`` a row an item. Nothing else in the library touches these folders, but for
-:mod:`seqrec_lib.training.renewal`.
+``exposure.parquet`` a row an item. What the test examples are stands once for all runs on the same
+data, in ``<results>/<dataset>/examples-<data digest>.parquet``. Nothing else in the library touches
+these folders, but for :mod:`seqrec_lib.training.renewal`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from seqrec_lib.training.loop import Training
 from seqrec_lib.training.model_file import plain
 
 RESULTS = "book/results"  # relative to the project's folder
+EXAMPLES = ["user", "item", "history_length", "repeat"]  # what a test example is, for every run
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,15 @@ class Run:
 
     @cached_property
     def ranks(self) -> pd.DataFrame:
-        return pd.read_parquet(self.folder / "ranks.parquet")
+        """A row a test example: what it is, the true item's ranks, and the item ranked first."""
+        table = pd.read_parquet(self.folder / "ranks.parquet")
+        if "item" in table:  # says itself what its examples are
+            return table
+        path = _examples(self.folder, self.card)
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is missing; restore it, or retrain the runs beside it")
+        table.insert(1, "rank_unmasked", table["rank_masked"] + table.pop("lost"))
+        return pd.concat([pd.read_parquet(path), table], axis=1)
 
     @cached_property
     def exposure(self) -> pd.DataFrame:
@@ -89,7 +99,7 @@ class Runs:
     @property
     def examples(self) -> pd.DataFrame:
         """User, item and history length of the test examples, the same for every seed."""
-        return self.seeds[0].ranks[["user", "item", "history_length", "repeat"]]
+        return self.seeds[0].ranks[EXAMPLES]
 
 
 def write(
@@ -101,13 +111,28 @@ def write(
     exposure: pd.DataFrame,
 ) -> None:
     """Write a record whole, in place of any that is there."""
+    examples = _examples(folder, card)
+    if not examples.exists():
+        with written_aside(examples) as aside:
+            write_table(ranks[EXAMPLES], aside)
     with written_aside(folder) as aside:
         aside.mkdir()
         write_json(aside / "spec.json", spec.as_dict())
         write_json(aside / "card.json", card)
         history.to_csv(aside / "history.csv", index=False)
-        write_table(ranks, aside / "ranks.parquet")
+        write_table(_own(ranks), aside / "ranks.parquet")
         write_table(exposure, aside / "exposure.parquet")
+
+
+def _examples(folder: Path, card: dict[str, Any]) -> Path:
+    """The test examples of a record, shared with all of the same data."""
+    return folder.parents[1] / f"examples-{card['data_digest'][:8]}.parquet"
+
+
+def _own(ranks: pd.DataFrame) -> pd.DataFrame:
+    """What a run alone knows; few ranks are lost to earlier items, so that these pack well."""
+    own = ranks.drop(columns=EXAMPLES)
+    return own.assign(lost=own.pop("rank_unmasked") - own["rank_masked"])
 
 
 def load(folder: Path) -> Run:
@@ -132,7 +157,7 @@ def place(folder: Path) -> str:
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a table of a record, small: of counts and ranks, zstd packs like bytes together."""
     split = [name for name in table if table[name].dtype == np.int32]
-    if "rank_masked" in split:  # ids of items in no order: whole numbers repeat, bytes do not
+    if "masked" not in table:  # ids of items in no order: whole numbers repeat, bytes do not
         split = [name for name in split if name not in ("item", "first")]
     table.to_parquet(
         path,

@@ -4,6 +4,7 @@ import functools
 import json
 import math
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -178,7 +179,15 @@ def test_a_committed_record_was_made_from_todays_data(folder, todays_data):
 
 def test_nothing_but_records_stands_among_the_results():
     files = [path for path in RESULTS.rglob("*") if path.is_file()]
-    assert all((path.parent / "card.json").exists() and path.name in PARTS for path in files)
+    digests = {
+        (folder.parents[1], json.loads((folder / "card.json").read_text())["data_digest"][:8])
+        for folder in RECORDS
+    }
+    shared = {folder / f"examples-{digest}.parquet" for folder, digest in digests}
+    assert all(
+        path in shared or ((path.parent / "card.json").exists() and path.name in PARTS)
+        for path in files
+    )
     for folder in RECORDS:
         *_, dataset, name, _ = folder.parts
         assert recipe(name, dataset)  # raises for a name that is not published
@@ -208,6 +217,8 @@ def record(fresh, tmp_path):
     folder.mkdir(parents=True)
     for path in fresh.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
+    (examples,) = fresh.parents[1].glob("examples-*.parquet")
+    shutil.copy(examples, folder.parents[1])
     return folder
 
 
@@ -221,7 +232,8 @@ def change_json(part, **changes):
 
 def change_table(part, edit):
     def change(folder):
-        table = pd.read_parquet(folder / part)
+        whole = part == "ranks.parquet"
+        table = records.load(folder).ranks if whole else pd.read_parquet(folder / part)
         edit(table).to_parquet(folder / part, index=False)
 
     return change
@@ -245,6 +257,16 @@ def shifted_summary(folder):
 
 def test_a_record_made_here_is_whole(record):
     check(record)
+
+
+def test_examples_stand_once_beside_the_runs_and_are_missed(record):
+    (examples,) = record.parents[1].glob("examples-*.parquet")
+    own = pd.read_parquet(record / "ranks.parquet")
+    assert own.columns.tolist() == ["rank_masked", "first", "lost"]
+    assert pd.read_parquet(examples).columns.tolist() == records.EXAMPLES
+    examples.unlink()
+    with pytest.raises(FileNotFoundError, match="restore it, or retrain the runs beside it"):
+        _ = records.load(record).ranks
 
 
 LINE = {
