@@ -80,8 +80,9 @@ class EventLog:
         """Write the arrays to ``folder``; an interrupted write leaves nothing there."""
         with written_aside(folder) as aside:
             aside.mkdir()
-            for name in ("item", "time", "offsets", *(("sources",) * (self.sources is not None))):
-                np.save(aside / f"{name}.npy", getattr(self, name))
+            for name in ("item", "time", "offsets", "sources"):
+                if getattr(self, name) is not None:
+                    np.save(aside / f"{name}.npy", getattr(self, name))
             raw = {"users": self.users.tolist(), "items": self.items.tolist()}
             (aside / "ids.json").write_text(json.dumps(raw))
 

@@ -42,12 +42,12 @@ _named: dict[str, Any] = {
     "num_heads": 1,
     "sharpness": 7.0,
 }
+_mixed = Ensemble.Config((_sasrec, Markov.Config(order=1)), shares=(0.95, 0.05))
 _attributed = AttributedSASRec.Config(temperature=0.07)
 # what errs differently: attention at two widths, recurrence, and a linear map of whole histories
 _wide = replace(_sasrec, embed_dim=128)
 _members = (_sasrec, _wide, _gru, SLIT.Config())
 _MEMBERS = "{0}/sasrec,{0}/sasrec-wide,{0}/gru,{0}/slit"
-_mixed = Ensemble.Config((_sasrec, Markov.Config(order=1)), shares=(0.95, 0.05))
 # the same, and one that knows attributes
 _informed = (*_members, _attributed)
 _INFORMED = f"{_MEMBERS},{{0}}/sasrec-attributed"
