@@ -45,6 +45,15 @@ def mean(runs: Runs, protocol: str, metric: Metric = ndcg, k: int = 10) -> Inter
     return over_seeds(values(runs, protocol, metric, k))
 
 
+def figures(runs: Runs, k: int = 10) -> dict[str, float]:
+    """HR and NDCG under both protocols, means over users and seeds: ``hr-m``, ..., ``ndcg-u``."""
+    return {
+        f"{metric.__name__}-{letter.lower()}": float(values(runs, protocol, metric, k).mean())
+        for protocol, letter in PROTOCOLS.items()
+        for metric in (hr, ndcg)
+    }
+
+
 def gain(a: Runs, b: Runs, protocol: str, metric: Metric = ndcg, k: int = 10) -> Interval:
     """Paired difference a - b on the same users, with its 95 % interval over users and seeds.
 

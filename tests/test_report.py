@@ -64,6 +64,13 @@ def test_a_baseline_that_is_not_there_is_named(runs):
         report.table(runs, baseline="gru")
 
 
+def test_figures_are_the_means_of_the_table_by_name():
+    found = report.figures(made("sasrec", [1, 2, 30], [1, 30, 30], unmasked=[3, 30, 30]))
+    second = 1 / np.log2(3)
+    by_hand = {"hr-m": 1 / 2, "ndcg-m": (2 + second) / 6, "hr-u": 1 / 3, "ndcg-u": 1 / 6}
+    assert found == pytest.approx(by_hand) and list(found) == list(by_hand)
+
+
 def test_a_gain_is_paired_by_user_and_seed():
     ranks = np.array([1, 20, 1, 20] * 25)
     a, b = made("sasrec", ranks, ranks), made("gru", ranks, ranks)
