@@ -25,6 +25,7 @@ class Recommender(nn.Module):
     every_step = True  # learn from every step of a window, or from its last one
     causal = True  # the state after step t ignores everything later
     reads_attributes = False  # of the items
+    mid_pass = True  # can be taken up in the middle of a pass; else only between two
     uses: tuple[str, ...] = ()  # files of the library that its figures depend on, beside its own
 
     def __init__(self, catalogue: Catalogue):

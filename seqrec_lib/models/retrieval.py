@@ -107,6 +107,7 @@ class Retrieval(Recommender):
         how = (width, config.num_heads, config.dropout, config.sharpness)
         self.items_read, self.states_read = CrossAttention(*how), CrossAttention(*how)
         self.memory = Memory(width)
+        self.mid_pass = config.frozen  # else a pass asks the encoder that it began with
         self._asked: Int[np.ndarray, "P"] = np.zeros(0, dtype=np.int64)  # learned from
         self._filled_from: tuple | None = None  # what an encoder that moves was asked about
         # of every position of the log, known where it is learned from

@@ -79,8 +79,9 @@ def fit(
     """Train in place, keep the weights of the best validation epoch, return a row an epoch.
 
     Without validation positions the last epoch's are kept. With ``checkpoint`` the state is saved
-    every ``checkpoint_seconds`` and after each epoch, and a run that finds its file goes on;
-    another run's raises ``ValueError``, a lost loss ``FloatingPointError``.
+    after each epoch and, of a model that can be taken up in ``mid_pass``, every
+    ``checkpoint_seconds``; a run that finds its file goes on. Another run's raises ``ValueError``,
+    a lost loss ``FloatingPointError``.
     """
     if isinstance(model, CountModel):
         model.count(log, split.train)
@@ -91,6 +92,7 @@ def fit(
     run = _Run(model, log, split, training, checkpoint)
     run.resume()
     saved = time.monotonic()
+    pause = checkpoint_seconds if model.mid_pass else math.inf
     with tqdm(
         desc=type(model).__name__,
         total=training.epochs * run.positions_per_epoch,
@@ -103,7 +105,7 @@ def fit(
         while run.at.epoch < training.epochs and not run.out_of_patience:
             for batch in run.remaining_batches():
                 bar.update(run.learn(batch))
-                if checkpoint and time.monotonic() - saved > checkpoint_seconds:
+                if checkpoint and time.monotonic() - saved > pause:
                     run.save()
                     saved = time.monotonic()
             row = run.finish_epoch()

@@ -296,25 +296,28 @@ def test_a_share_of_the_chance_goes_to_the_items_found(small_log, small_split):
     torch.testing.assert_close(copying.score_all(batch).exp(), expected)
 
 
+@pytest.mark.parametrize("update", [1, 4])
 @pytest.mark.parametrize("frozen", [True, False])
-def test_a_stopped_run_is_taken_up_again(small_log, small_split, tmp_path, frozen, monkeypatch):
+def test_a_run_stopped_in_its_second_pass_ends_as_if_never_stopped(
+    small_log, small_split, tmp_path, frozen, update, monkeypatch
+):
     config = dataclasses.replace(CONFIG, frozen=frozen)
     training = Training(epochs=2, batch_size=64, max_len=20)
     whole = around(small_log, small_split, config)
     torch.manual_seed(1)
     expected = fit(whole, small_log, small_split, training)
 
-    stopped, finish = around(small_log, small_split, config), loop._Run.finish_epoch
+    stopped, learn = around(small_log, small_split, config), loop._Run.learn
 
-    def first_pass_alone(run):
-        finish(run)
-        run.save()
-        raise KeyboardInterrupt
+    def until_then(run, batch):
+        if run.at.epoch == 1 and run.at.step + 1 == update:
+            raise KeyboardInterrupt
+        return learn(run, batch)
 
-    monkeypatch.setattr(loop._Run, "finish_epoch", first_pass_alone)
+    monkeypatch.setattr(loop._Run, "learn", until_then)
     torch.manual_seed(1)
     with pytest.raises(KeyboardInterrupt):
-        fit(stopped, small_log, small_split, training, tmp_path / "run.ckpt")
+        fit(stopped, small_log, small_split, training, tmp_path / "run.ckpt", 0.0)
     monkeypatch.undo()
 
     again = around(small_log, small_split, config, seed=2)
