@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import combinations
 
 import numpy as np
@@ -41,19 +42,19 @@ def mined(
 ) -> tuple[EventLog, Int[np.ndarray, "N S"]]:
     """The patterns as histories of a log of their own, each once, time being the order.
 
-    Beside each are the users without any of whom it would not be one: those who have it, where
-    they are just ``support``, and -1 where there are more.
+    Beside each are the users without any of whom it would not be one, -1 for nobody. A sequence
+    written from a user's history is that user's too.
     """
     found = mine(log, positions, span, support)
-    hinges: dict[tuple[int, ...], list[int]] = {
-        tuple(row[:-1]): [] for row in found if row[-1] == support
-    }
+    had: dict[tuple[int, ...], Counter[int]] = {tuple(row[:-1]): Counter() for row in found}
     firsts = positions[np.unique(log.user_of(positions), return_index=True)[1]]
     for user, history in zip(log.source_of(firsts), histories(log, positions), strict=True):
-        for pattern in _within(history.tolist(), span) & hinges.keys():
-            hinges[pattern].append(user)
-    nobody = [-1] * support
-    owners = np.array([hinges.get(tuple(row[:-1]), nobody) for row in found])
+        for pattern in _within(history.tolist(), span) & had.keys():
+            had[pattern][int(user)] += 1
+    owners = np.full((len(found), support), -1)  # of support occurrences each is one, at most
+    for row, counts in zip(owners, had.values(), strict=True):
+        needed = [user for user, own in counts.items() if counts.total() - own < support]
+        row[: len(needed)] = needed
     return as_log([np.array(row[:-1]) for row in found], log), owners
 
 

@@ -226,6 +226,12 @@ class Retrieval(Recommender):
         return batch
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        """The objective over mixed states; ``ValueError`` with a share by name: it has none."""
+        if self.config.copied:
+            raise ValueError(
+                f"copied is {self.config.copied}: a share by name is asked, not learned; "
+                "train with copied=0, then set it"
+            )
         learn = batch.target > 0  # type: ignore[operator]
         with torch.autocast("cpu", enabled=False):  # as in SequenceEncoder.loss
             found = batch.extra["states"] if self.config.frozen else self.encoder.encode(batch)

@@ -1,5 +1,6 @@
 import itertools
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,6 +78,21 @@ def test_a_pattern_hangs_on_those_without_any_of_whom_it_would_not_be_one(small_
     kept = {tuple(h.tolist()) for h, o in zip(histories, owners, strict=True) if o[0] == -1}
     assert hanging > 10 and all(kept <= found for found in left.values())
     assert ((owners >= 0).all(1) | (owners == -1).all(1)).all()
+
+
+def test_what_was_written_from_a_history_is_its_users_too(log_of):
+    """Users 0 and 1; what follows was written: of user 0 twice, of user 1 twice, of nobody else."""
+    log = log_of([1, 2, 5], [3, 4, 6], [1, 2], [1, 2], [3, 4], [5, 6], [6, 5], [5, 6], [6, 5])
+    log = replace(log, sources=np.array([0, 1, 0, 0, 1, 0, 0, 1, 1]))
+    patterns, owners = mined(log, np.arange(len(log)))
+    histories = np.split(patterns.item, patterns.offsets[1:-1])
+    found = {tuple(h.tolist()): sorted(o.tolist()) for h, o in zip(histories, owners, strict=True)}
+    assert found == {
+        (1, 2): [-1, 0],  # three times, of one user
+        (3, 4): [-1, 1],  # twice, of one user
+        (5, 6): [0, 1],  # twice, once of each
+        (6, 5): [0, 1],
+    }
 
 
 def test_histories_become_a_log_in_their_order(log_of):

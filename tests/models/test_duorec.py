@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.duorec import DuoRec, SameTarget, contrast
 from seqrec_lib.models.sasrec import SASRec
@@ -54,13 +55,20 @@ def test_a_target_met_once_is_its_own_partner(log_of):
 
 def test_the_step_that_is_contrasted_leads_to_the_partners_item(small_log, small_split):
     model = model_of(small_log, small_split)
+    asked = small_split.train[small_log.history_length(small_split.train) > 0]
+    led_to = {}  # history: the items that it led to
+    for history, item in zip(
+        small_log.histories(asked, 20).item.tolist(), small_log.item[asked], strict=True
+    ):
+        led_to.setdefault(tuple(one for one in history if one), set()).add(item)
     steps = set()
     for batch in model.training_batches(
         small_log, small_split.train, 32, 20, np.random.default_rng(0)
     ):
         row, step = torch.arange(len(batch.item)), batch.extra["step"]
-        assert (batch.target[row, step] > 0).all()
-        assert len(batch.extra["like"]) == len(batch.item)
+        target = batch.target[row, step].tolist()
+        for own, history in zip(target, batch.extra["like"].tolist(), strict=True):
+            assert own in led_to[tuple(one for one in history if one)]
         steps.update((batch.length - 1 - step).tolist())
     assert {0, 1, 2} < steps  # not the last one alone
 
@@ -108,6 +116,28 @@ def test_without_weight_it_is_sasrec(small_log, small_split):
     batch = first_batch(model, small_log, small_split)
     torch.testing.assert_close(model.loss(batch), plain.loss(batch))
     torch.testing.assert_close(model.eval().score_all(batch), plain.eval().score_all(batch))
+
+
+@pytest.mark.parametrize("views", ["dropout-target", "both"])
+@pytest.mark.parametrize("cosine", [True, False])
+@pytest.mark.parametrize("mask_same", [True, False])
+def test_the_loss_is_that_of_its_parts(small_log, small_split, views, cosine, mask_same):
+    how = {"views": views, "cosine": cosine, "mask_same": mask_same, "contrast_temperature": 0.3}
+    config = dataclasses.replace(CONFIG, dropout=0.0, weight=0.5, **how)
+    model = model_of(small_log, small_split, config)
+    with torch.no_grad():
+        model.items.weight.mul_(20)  # else all states are nearly alike
+    batch = first_batch(model, small_log, small_split)
+    states = model.encode(batch)
+    row, step = torch.arange(len(batch.item)), batch.extra["step"]
+    own, target = states[row, step], batch.target[row, step]
+    like = model.state(Batch(batch.extra["like"]))
+    expected = model.next_item_loss(states, batch)
+    for other in (like, own)[: 1 + (views == "both")]:  # without dropout a second pass is the first
+        unit = [view / view.norm(dim=1, keepdim=True) if cosine else view for view in (own, other)]
+        same = target[:, None] == target if mask_same else None
+        expected = expected + 0.5 * contrast(*unit, same, 0.3)
+    torch.testing.assert_close(model.loss(batch), expected)
 
 
 @pytest.mark.parametrize("views", ["dropout-target", "both"])

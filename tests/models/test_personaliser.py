@@ -105,6 +105,28 @@ def test_chances_move_where_a_step_of_the_encoder_helps_those_held_out(
     assert model.training == model.encoder.training
 
 
+def test_a_history_without_a_chance_is_not_learned_from(small_log, small_split, monkeypatch):
+    config = dataclasses.replace(CONFIG, warm_up=10**9)
+    model = of(small_log, small_split, config).train()
+    batch = next(one for one in batches(model, small_log, small_split) if len(one.item) > 3)
+    chance = torch.arange(len(batch.item)) % 2 * 1.0
+    monkeypatch.setattr(model, "chance", lambda batch: chance)
+    kept = (chance == 1) & ~batch.extra["held_out"]
+    assert 0 < kept.sum() < (~batch.extra["held_out"]).sum()
+    target = torch.where(kept[:, None], batch.target, 0)
+    expected = model.encoder.loss(dataclasses.replace(batch, target=target))
+    assert model.loss(batch).item() == expected.item()
+
+
+def test_chances_learn_every_so_many_batches_after_the_warm_up(small_log, small_split, monkeypatch):
+    config = dataclasses.replace(CONFIG, warm_up=2, every=3)
+    model, learned = of(small_log, small_split, config).train(), []
+    monkeypatch.setattr(model, "_learn_chances", lambda *_: learned.append(int(model.batches)))
+    for batch in batches(model, small_log, small_split)[:10]:
+        model.loss(batch)
+    assert learned == [3, 6, 9]
+
+
 def test_an_encoder_that_learns_from_more_than_targets_is_refused(small_log, small_split):
     duorec = DuoRec.Config(embed_dim=8, hidden_dim=16, num_layers=1, max_len=20)
     with pytest.raises(ValueError, match="left out; use SASRec or GRU"):

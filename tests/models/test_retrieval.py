@@ -231,6 +231,31 @@ def test_it_goes_around_gru4rec(small_log, small_split):
     assert scores[:, 1:].isfinite().all() and (scores[:, 0] == -torch.inf).all()
 
 
+def test_a_memory_may_be_given_later_positions_than_its_attention_learned_from(
+    small_log, small_split
+):
+    """As in the released RaSeRec, which remembers the validation pairs at test."""
+    source = around(small_log, small_split)
+    learned = np.sort(np.concatenate([small_split.train, small_split.valid]))
+    split = dataclasses.replace(small_split, train=learned, valid=learned[:0])
+    model = Retrieval(Catalogue.learned(small_log, learned), CONFIG)
+    model.start_from(source)
+    fit(model, small_log, split, Training(epochs=0, max_len=20))
+    with_history = learned[small_log.history_length(learned) > 0]
+    assert len(model.memory) == len(source.memory) + len(small_split.valid)
+    assert model.memory.positions.tolist() == with_history.tolist()
+    states = F.normalize(source.states(small_log, with_history, 20), dim=-1)
+    torch.testing.assert_close(model.memory.keys, states)
+    for one, other in zip(model.parameters(), source.parameters(), strict=True):
+        assert one.equal(other)
+
+
+def test_what_would_learn_another_model_than_it_scores_is_refused(small_log, small_split):
+    model = around(small_log, small_split, dataclasses.replace(CONFIG, copied=0.1)).train()
+    with pytest.raises(ValueError, match="copied is 0.1: a share by name is asked, not learned"):
+        model.loss(first_batch(model, small_log, small_split))
+
+
 def test_an_encoder_of_other_settings_is_refused(small_log, small_split):
     model = around(small_log, small_split)
     catalogue = Catalogue.learned(small_log, small_split.train)

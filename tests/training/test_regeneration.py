@@ -52,7 +52,7 @@ def test_a_history_is_paired_with_its_own_patterns_and_no_more_than_asked(small_
     assert max(counts) == 3 and all(len(set(own)) == len(own) for own in by_history.values())
 
 
-def test_it_learns_and_keeps_the_best_epoch(small_log, small_split):
+def test_it_learns_and_twice_the_same(small_log, small_split):
     model, rows = train(small_log, small_split.train, HOW)
     assert rows["epoch"].tolist() == [1, 2, 3, 4]
     assert rows["held_out"].iloc[-1] < rows["held_out"].iloc[0]
@@ -60,6 +60,23 @@ def test_it_learns_and_keeps_the_best_epoch(small_log, small_split):
     assert same["loss"].tolist() == rows["loss"].tolist()
     for a, b in zip(model.parameters(), again.parameters(), strict=True):
         assert a.equal(b)
+
+
+def test_the_weights_of_the_best_epoch_are_kept(small_log, small_split, monkeypatch):
+    real, held_out, met = Regenerator.loss, [3.0, 1.0, 2.0, 1.5], []
+
+    def scripted(model, *how):
+        if model.training:
+            return real(model, *how)
+        weight = model.items.weight.detach().clone()
+        if not met or not weight.equal(met[-1]):
+            met.append(weight)
+        return torch.tensor(held_out[len(met) - 1]), 1
+
+    monkeypatch.setattr(Regenerator, "loss", scripted)
+    model, rows = train(small_log, small_split.train, HOW)
+    assert rows["held_out"].tolist() == held_out
+    assert model.items.weight.equal(met[1]) and not met[1].equal(met[3])
 
 
 def test_interrupted_it_goes_on_and_ends_the_same(small_log, small_split, tmp_path, monkeypatch):
