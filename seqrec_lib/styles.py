@@ -22,6 +22,7 @@ _STYLES = {
     "sasrec-wide": ("#F08040", "8", "SASRec, 128 wide"),
     "sasrec-attributed": ("#C0504D", "P", "SASRec, attributes"),
     "sasrec-regenerated": ("#1B7F5C", "d", "SASRec, regenerated data"),
+    "sasrec-distinct": ("#0F5C43", "p", "SASRec, regenerated data, each sequence once"),
     "duorec-regenerated": ("#6BA368", "d", "DuoRec, regenerated data"),
     "sasrec-longer": ("#2E9E7B", "v", "SASRec, regenerated data, more passes"),
     "sasrec-personalised": ("#E8895B", "P", "SASRec, regenerated data, DR4SR+"),

@@ -51,7 +51,9 @@ def load(dataset: str) -> tuple[EventLog, Split]:
 
     With ``-with-validation`` behind one that is split leave-last-out, validation positions are
     learned from and nothing is left to validate on. With ``-regenerated``, what a regenerator
-    wrote from its training part (:mod:`seqrec_lib.training.regeneration`) is learned from too.
+    wrote from its training part (:mod:`seqrec_lib.training.regeneration`) is learned from too; with
+    ``-distinct`` behind that, each sequence once, however many histories it was written from (for
+    encoders: a memory would know only the first of these).
     Raises ``ValueError`` for another name.
     """
     if dataset.endswith(("-pairs", "-pairs-leaking")):
@@ -60,8 +62,8 @@ def load(dataset: str) -> tuple[EventLog, Split]:
         log, split = load(dataset.removesuffix("-with-validation"))
         learned = np.sort(np.concatenate([split.train, split.valid]))
         return log, replace(split, train=learned, valid=split.valid[:0])
-    if dataset.endswith("-regenerated"):
-        return _regenerated(dataset.removesuffix("-regenerated"))
+    if dataset.endswith(("-regenerated", "-regenerated-distinct")):
+        return _regenerated(*dataset.split("-regenerated"))
     name = dataset.removesuffix("-shuffled")
     if dataset.removesuffix("-users") in ("tecd-marketplace", "tecd-sim"):
         return _tecd(dataset)
@@ -154,7 +156,7 @@ def regenerated(dataset: str) -> Path:
     return published if published.exists() else own
 
 
-def _regenerated(dataset: str) -> tuple[EventLog, Split]:
+def _regenerated(dataset: str, distinct: str = "") -> tuple[EventLog, Split]:
     log, split = load(dataset)
     folder = regenerated(dataset)
     if not folder.exists():
@@ -167,13 +169,16 @@ def _regenerated(dataset: str) -> tuple[EventLog, Split]:
             f"{folder} was written from other data than today's {dataset}: make it anew"
         )
     table = pd.read_parquet(folder / "sequences.parquet")
+    if distinct:
+        written = table.groupby("sequence")["item"].agg(tuple)
+        table = table[table["sequence"].isin(written.index[~written.duplicated()])]
     ends = np.flatnonzero(np.diff(table["sequence"])) + 1
-    written = patterns.as_log(np.split(table["item"].to_numpy(), ends), log)
+    added = patterns.as_log(np.split(table["item"].to_numpy(), ends), log)
     together = EventLog(
-        item=np.concatenate([log.item, written.item]),
-        time=np.concatenate([log.time, written.time]),
-        offsets=np.concatenate([log.offsets, len(log) + written.offsets[1:]]),
-        users=np.concatenate([log.users, written.users.astype(log.users.dtype)]),
+        item=np.concatenate([log.item, added.item]),
+        time=np.concatenate([log.time, added.time]),
+        offsets=np.concatenate([log.offsets, len(log) + added.offsets[1:]]),
+        users=np.concatenate([log.users, added.users.astype(log.users.dtype)]),
         items=log.items,
         sources=np.concatenate(
             [np.arange(log.num_users), table.groupby("sequence")["user"].first()]

@@ -143,6 +143,11 @@ def test_a_regenerated_data_set_adds_to_what_is_learned_and_to_nothing_else(proj
     added = np.setdiff1d(parts.train, split.train)
     assert len(parts.train) == len(split.train) + len(written) and added.min() == len(log)
     assert len(more.windows(parts.train, 50)) > 0
+    once, _ = datasets.load("simulated-regenerated-distinct")
+    rows = {tuple(row): None for row in written.groupby("sequence")["item"].agg(tuple)}
+    assert log.num_users + len(rows) == once.num_users < more.num_users
+    found = np.split(once.item, once.offsets[1:-1])[log.num_users :]
+    assert [tuple(one.tolist()) for one in found] == list(rows)  # in order, the first of each
 
 
 def test_what_was_written_from_other_data_is_refused(project, monkeypatch):
@@ -181,11 +186,19 @@ def test_what_is_not_published_is_made_below_build_and_then_read(project, monkey
 
 @pytest.mark.skipif(files.find("amazon/beauty.parquet") is None, reason="needs the real files")
 # the recipe's ratios are Beauty's
-@pytest.mark.parametrize(("base", "within"), [("beauty", 0.02), ("toys", 0.05), ("sports", 0.05)])
+@pytest.mark.parametrize(
+    ("base", "written", "within"),
+    [
+        ("beauty", "regenerated", 0.02), ("toys", "regenerated", 0.05),
+        ("sports", "regenerated", 0.05), ("beauty", "regenerated-distinct", 0.02),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("name", ["sasrec", "duorec"])
-def test_what_was_written_is_learned_in_as_many_updates_of_as_many_steps(name, base, within):
+def test_what_was_written_is_learned_in_as_many_updates_of_as_many_steps(
+    name, base, written, within
+):
     updates, steps = [], []
-    for dataset in (base, f"{base}-regenerated"):
+    for dataset in (base, f"{base}-{written}"):
         log, split = datasets.load(dataset)
         training = recipe(name, dataset)[2]
         windows = log.windows(split.train, training.max_len)
