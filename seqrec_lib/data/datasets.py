@@ -63,7 +63,8 @@ def load(dataset: str) -> tuple[EventLog, Split]:
         learned = np.sort(np.concatenate([split.train, split.valid]))
         return log, replace(split, train=learned, valid=split.valid[:0])
     if dataset.endswith(("-regenerated", "-regenerated-distinct")):
-        return _regenerated(*dataset.split("-regenerated"))
+        base, kind = dataset.split("-regenerated")
+        return _regenerated(base, distinct=bool(kind))
     name = dataset.removesuffix("-shuffled")
     if dataset.removesuffix("-users") in ("tecd-marketplace", "tecd-sim"):
         return _tecd(dataset)
@@ -156,7 +157,7 @@ def regenerated(dataset: str) -> Path:
     return published if published.exists() else own
 
 
-def _regenerated(dataset: str, distinct: str = "") -> tuple[EventLog, Split]:
+def _regenerated(dataset: str, distinct: bool) -> tuple[EventLog, Split]:
     log, split = load(dataset)
     folder = regenerated(dataset)
     if not folder.exists():
@@ -170,15 +171,15 @@ def _regenerated(dataset: str, distinct: str = "") -> tuple[EventLog, Split]:
         )
     table = pd.read_parquet(folder / "sequences.parquet")
     if distinct:
-        written = table.groupby("sequence")["item"].agg(tuple)
-        table = table[table["sequence"].isin(written.index[~written.duplicated()])]
+        items = table.groupby("sequence")["item"].agg(tuple)
+        table = table[table["sequence"].isin(items.index[~items.duplicated()])]
     ends = np.flatnonzero(np.diff(table["sequence"])) + 1
-    added = patterns.as_log(np.split(table["item"].to_numpy(), ends), log)
+    written = patterns.as_log(np.split(table["item"].to_numpy(), ends), log)
     together = EventLog(
-        item=np.concatenate([log.item, added.item]),
-        time=np.concatenate([log.time, added.time]),
-        offsets=np.concatenate([log.offsets, len(log) + added.offsets[1:]]),
-        users=np.concatenate([log.users, added.users.astype(log.users.dtype)]),
+        item=np.concatenate([log.item, written.item]),
+        time=np.concatenate([log.time, written.time]),
+        offsets=np.concatenate([log.offsets, len(log) + written.offsets[1:]]),
+        users=np.concatenate([log.users, written.users.astype(log.users.dtype)]),
         items=log.items,
         sources=np.concatenate(
             [np.arange(log.num_users), table.groupby("sequence")["user"].first()]
