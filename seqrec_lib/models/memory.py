@@ -75,9 +75,7 @@ class Memory(nn.Module):
         key = hashlib.blake2b(asked.tobytes()).digest(), count
         found = self._answers.get(key)
         if found is None:
-            # each once: of a regenerated data set half of the histories have one item
-            distinct, place = queries.detach().unique(dim=0, return_inverse=True)
-            found = torch.from_numpy(self._index.search(distinct.numpy(), count)[1])[place]
+            found = torch.from_numpy(self._index.search(asked, count)[1])
             if len(asked) <= CHUNK and len(self._answers) < KEPT:
                 self._answers[key] = found
         return found
@@ -112,8 +110,9 @@ class Memory(nn.Module):
         size = 2 ** np.ceil(np.log2(np.maximum(barred, 1))).astype(int)
         for more in np.unique(size):
             rows = np.flatnonzero(size == more)
-            asked = queries[torch.from_numpy(rows)]
-            wide = self.nearest(asked, min(len(self), count + int(more))).cpu().numpy()
+            # each once: of a regenerated data set half of the histories have one item
+            asked, place = queries[torch.from_numpy(rows)].unique(dim=0, return_inverse=True)
+            wide = self.nearest(asked, min(len(self), count + int(more)))[place].cpu().numpy()
             own = (mine[wide] == owners[rows, None, None]).any(-1)
             fair = (when[wide] >= starts[rows, None]) & (when[wide] < positions[rows, None])
             out = own & ~fair
