@@ -82,14 +82,8 @@ def beauty(repetitions):
     config = Retrieval.Config(encoder.config, neighbours=NEIGHBOURS)
     model = Retrieval(Catalogue.learned(log, split.train), config)
     model.start_from(encoder)
-    seconds = {"bank": [], "states of test users": []}
-    for _ in range(repetitions):
-        start = time.perf_counter()
-        model.fill(log, split.train, 50)
-        seconds["bank"].append(time.perf_counter() - start)
-        start = time.perf_counter()
-        states = model.states(log, split.test, 50)
-        seconds["states of test users"].append(time.perf_counter() - start)
+    filling, _ = timed(lambda: model.fill(log, split.train, 50), repetitions)
+    encoding, states = timed(lambda: model.states(log, split.test, 50), repetitions)
     keys = model.memory.keys.numpy()
     asked = torch.nn.functional.normalize(states, dim=-1).numpy()
     WORK.mkdir(parents=True, exist_ok=True)
@@ -102,11 +96,10 @@ def beauty(repetitions):
     exact = found["exact"][0].pop("found")
     for row in [row for rows in found.values() for row in rows if "found" in row]:
         row["recall"] = recall(row.pop("found"), exact)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
     return {
         "entries": len(keys),
         "test_users": len(asked),
-        "seconds": medians,
+        "seconds": {"bank": filling, "states of test users": encoding},
         "search": found,
         "exact_in_batches": batches,
         "products_alone": products,
@@ -119,16 +112,13 @@ def in_batches(keys, asked, repetitions):
 
     index, rows = faiss.IndexFlatIP(WIDTH), {}
     index.add(keys)
+    batches = [asked[begin : begin + BATCH] for begin in range(0, len(asked), BATCH)]
     choices = {"FAISS's choice": faiss.cvar.distance_compute_blas_threshold, "always products": 0}
     for name, threshold in choices.items():
         faiss.cvar.distance_compute_blas_threshold = threshold
-        taken = []
-        for _ in range(repetitions):
-            start = time.perf_counter()
-            for begin in range(0, len(asked), BATCH):
-                index.search(asked[begin : begin + BATCH], NEIGHBOURS)
-            taken.append(time.perf_counter() - start)
-        rows[name] = statistics.median(taken)
+        rows[name], _ = timed(
+            lambda: [index.search(batch, NEIGHBOURS) for batch in batches], repetitions
+        )
     return rows
 
 
@@ -139,14 +129,14 @@ def products_alone(keys, asked, repetitions):
     """
     import torch
 
-    keys, asked, taken = torch.from_numpy(keys).T, torch.from_numpy(asked), []
-    for _ in range(repetitions):
-        start = time.perf_counter()
+    keys, asked = torch.from_numpy(keys).T, torch.from_numpy(asked)
+
+    def multiply():
         for queries in asked.split(512):
             for block in keys.split(1024, dim=1):
                 queries @ block
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
+
+    return timed(multiply, repetitions)[0]
 
 
 def searched(kind, keys, asked, repetitions):
@@ -166,14 +156,20 @@ def searched(kind, keys, asked, repetitions):
     for setting in settings:
         if setting:
             faiss.ParameterSpace().set_index_parameter(index, *setting)
-        taken = []
-        for _ in range(repetitions):
-            start = time.perf_counter()
-            found = index.search(asked, NEIGHBOURS)[1]
-            taken.append(time.perf_counter() - start)
+        seconds, (_, found) = timed(lambda: index.search(asked, NEIGHBOURS), repetitions)
         row = {"setting": " ".join(map(str, setting or ())), "build_seconds": round(built, 2)}
-        rows.append(row | {"seconds": statistics.median(taken), "found": found})
+        rows.append(row | {"seconds": seconds, "found": found})
     return rows
+
+
+def timed(call, repetitions):
+    """The median of the seconds that ``call`` takes, and what it returned last."""
+    taken = []
+    for _ in range(repetitions):
+        start = time.perf_counter()
+        answer = call()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken), answer
 
 
 def lists_of(size):
