@@ -1,4 +1,4 @@
-"""Memory: states remembered with the item that followed each; exact search by cosine."""
+"""Memory: states remembered with the item that followed each; search by cosine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Memory(nn.Module):
     """Unit keys, the item each led to, and whose and when it was.
 
     ``owners`` are users, one an entry or several in a row of it (-1: nobody), ``positions`` those
-    of the log, which tell before from after. The index over the keys is made when first asked for.
+    of the log, which tell before from after.
     """
 
     keys: Tensor
@@ -32,8 +32,21 @@ class Memory(nn.Module):
         self.register_buffer("items", torch.zeros(0, dtype=torch.long))
         self.register_buffer("owners", torch.zeros(0, dtype=torch.long))
         self.register_buffer("positions", torch.zeros(0, dtype=torch.long))
+        self.index, self.settings = "Flat", ""  # as use() has it
         self._index: Any = None
         self._answers: dict[tuple[bytes, int], Int[Tensor, "B K"]] = {}
+
+    def use(self, index: str, settings: str = "") -> None:
+        """Search by this index from now on, in FAISS's words: "HNSW32,Flat" and "efSearch=64".
+
+        "Flat" is exact and needs nothing beside the keys. Others miss some neighbours, answer a
+        large memory sooner, and are made when first asked. Not kept with the weights; on a GPU
+        search is always exact.
+        """
+        if index != self.index:
+            self._index = None
+        self.index, self.settings = index, settings
+        self._answers.clear()
 
     def __len__(self) -> int:
         return len(self.items)
@@ -54,7 +67,7 @@ class Memory(nn.Module):
     def nearest(self, queries: Float[Tensor, "B D"], count: int) -> Int[Tensor, "B K"]:
         """The most similar entries of each unit query, best first.
 
-        Raises ``ValueError`` if the memory holds fewer.
+        Raises ``ValueError`` if the memory holds fewer, or an index that is not exact finds fewer.
         """
         if count > len(self):
             raise ValueError(
@@ -63,22 +76,45 @@ class Memory(nn.Module):
         if queries.device.type != "cpu":
             chunks = [(part @ self.keys.T).topk(count).indices for part in queries.split(CHUNK)]
             return torch.cat(chunks)
-        if self._index is None:
-            import faiss  # here: not needed where a GPU searches
-
-            # always products of matrices: FAISS's own choice (1.15.1) takes them from 2,000 queries
-            # of 64 numbers on, and for a batch of fewer up to ten times as long without them
-            faiss.cvar.distance_compute_blas_threshold = 0
-            self._index = faiss.IndexFlatIP(self.keys.shape[1])
-            self._index.add(self.keys.contiguous().numpy())
         asked = queries.detach().contiguous().numpy()
         key = hashlib.blake2b(asked.tobytes()).digest(), count
         found = self._answers.get(key)
         if found is None:
-            found = torch.from_numpy(self._index.search(asked, count)[1])
+            found = torch.from_numpy(self._searched(asked, count))
             if len(asked) <= CHUNK and len(self._answers) < KEPT:
                 self._answers[key] = found
         return found
+
+    def _searched(self, asked: Float[np.ndarray, "B D"], count: int) -> Int[np.ndarray, "B K"]:
+        import faiss  # here: not needed where a GPU searches
+
+        index = self.indexed()
+        if index is None:
+            # always products of matrices: FAISS's own choice (1.15.1) takes them from 2,000 queries
+            # of 64 numbers on, and for a batch of fewer up to ten times as long without them
+            faiss.cvar.distance_compute_blas_threshold = 0
+            keys = self.keys.contiguous().numpy()
+            return faiss.knn(asked, keys, count, faiss.METRIC_INNER_PRODUCT)[1]
+        told: Any = self.settings  # FAISS's stubs know another form only
+        faiss.ParameterSpace().set_index_parameters(index, told)
+        found = index.search(asked, count)[1]
+        if (found < 0).any():
+            raise ValueError(
+                f"{self.index} {self.settings} found no {count} neighbours for all; let it look at "
+                "more (a larger nprobe, say)"
+            )
+        return found
+
+    def indexed(self) -> Any:
+        """FAISS's index of the keys, made when first asked for; none where search is exact."""
+        if self._index is None and self.index != "Flat":
+            import faiss
+
+            keys = self.keys.contiguous().numpy()
+            self._index = faiss.index_factory(keys.shape[1], self.index, faiss.METRIC_INNER_PRODUCT)
+            self._index.train(keys)
+            self._index.add(keys)
+        return self._index
 
     def neighbours(
         self,

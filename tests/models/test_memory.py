@@ -108,3 +108,25 @@ def test_it_is_stored_and_loaded_at_any_size():
     other.load_state_dict(memory.state_dict())
     assert len(other) == 300
     assert other.nearest(memory.keys, 3).equal(memory.nearest(memory.keys, 3))
+
+
+@pytest.mark.parametrize("index, settings", [("HNSW4,Flat", "efSearch=8"), ("IVF4,Flat", "")])
+def test_an_approximate_index_finds_many_of_the_nearest_and_not_all(index, settings):
+    memory = filled(2_000, 16)
+    queries = F.normalize(torch.randn(200, 16, generator=torch.manual_seed(1)), dim=1)
+    exact = memory.nearest(queries, 5)
+    memory.use(index, settings)
+    found = memory.nearest(queries, 5)
+    share = (found[:, :, None] == exact[:, None]).any(1).float().mean()
+    assert 0.3 < share < 1
+    memory.use("Flat")
+    assert memory.nearest(queries, 5).equal(exact)
+
+
+def test_an_index_that_looks_at_too_little_says_what_to_do():
+    memory = filled(800)
+    memory.use("IVF20,Flat", "nprobe=1")
+    with pytest.raises(ValueError, match="IVF20,Flat nprobe=1 found no 100 .*a larger nprobe"):
+        memory.nearest(memory.keys[:5], 100)
+    memory.use("IVF20,Flat", "nprobe=20")
+    assert memory.nearest(memory.keys[:5], 100).shape == (5, 100)
