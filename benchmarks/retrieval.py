@@ -189,7 +189,7 @@ def lists_of(size):
 def recall(found, exact):
     """Share of the exact neighbours that were found."""
     hits = sum(len(set(a) & set(b)) for a, b in zip(found.tolist(), exact.tolist(), strict=True))
-    return round(hits / exact.size, 4)
+    return round(hits / (len(exact) * NEIGHBOURS), 4)
 
 
 def grown(kind, size):
