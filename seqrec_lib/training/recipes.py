@@ -27,7 +27,8 @@ _gru = GRU.Config(temperature=0.07)
 _gru4rec = GRU4Rec.Config(hidden_dim=128, dropout_embed=0.25)
 _encoder = Training(epochs=40, batch_size=128, weight_decay=0.1, cosine=True)
 _longer = replace(_encoder, epochs=64)  # of regenerated data 40, as many as SASRec has of originals
-_slower = replace(_encoder, epochs=100)  # one negative a position teaches little in a pass
+# one negative a position teaches little in a pass, and unevenly
+_slower = replace(_encoder, epochs=200, patience=200)
 _inner = replace(_sasrec, temperature=None)  # inner products, as in the papers of the losses
 _sessions = Training(epochs=30, batch_size=128, optimizer="adagrad", learning_rate=0.1, patience=3)
 _duorec = DuoRec.Config(temperature=0.07, cosine=True, contrast_temperature=0.2)
@@ -85,7 +86,7 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "ensemble-repeats": ("ensemble", Ensemble.Config(_members, True), _asking, _MEMBERS),
     "ensemble-attributed": ("ensemble", Ensemble.Config(_informed), _asking, _INFORMED),
     "sasrec-inner": ("sasrec", _inner, _encoder),
-    "sasrec-bce": ("sasrec", replace(_inner, objective=BCE()), _slower),
+    "sasrec-bce": ("sasrec", replace(_sasrec, objective=BCE()), _slower),
     "sasrec-gbce": ("sasrec", replace(_inner, objective=GBCE()), _encoder),
     "sasrec-sampled": ("sasrec", replace(_sasrec, objective=SampledSoftmax()), _encoder),
 }
