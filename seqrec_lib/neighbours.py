@@ -26,6 +26,7 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.retrieval import Retrieval
+from seqrec_lib.report import PROTOCOLS
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import fit
 from seqrec_lib.training.records import RESULTS, write_json
@@ -92,6 +93,41 @@ def grid(
         with files.written_aside(path) as aside:
             kept.to_csv(aside, index=False, float_format="%.6f")
     return pd.read_csv(path)
+
+
+def searched(bench: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The benchmark of retrieval as two tables: the search on Beauty, and how it grows.
+
+    The first has a row an index and setting, with what it found of the exact neighbours and the
+    NDCG@10 that follows; the second, of each index and number of entries, the setting that finds
+    most.
+    """
+    rows = []
+    shown = {"ivf": "IVF", "hnsw": "HNSW"}
+    for kind, settings in bench["beauty"]["search"].items():
+        for one in settings:
+            figures = {f"NDCG@10 {PROTOCOLS[name]}": x for name, x in one["ndcg@10"].items()}
+            told = {"index": shown.get(kind, kind), "setting": one["setting"]}
+            rows.append(
+                told | {"seconds": round(one["seconds"], 2), "found": one["recall"]} | figures
+            )
+    search = pd.DataFrame(rows).set_index(["index", "setting"])
+    grown = pd.DataFrame(bench["grown"]).rename(columns={"recall": "found"})
+    grown = grown.replace({"index": shown}).assign(GiB=grown["peak_bytes"] / 2**30)
+    best = grown.groupby(["index", "entries"])["found"].idxmax()
+    return search, grown.loc[best, ["index", "entries", "seconds", "found", "GiB"]]
+
+
+def growth(left: Axes, right: Axes, grown: pd.DataFrame) -> None:
+    """Memory and time of a search by entries, a line an index; ``grown`` as from ``searched``."""
+    for kind, rows in grown.groupby("index"):
+        left.loglog(rows["entries"], rows["GiB"], "o-", label=kind)
+        name = f"{kind}: {rows['found'].iloc[-1]:.2f}"
+        right.loglog(rows["entries"], rows["seconds"], "o-", label=name)
+    left.set(xlabel="entries", ylabel="GiB")
+    right.set(xlabel="entries", ylabel="seconds for 1,000 histories")
+    left.legend()
+    right.legend(title="found, at its last point")
 
 
 def heat_map(ax: Axes, change: pd.DataFrame) -> None:
