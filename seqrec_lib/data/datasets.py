@@ -52,8 +52,9 @@ def load(dataset: str) -> tuple[EventLog, Split]:
     With ``-with-validation`` behind one that is split leave-last-out, validation positions are
     learned from and nothing is left to validate on. With ``-regenerated``, what a regenerator
     wrote from its training part (:mod:`seqrec_lib.training.regeneration`) is learned from too; with
-    ``-distinct`` behind that, each sequence once, however many histories it was written from (for
-    encoders: a memory would know only the first of these).
+    ``-distinct`` behind that, each sequence once, however many histories it was written from; with
+    ``-released``, that, the mined patterns, and the originals twice, as in the released DR4SR (both
+    for encoders: a memory would know only the first of those that a sequence was made of).
     Raises ``ValueError`` for another name.
     """
     if dataset.endswith(("-pairs", "-pairs-leaking")):
@@ -62,9 +63,9 @@ def load(dataset: str) -> tuple[EventLog, Split]:
         log, split = load(dataset.removesuffix("-with-validation"))
         learned = np.sort(np.concatenate([split.train, split.valid]))
         return log, replace(split, train=learned, valid=split.valid[:0])
-    if dataset.endswith(("-regenerated", "-regenerated-distinct")):
-        base, kind = dataset.split("-regenerated")
-        return _regenerated(base, distinct=bool(kind))
+    base, regenerated, kind = dataset.partition("-regenerated")
+    if regenerated and kind in ("", "-distinct", "-released"):
+        return _regenerated(base, kind)
     name = dataset.removesuffix("-shuffled")
     if dataset.removesuffix("-users") in ("tecd-marketplace", "tecd-sim"):
         return _tecd(dataset)
@@ -157,7 +158,7 @@ def regenerated(dataset: str) -> Path:
     return published if published.exists() else own
 
 
-def _regenerated(dataset: str, distinct: bool) -> tuple[EventLog, Split]:
+def _regenerated(dataset: str, kind: str) -> tuple[EventLog, Split]:
     log, split = load(dataset)
     folder = regenerated(dataset)
     if not folder.exists():
@@ -170,20 +171,25 @@ def _regenerated(dataset: str, distinct: bool) -> tuple[EventLog, Split]:
             f"{folder} was written from other data than today's {dataset}: make it anew"
         )
     table = pd.read_parquet(folder / "sequences.parquet")
-    if distinct:
+    if kind:
         items = table.groupby("sequence")["item"].agg(tuple)
         table = table[table["sequence"].isin(items.index[~items.duplicated()])]
     ends = np.flatnonzero(np.diff(table["sequence"])) + 1
-    written = patterns.as_log(np.split(table["item"].to_numpy(), ends), log)
+    parts = np.split(table["item"].to_numpy(), ends)
+    sources = [table.groupby("sequence")["user"].first()]
+    if kind == "-released":
+        mined, owners = patterns.mined(log, split.train)
+        parts += np.split(mined.item, mined.offsets[1:-1])
+        parts += patterns.histories(log, split.train)
+        sources += [owners[:, 0], np.unique(log.user_of(split.train))]
+    written = patterns.as_log(parts, log)
     together = EventLog(
         item=np.concatenate([log.item, written.item]),
         time=np.concatenate([log.time, written.time]),
         offsets=np.concatenate([log.offsets, len(log) + written.offsets[1:]]),
         users=np.concatenate([log.users, written.users.astype(log.users.dtype)]),
         items=log.items,
-        sources=np.concatenate(
-            [np.arange(log.num_users), table.groupby("sequence")["user"].first()]
-        ),
+        sources=np.concatenate([np.arange(log.num_users), *sources]),
     )
     train = np.concatenate([split.train, np.arange(len(log), len(together))])
     split = replace(split, train=train)

@@ -143,7 +143,8 @@ def recipe(name: str, dataset: str = "") -> tuple[Any, ...]:
     if regenerated:
         # so many times as many steps to learn, in windows so many times as short (Beauty): as many
         # updates of as many steps, and the same schedule; two passes of tuning stay two
-        more, shorter = (1.3, 2.12) if kind == "-distinct" else (1.6, 2.8)
+        ratios = {"-distinct": (1.3, 2.12), "-released": (2.73, 2.04)}
+        more, shorter = ratios.get(kind, (1.6, 2.8))
         epochs, windows = round(training.epochs / more), round(training.batch_size * shorter)
         training = replace(
             training, epochs=max(epochs, min(training.epochs, 2)), batch_size=windows

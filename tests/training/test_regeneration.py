@@ -150,6 +150,25 @@ def test_a_regenerated_data_set_adds_to_what_is_learned_and_to_nothing_else(proj
     assert [tuple(one.tolist()) for one in found] == list(rows)  # in order, the first of each
 
 
+def test_as_released_originals_stand_twice_and_patterns_beside_what_was_written(project):
+    regenerate("simulated", dataclasses.replace(HOW, epochs=1))
+    log, split = datasets.load("simulated")
+    once, _ = datasets.load("simulated-regenerated-distinct")
+    released, parts = datasets.load("simulated-regenerated-released")
+    found = np.split(released.item, released.offsets[1:-1])
+    users = np.unique(log.user_of(split.train))
+    again = found[-len(users) :]
+    for user, items in zip(users, again, strict=True):
+        np.testing.assert_array_equal(
+            items, log.item[split.train[log.user_of(split.train) == user]]
+        )
+    np.testing.assert_array_equal(released.sources[-len(users) :], users)
+    mined = found[once.num_users : -len(users)]
+    assert sorted(map(tuple, mined)) == sorted(tuple(row[:-1]) for row in mine(log, split.train))
+    assert len(parts.train) == len(split.train) + len(released) - len(log)
+    np.testing.assert_array_equal(parts.valid, split.valid)
+
+
 def test_what_was_written_from_other_data_is_refused(project, monkeypatch):
     with pytest.raises(FileNotFoundError, match="seqrec_lib.training regenerate simulated"):
         datasets.load("simulated-regenerated")
@@ -191,6 +210,7 @@ def test_what_is_not_published_is_made_below_build_and_then_read(project, monkey
     [
         ("beauty", "regenerated", 0.02), ("toys", "regenerated", 0.05),
         ("sports", "regenerated", 0.05), ("beauty", "regenerated-distinct", 0.02),
+        ("beauty", "regenerated-released", 0.03),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["sasrec", "duorec"])
