@@ -148,16 +148,15 @@ def searched(kind, memory, asked, repetitions):
     import faiss
 
     faiss.omp_set_num_threads(cores())
-    name, settings = index_name(kind, len(memory)), INDEXES[kind][1]
-    memory.use(name)
-    start = time.perf_counter()
-    memory.indexed()
-    built = round(time.perf_counter() - start, 2)
-    rows = []
-    for setting in settings:
+    name, rows = index_name(kind, len(memory)), []
+    for setting in INDEXES[kind][1]:
+        memory.use(name, setting)
+        start = time.perf_counter()
+        memory.indexed()
+        built = round(time.perf_counter() - start, 2)
 
         def ask(setting=setting):
-            memory.use(name, setting)  # it would answer from what it has kept
+            memory.use(name, setting)  # else it would answer from what it has kept
             return memory.nearest(asked, NEIGHBOURS)
 
         seconds, found = timed(ask, repetitions)

@@ -98,24 +98,25 @@ def grid(
 def searched(bench: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The benchmark of retrieval as two tables: the search on Beauty, and how it grows.
 
-    The first has a row an index and setting, with what it found of the exact neighbours and the
-    NDCG@10 that follows; the second, of each index and number of entries, the setting that finds
-    most.
+    The first has a row an index and setting: the seconds to make the index and to search, what was
+    found of the exact neighbours, and the NDCG@10 that follows. The second has, of each index and
+    number of entries, the setting that finds most.
     """
-    rows = []
     shown = {"ivf": "IVF", "hnsw": "HNSW"}
-    for kind, settings in bench["beauty"]["search"].items():
-        for one in settings:
-            figures = {f"NDCG@10 {PROTOCOLS[name]}": x for name, x in one["ndcg@10"].items()}
-            told = {"index": shown.get(kind, kind), "setting": one["setting"]}
-            rows.append(
-                told | {"seconds": round(one["seconds"], 2), "found": one["recall"]} | figures
-            )
-    search = pd.DataFrame(rows).set_index(["index", "setting"])
-    grown = pd.DataFrame(bench["grown"]).rename(columns={"recall": "found"})
-    grown = grown.replace({"index": shown}).assign(GiB=grown["peak_bytes"] / 2**30)
+    names = {"build_seconds": "to make", "recall": "found"}
+    found = bench["beauty"]["search"].items()
+    rows = [{"index": kind} | one for kind, settings in found for one in settings]
+    search = pd.DataFrame(rows).replace({"index": shown}).rename(columns=names)
+    for protocol, letter in PROTOCOLS.items():
+        search[f"NDCG@10 {letter}"] = [figures[protocol] for figures in search["ndcg@10"]]
+    search = search.set_index(["index", "setting"])[
+        ["to make", "seconds", "found", "NDCG@10 M", "NDCG@10 U"]
+    ]
+    grown = pd.DataFrame(bench["grown"]).replace({"index": shown}).rename(columns=names)
+    grown["GiB"] = grown["peak_bytes"] / 2**30
     best = grown.groupby(["index", "entries"])["found"].idxmax()
-    return search, grown.loc[best, ["index", "entries", "seconds", "found", "GiB"]]
+    columns = ["index", "entries", "to make", "seconds", "found", "GiB"]
+    return search.round({"seconds": 2}), grown.loc[best, columns]
 
 
 def growth(left: Axes, right: Axes, grown: pd.DataFrame) -> None:

@@ -34,6 +34,8 @@ _STYLES = {
     "ensemble-attributed": ("#6B0F1A", "*", "ensemble, attributes too"),
     "ensemble-repeats": ("#555555", "h", "ensemble, repeats counted"),
     "sasrec-bce": ("#009E73", "<", "SASRec, BCE"),
+    "bce-regenerated": ("#66C2A5", "d", "SASRec, BCE, regenerated data"),
+    "bce-released": ("#3A7D66", "v", "SASRec, BCE, regenerated data as released"),
     "sasrec-gbce": ("#44AA99", ">", "SASRec, gBCE"),
     "sasrec-inner": ("#DDAA33", "h", "SASRec, inner products"),
     "sasrec-sampled": ("#882255", "p", "SASRec, sampled softmax"),

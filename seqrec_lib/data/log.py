@@ -36,7 +36,7 @@ class EventLog:
     offsets: Int[np.ndarray, "U_plus_1"]
     users: np.ndarray  # raw id of user u
     items: np.ndarray  # raw id of item i at index i - 1
-    sources: Int[np.ndarray, "U"] | None = None  # from whose history u's was written, if not u's
+    sources: Int[np.ndarray, "U"] | None = None  # whose history u's was written from; -1: nobody's
 
     @classmethod
     def build(cls, events: pd.DataFrame) -> EventLog:

@@ -43,7 +43,7 @@ class Memory(nn.Module):
         large memory sooner, and are made when first asked. Not kept with the weights; on a GPU
         search is always exact.
         """
-        if index != self.index:
+        if (index, settings) != (self.index, self.settings):
             self._index = None
         self.index, self.settings = index, settings
         self._answers.clear()
@@ -95,8 +95,6 @@ class Memory(nn.Module):
             faiss.cvar.distance_compute_blas_threshold = 0
             keys = self.keys.contiguous().numpy()
             return faiss.knn(asked, keys, count, faiss.METRIC_INNER_PRODUCT)[1]
-        told: Any = self.settings  # FAISS's stubs know another form only
-        faiss.ParameterSpace().set_index_parameters(index, told)
         found = index.search(asked, count)[1]
         if (found < 0).any():
             raise ValueError(
@@ -111,9 +109,12 @@ class Memory(nn.Module):
             import faiss
 
             keys = self.keys.contiguous().numpy()
-            self._index = faiss.index_factory(keys.shape[1], self.index, faiss.METRIC_INNER_PRODUCT)
-            self._index.train(keys)
-            self._index.add(keys)
+            index = faiss.index_factory(keys.shape[1], self.index, faiss.METRIC_INNER_PRODUCT)
+            told: Any = self.settings  # FAISS's stubs know another form only
+            faiss.ParameterSpace().set_index_parameters(index, told)
+            index.train(keys)
+            index.add(keys)
+            self._index = index
         return self._index
 
     def neighbours(

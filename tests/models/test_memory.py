@@ -123,6 +123,37 @@ def test_an_approximate_index_finds_many_of_the_nearest_and_not_all(index, setti
     assert memory.nearest(queries, 5).equal(exact)
 
 
+def test_settings_of_an_index_last_until_others_are_given():
+    memory = filled(2_000, 16)
+    queries = F.normalize(torch.randn(200, 16, generator=torch.manual_seed(1)), dim=1)
+    exact = memory.nearest(queries, 5)
+    memory.use("IVF20,Flat")
+    narrow = memory.nearest(queries, 5)
+    memory.use("IVF20,Flat", "nprobe=20")
+    assert memory.nearest(queries, 5).equal(exact)
+    memory.use("IVF20,Flat")
+    assert memory.nearest(queries, 5).equal(narrow) and not narrow.equal(exact)
+
+
+def test_an_index_follows_another_filling_and_other_weights():
+    memory, other = filled(800), filled(800, seed=5)
+    for one in (memory, other):
+        one.use("IVF4,Flat", "nprobe=4")  # finds all
+        one.nearest(one.keys[:1], 1)
+    other.load_state_dict(memory.state_dict())
+    assert other.nearest(memory.keys, 1).flatten().tolist() == list(range(800))
+    memory.fill(memory.keys[:300].flip(0), *(np.arange(300) for _ in range(3)))
+    assert memory.nearest(memory.keys, 1).flatten().tolist() == list(range(300))
+
+
+def test_an_index_that_cannot_be_made_leaves_none_behind():
+    memory = filled(10)
+    memory.use("IVF20,Flat")
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match=r"points \(10\) .*clusters \(20\)"):
+            memory.nearest(memory.keys, 1)
+
+
 def test_an_index_that_looks_at_too_little_says_what_to_do():
     memory = filled(800)
     memory.use("IVF20,Flat", "nprobe=1")

@@ -9,6 +9,7 @@ import torch
 from seqrec_lib.data import datasets, files
 from seqrec_lib.data.log import bucketed
 from seqrec_lib.data.patterns import mine
+from seqrec_lib.data.patterns import mined as mined_from
 from seqrec_lib.models.regenerator import Regenerator
 from seqrec_lib.training import regeneration
 from seqrec_lib.training.recipes import recipe
@@ -164,6 +165,9 @@ def test_as_released_originals_stand_twice_and_patterns_beside_what_was_written(
         )
     np.testing.assert_array_equal(released.sources[-len(users) :], users)
     mined = found[once.num_users : -len(users)]
+    whose = mined_from(log, split.train)[1][:, 0]  # of two users the first, of more nobody
+    np.testing.assert_array_equal(released.sources[once.num_users : -len(users)], whose)
+    assert (whose >= 0).any()
     assert sorted(map(tuple, mined)) == sorted(tuple(row[:-1]) for row in mine(log, split.train))
     assert len(parts.train) == len(split.train) + len(released) - len(log)
     np.testing.assert_array_equal(parts.valid, split.valid)
