@@ -103,14 +103,11 @@ def beauty(repetitions):
 
 def ranked(model, log, split):
     """Test NDCG@10 under both protocols, with what the memory finds."""
-    from seqrec_lib.metrics.ranking import ndcg
     from seqrec_lib.training.evaluation import ranks
+    from seqrec_lib.training.records import summarise
 
-    table = ranks(model, log, split.test, 50)
-    return {
-        protocol: round(float(ndcg(table[f"rank_{protocol}"].to_numpy(), 10).mean()), 5)
-        for protocol in ("masked", "unmasked")
-    }
+    found = summarise(ranks(model, log, split.test, 50))
+    return {protocol: round(figures["NDCG@10"], 5) for protocol, figures in found.items()}
 
 
 def in_batches(keys, asked, repetitions):
