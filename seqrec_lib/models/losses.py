@@ -23,6 +23,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from seqrec_lib.models.layers import product
+
 
 @runtime_checkable  # the shape checks of the tests ask for it
 class Objective(Protocol):
@@ -60,13 +62,13 @@ class _ChunkedSoftmax(torch.autograd.Function):
             size = len(own)
             # up to a multiple of 32 by rows of zeros: oneDNN keeps a kernel for each shape it meets
             part = F.pad(rows[i : i + chunk], (0, 0, 0, -size % 32)).to(dtype)
-            scores = part @ catalogue.T if shift is None else torch.addmm(shift, part, catalogue.T)
+            scores = product(part, catalogue.T, shift)
             chance = torch.softmax(scores, 1)
             log_own = chance[:size].gather(1, own).float().log()
             log_mass[i : i + chunk] = (scores[:size].gather(1, own).float() - log_own).squeeze(1)
             if learning:
-                grad_rows[i : i + chunk] = (chance @ catalogue)[:size]
-                grad_table[1:] += chance.T @ part
+                grad_rows[i : i + chunk] = product(chance, catalogue)[:size]
+                grad_table[1:] += product(chance.T, part)
                 if grad_bias is not None:
                     grad_bias[1:] += chance[:size].sum(0, dtype=torch.float32)
         lost = log_mass.isinf()  # a target so unlikely that its chance is 0 in floating point

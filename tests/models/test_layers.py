@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from seqrec_lib.models import layers
 from seqrec_lib.models.layers import Dropout
 
 
@@ -62,3 +63,17 @@ def test_an_impossible_chance_is_refused(chance):
 def test_dropout_works_on_a_gpu():
     out = Dropout(0.25)(torch.ones(1000, 100, device="cuda"))
     assert (out == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+def test_products_of_bfloat16_are_the_same_with_units_for_them_and_without(monkeypatch, shifted):
+    torch.manual_seed(0)
+    a, b = torch.randn(32, 64).bfloat16(), torch.randn(64, 300).bfloat16()
+    shift = torch.randn(300).bfloat16() if shifted else None
+    exact = a.double() @ b.double() + (shift.double() if shifted else 0)
+    for units in (False, True):
+        monkeypatch.setattr(layers, "_BF16_UNITS", units)
+        found = layers.product(a, b, shift)
+        assert found.dtype == torch.bfloat16
+        # rounded once: within half of the last of eight bits, and of single precision's sums
+        torch.testing.assert_close(found.double(), exact, rtol=2**-8, atol=1e-5)
