@@ -47,7 +47,7 @@ chapters: $(READY)  ## run every chapter and store its outputs in notebooks/
 	$(RUN) book/chapters.py --store
 
 stale: $(READY)  ## list records made by older code
-	$(RUN) -m seqrec_lib.training stale
+	$(RUN) -m seqrec_lib.records stale
 
 lock: $(READY)  ## make requirements.lock anew from pyproject.toml
 	mkdir -p build

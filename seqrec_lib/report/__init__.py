@@ -1,0 +1,45 @@
+"""What the book shows of runs: tables and axes, and in ``chapters`` what one chapter shows."""
+
+from seqrec_lib.report.styles import colour, label, marker
+from seqrec_lib.report.tables import (
+    PROTOCOLS,
+    Metric,
+    across,
+    both_protocols,
+    cost_quality,
+    costs,
+    curves,
+    figures,
+    gain,
+    gains_by,
+    mean,
+    paired_seeds,
+    popularity_of,
+    published,
+    style,
+    table,
+    values,
+)
+
+__all__ = [
+    "PROTOCOLS",
+    "Metric",
+    "across",
+    "both_protocols",
+    "colour",
+    "cost_quality",
+    "costs",
+    "curves",
+    "figures",
+    "gain",
+    "gains_by",
+    "label",
+    "marker",
+    "mean",
+    "paired_seeds",
+    "popularity_of",
+    "published",
+    "style",
+    "table",
+    "values",
+]
