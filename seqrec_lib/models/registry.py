@@ -1,8 +1,5 @@
 """All models by name."""
 
-from typing import Any
-
-from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.counts.markov import Markov
 from seqrec_lib.models.counts.popular import Popular
@@ -35,11 +32,3 @@ MODELS: dict[str, type[Recommender]] = {
     "personalised": Personalised,
     "svd": SVD,
 }
-
-
-def build(catalogue: Catalogue, config: Any) -> Recommender:
-    """The model that ``config`` is the settings of; raises ``ValueError`` if it is of none."""
-    for kind in MODELS.values():
-        if kind.Config is type(config):  # type: ignore[attr-defined]
-            return kind(catalogue, config)  # type: ignore[call-arg]
-    raise ValueError(f"{config!r} is the settings of no model")

@@ -25,7 +25,8 @@ from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.model_file import completed, load_model, save_model, stored_spec
 from seqrec_lib.records.provenance import peak_bytes, provenance
 from seqrec_lib.records.recipes import recipe
-from seqrec_lib.records.store import RESULTS, Run, Runs, Spec, load, place, summarise, write
+from seqrec_lib.records.spec import Spec
+from seqrec_lib.records.store import RESULTS, Run, Runs, load, place, summarise, write
 from seqrec_lib.training.evaluation import exposure, ranks
 from seqrec_lib.training.loop import fit
 
@@ -107,10 +108,9 @@ def _train(spec: Spec, device: str, folder: Path) -> Run:
     log, split = datasets.load(spec.dataset)
     started = time.monotonic()
     model = untrained(spec, log, split, device)
-    made_by = provenance(model, device)  # now: the files may change while a long run goes on
-    # other settings or other code: another file, so that a run never goes on from a stranger's
-    kind = f"{_fingerprint(spec)}-{made_by['code_digest'][:8]}"
-    checkpoint = root() / "build" / "checkpoints" / f"{place(folder)}-{kind}.pt"
+    made_by = provenance(device)  # now: the files may change while a long run goes on
+    # other settings: another file, so that a run never goes on from a stranger's
+    checkpoint = root() / "build" / "checkpoints" / f"{place(folder)}-{_fingerprint(spec)}.pt"
     history = fit(model, log, split, spec.training, checkpoint)
     trained = time.monotonic()
     if dist.is_initialized() and dist.get_rank():  # process 0 writes, the others wait for it

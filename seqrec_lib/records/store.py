@@ -1,17 +1,16 @@
-"""Spec, Run, Runs: what is run, and the record of it on disk.
+"""Run, Runs: the record on disk of what was run.
 
 A record is ``<results>/<dataset>/<name>/s<seed>/``: ``spec.json`` says what was run, ``card.json``
 where and when, ``history.csv`` has a row an epoch, ``ranks.parquet`` a row a test example,
 ``exposure.parquet`` a row an item. What the test examples are stands once for all runs on the same
 data, in ``<results>/<dataset>/examples-<data digest>.parquet``. Nothing else in the library touches
-these folders, but for :mod:`seqrec_lib.records.renewal`.
+these folders.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,37 +21,10 @@ from jaxtyping import Int
 
 from seqrec_lib.data.files import written_aside
 from seqrec_lib.metrics.ranking import summary
-from seqrec_lib.records.model_file import plain
-from seqrec_lib.training.loop import Training
+from seqrec_lib.records.spec import Spec
 
 RESULTS = "book/results"  # relative to the project's folder
 EXAMPLES = ["user", "item", "history_length", "repeat"]  # what a test example is, for every run
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What is run: a model with its settings on a data set, from one seed (``training.seed``)."""
-
-    dataset: str
-    name: str  # the folder of the record: the model's name, or that of a published variant
-    model: str
-    config: Any
-    training: Training
-    pretrained: str | None = None  # "dataset/name" of the runs it starts from, commas between
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, nested; a setting that is an object of its own carries its class name."""
-        return {
-            "dataset": self.dataset,
-            "name": self.name,
-            "model": self.model,
-            "config": plain(self.config),
-            "training": asdict(self.training),
-            "pretrained": self.pretrained,
-        }
-
-    def folder(self, results: Path) -> Path:
-        return _shelf(results, self.dataset, self.name) / f"s{self.training.seed}"
 
 
 @dataclass(frozen=True)
@@ -142,11 +114,6 @@ def load(folder: Path) -> Run:
             raise FileNotFoundError(f"{folder}: {part} is missing; delete the folder, then retrain")
     spec, card = (json.loads((folder / f"{part}.json").read_text()) for part in ("spec", "card"))
     return Run(folder, spec, card)
-
-
-def _shelf(results: Path, dataset: str, name: str) -> Path:
-    """Where the seeds of a run stand; a data set given as a file goes by its name."""
-    return results / re.sub(r"\.(csv|tsv|parquet|gz)", "", Path(dataset).name) / name
 
 
 def place(folder: Path) -> str:

@@ -3,10 +3,13 @@
 Patterns are mined from training histories, a regenerator learns to tell each history as one of
 its patterns, and then rewrites all of them. What it wrote is kept in
 ``book/regenerated/<dataset>/``: ``sequences.parquet`` (a row an item), ``card.json``.
+
+python -m seqrec_lib.studies.regeneration beauty [--start sasrec] [--device cuda]
 """
 
 from __future__ import annotations
 
+import argparse
 import copy
 import itertools
 import json
@@ -270,3 +273,23 @@ def regenerate(
         write_json(aside / "card.json", card)
     checkpoint.unlink(missing_ok=True)
     return table
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write a training set anew; ``arguments`` stand in for the command line's."""
+    parser = argparse.ArgumentParser(
+        prog="python -m seqrec_lib.studies.regeneration",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("dataset")
+    parser.add_argument("--start", default="sasrec", help="run whose item vectors it begins with")
+    parser.add_argument("--device", default="cpu")
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    table = regenerate(chosen.dataset, start=chosen.start, device=chosen.device)
+    print(f"{chosen.dataset}: {table['sequence'].nunique():,} sequences written")
+
+
+if __name__ == "__main__":
+    main()

@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from matplotlib.axes import Axes
 from tqdm import tqdm
 
 from seqrec_lib.data import datasets, files
@@ -28,7 +27,6 @@ from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.wrappers.retrieval import Retrieval
 from seqrec_lib.records.runs import published, trained
 from seqrec_lib.records.store import RESULTS, write_json
-from seqrec_lib.report import PROTOCOLS
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import fit
 
@@ -93,54 +91,6 @@ def grid(
         with files.written_aside(path) as aside:
             kept.to_csv(aside, index=False, float_format="%.6f")
     return pd.read_csv(path)
-
-
-def searched(bench: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The benchmark of retrieval as two tables: the search on Beauty, and how it grows.
-
-    The first has a row an index and setting: the seconds to make the index and to search, what was
-    found of the exact neighbours, and the NDCG@10 that follows. The second has, of each index and
-    number of entries, the setting that finds most.
-    """
-    shown = {"ivf": "IVF", "hnsw": "HNSW"}
-    names = {"build_seconds": "to make", "recall": "found"}
-    found = bench["beauty"]["search"].items()
-    rows = [{"index": kind} | one for kind, settings in found for one in settings]
-    search = pd.DataFrame(rows).replace({"index": shown}).rename(columns=names)
-    for protocol, letter in PROTOCOLS.items():
-        search[f"NDCG@10 {letter}"] = [figures[protocol] for figures in search["ndcg@10"]]
-    search = search.set_index(["index", "setting"])[
-        ["to make", "seconds", "found", "NDCG@10 M", "NDCG@10 U"]
-    ]
-    grown = pd.DataFrame(bench["grown"]).replace({"index": shown}).rename(columns=names)
-    grown["GiB"] = grown["peak_bytes"] / 2**30
-    best = grown.groupby(["index", "entries"])["found"].idxmax()
-    columns = ["index", "entries", "to make", "seconds", "found", "GiB"]
-    return search.round({"seconds": 2}), grown.loc[best, columns]
-
-
-def growth(left: Axes, right: Axes, grown: pd.DataFrame) -> None:
-    """Memory and time of a search by entries, a line an index; ``grown`` as from ``searched``."""
-    for kind, rows in grown.groupby("index"):
-        left.loglog(rows["entries"], rows["GiB"], "o-", label=kind)
-        name = f"{kind}: {rows['found'].iloc[-1]:.2f}"
-        right.loglog(rows["entries"], rows["seconds"], "o-", label=name)
-    left.set(xlabel="entries", ylabel="GiB")
-    right.set(xlabel="entries", ylabel="seconds for 1,000 histories")
-    left.legend()
-    right.legend(title="found, at its last point")
-
-
-def heat_map(ax: Axes, change: pd.DataFrame) -> None:
-    """Differences by alpha (rows) and neighbours (columns), each with its figure."""
-    reach = max(1e-6, 2 * change.abs().max(axis=None))  # pale: figures stay legible
-    ax.grid(visible=False)
-    ax.imshow(change, cmap="PuOr_r", vmin=-reach, vmax=reach, aspect="auto", origin="lower")
-    for (row, column), value in np.ndenumerate(change.to_numpy()):
-        ax.text(column, row, f"{value:+.4f}", ha="center", va="center", fontsize=8)
-    ax.set_xticks(range(len(change.columns)), change.columns)
-    ax.set_yticks(range(len(change)), change.index)
-    ax.set(xlabel="neighbours, K", ylabel="share of the own state, α")
 
 
 def examples(

@@ -13,9 +13,10 @@ from seqrec_lib.models.counts.popular import Popular
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import GBCE
-from seqrec_lib.records import runs
+from seqrec_lib.records import runs, store
 from seqrec_lib.records.model_file import load_model, stored_spec
 from seqrec_lib.records.recipes import RECIPES, TECD_RECIPES, recipe
+from seqrec_lib.records.spec import Spec
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import Training
 
@@ -258,7 +259,7 @@ def test_a_crash_while_writing_leaves_no_record(project, monkeypatch, written):
 def test_a_crash_while_retraining_leaves_the_older_record(project, monkeypatch):
     (run,) = runs.run("simulated", "list").seeds
     before = bytes_of(run.folder)
-    monkeypatch.setattr(records, "write_json", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    monkeypatch.setattr(store, "write_json", lambda *_: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
         runs.run("simulated", "list", retrain=True)
     assert bytes_of(run.folder) == before and list(run.folder.parent.iterdir()) == [run.folder]
@@ -275,12 +276,12 @@ def test_a_record_that_lacks_a_part_is_refused_by_name(project, part):
 # --- by whom and when --------------------------------------------------------------------------
 
 
-def test_the_card_names_the_code_as_it_was_when_training_began(project, monkeypatch):
+def test_the_card_names_the_commit_as_it_was_when_training_began(project, monkeypatch):
     code, fit = ["at the start"], runs.fit
-    monkeypatch.setattr("seqrec_lib.records.provenance.code_digest", lambda _: code[0])
+    monkeypatch.setattr("seqrec_lib.records.provenance.commit", lambda: code[0])
     monkeypatch.setattr(runs, "fit", lambda *given: code.__setitem__(0, "edited") or fit(*given))
     (run,) = runs.run("simulated", "list").seeds
-    assert code == ["edited"] and run.card["code_digest"] == "at the start"
+    assert code == ["edited"] and run.card["commit"] == "at the start"
 
 
 # --- counters, measured and not recorded; recipes -----------------------------------------------
@@ -297,7 +298,7 @@ def test_a_counter_can_be_measured_on_a_log_at_hand(project, small_log, small_sp
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_can_be_written_and_read(name):
     model, config, training, *_ = recipe(name)
-    spec = records.Spec("beauty", name, model, config, training)
+    spec = Spec("beauty", name, model, config, training)
     plain = json.loads(json.dumps(spec.as_dict()))
     assert runs._differences(plain, json.loads(json.dumps(spec.as_dict()))) == []
     kind = runs.MODELS[model]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from seqrec_lib.metrics.ranking import ndcg
+from seqrec_lib.statistics import intervals
 from seqrec_lib.statistics.intervals import Interval, bootstrap, over_seeds, paired, verdict
 
 
@@ -67,7 +68,7 @@ def test_many_users_give_the_normal_interval(rng, kind):
 def test_drawing_counts_of_distinct_values_is_resampling_users(rng):
     values = ndcg(rng.integers(1, 15, 25), 10)
     plain = [values[rng.integers(25, size=25)].mean() for _ in range(20_000)]
-    drawn = uncertainty._resampled(values[None], 20_000, rng)[:, 0]
+    drawn = intervals._resampled(values[None], 20_000, rng)[:, 0]
     grid = [0.01, 0.025, 0.25, 0.5, 0.75, 0.975, 0.99]
     np.testing.assert_allclose(np.quantile(drawn, grid), np.quantile(plain, grid), atol=0.008)
     assert drawn.std() == pytest.approx(values.std() / 5, rel=0.03)
@@ -92,7 +93,7 @@ def test_the_seed_decides_the_interval_and_the_chunk_does_not(rng, monkeypatch):
     first = bootstrap(values, seed=3)
     assert first == bootstrap(values, seed=3) != bootstrap(values, seed=4)
     assert first != bootstrap(values, draws=999, seed=3)
-    monkeypatch.setattr(uncertainty, "CHUNK", 7 * 500)
+    monkeypatch.setattr(intervals, "CHUNK", 7 * 500)
     in_chunks = bootstrap(values, seed=3)
     np.testing.assert_allclose(
         dataclasses.astuple(in_chunks), dataclasses.astuple(first), rtol=1e-12

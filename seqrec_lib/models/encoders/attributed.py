@@ -24,7 +24,6 @@ class AttributedSASRec(SASRec):
     """Of a catalogue without attributes it is SASRec."""
 
     reads_attributes = True
-    uses = ("data/amazon.py",)  # which attributes
 
     @dataclass(frozen=True)
     class Config(SASRec.Config):

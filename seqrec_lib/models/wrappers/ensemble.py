@@ -20,17 +20,11 @@ from torch import Tensor, nn
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
-from seqrec_lib.models.base import Recommender
+from seqrec_lib.models.base import Recommender, from_config
 from seqrec_lib.models.encoders.sasrec import SASRec
-from seqrec_lib.models.wrappers.retrieval import Retrieval
 
 
 class Ensemble(Recommender):
-    uses = (
-        *(*Retrieval.uses, "models/retrieval.py"),
-        *("data/amazon.py", "models/attributed.py", "models/markov.py", "models/slit.py"),
-    )
-
     @dataclass(frozen=True)
     class Config:
         members: tuple[Any, ...] = (SASRec.Config(),)  # of any models that give chances
@@ -38,14 +32,12 @@ class Ensemble(Recommender):
         shares: tuple[float, ...] = ()  # of each member in a mixture; none: the mean of logs
 
     def __init__(self, catalogue: Catalogue, config: Config):
-        from seqrec_lib.models.registry import build  # here: this model is one of them
-
         super().__init__(catalogue)
         shares, count = config.shares, len(config.members)
         if shares and (len(shares) != count or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6):
             raise ValueError(f"shares must be {count}, each above 0, and sum to 1, not {shares}")
         self.config = config
-        self.members = nn.ModuleList(build(catalogue, member) for member in config.members)
+        self.members = nn.ModuleList(from_config(catalogue, member) for member in config.members)
         self.register_buffer("repeat_share", torch.tensor(0.5))
         self.repeat_share: Tensor
 

@@ -23,7 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
-from seqrec_lib.models.base import Recommender, SequenceEncoder
+from seqrec_lib.models.base import Recommender, SequenceEncoder, from_config
 from seqrec_lib.models.encoders.duorec import DuoRec
 from seqrec_lib.models.encoders.sasrec import SASRec
 
@@ -62,8 +62,6 @@ def hypergradient(
 
 
 class Personalised(Recommender):
-    uses = ("models/sasrec.py", "models/gru.py")
-
     @dataclass(frozen=True)
     class Config:
         encoder: Any = SASRec.Config()  # of a SequenceEncoder that learns from targets alone
@@ -76,11 +74,9 @@ class Personalised(Recommender):
         rate: float = 1e-2  # of the Neumann series
 
     def __init__(self, catalogue: Catalogue, config: Config):
-        from seqrec_lib.models.registry import build  # here: this model is one of them
-
         super().__init__(catalogue)
         self.config = config
-        self.encoder: SequenceEncoder = build(catalogue, config.encoder)  # type: ignore[assignment]
+        self.encoder: SequenceEncoder = from_config(catalogue, config.encoder)  # type: ignore[assignment]
         if isinstance(self.encoder, DuoRec):
             raise ValueError(
                 "DuoRec's contrast learns from histories that are left out; use SASRec or GRU"

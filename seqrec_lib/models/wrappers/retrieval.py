@@ -22,7 +22,7 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.patterns import mined
-from seqrec_lib.models.base import Recommender, SequenceEncoder
+from seqrec_lib.models.base import Recommender, SequenceEncoder, from_config
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.layers import Dropout
 from seqrec_lib.models.losses import Objective, Softmax
@@ -76,11 +76,6 @@ class CrossAttention(nn.Module):
 
 
 class Retrieval(Recommender):
-    uses = (
-        *("data/patterns.py", "models/memory.py"),
-        *("models/sasrec.py", "models/duorec.py", "models/gru.py", "models/gru4rec.py"),
-    )
-
     @dataclass(frozen=True)
     class Config:
         encoder: Any = SASRec.Config()  # of any SequenceEncoder
@@ -96,13 +91,11 @@ class Retrieval(Recommender):
         objective: Objective = Softmax()
 
     def __init__(self, catalogue: Catalogue, config: Config):
-        from seqrec_lib.models.registry import build  # here: this model is one of them
-
         if config.memory not in ("histories", "patterns"):
             raise ValueError(f"memory is {config.memory!r}; use 'histories' or 'patterns'")
         super().__init__(catalogue)
         self.config = config
-        self.encoder: SequenceEncoder = build(catalogue, config.encoder)  # type: ignore[assignment]
+        self.encoder: SequenceEncoder = from_config(catalogue, config.encoder)  # type: ignore[assignment]
         width = self.encoder.item_vectors()[0].shape[1]
         how = (width, config.num_heads, config.dropout, config.sharpness)
         self.items_read, self.states_read = CrossAttention(*how), CrossAttention(*how)
