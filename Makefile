@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 export MALLOC_TRIM_THRESHOLD_ = 1073741824
 export MALLOC_MMAP_THRESHOLD_ = 33554432
 
-.PHONY: help book test lint smoke full chapters stale lock clean
+.PHONY: help book test lint smoke full chapters lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -45,9 +45,6 @@ full: $(READY)  ## retrain every record of the book: make full DEVICE=cuda
 
 chapters: $(READY)  ## run every chapter and store its outputs in notebooks/
 	$(RUN) book/chapters.py --store
-
-stale: $(READY)  ## list records made by older code
-	$(RUN) -m seqrec_lib.training stale
 
 lock: $(READY)  ## make requirements.lock anew from pyproject.toml
 	mkdir -p build

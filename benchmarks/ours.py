@@ -22,7 +22,7 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.files import written_aside
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
-from seqrec_lib.models.sasrec import SASRec
+from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.training.loop import Training, fit
 
 

@@ -84,7 +84,7 @@ def measure(model, system):
 
     from seqrec_lib.data.catalogue import Catalogue
     from seqrec_lib.data.log import EventLog
-    from seqrec_lib.models import MODELS  # noqa: F401  all that is imported later, before we look
+    from seqrec_lib.models.registry import MODELS  # noqa: F401  all that is imported later, before we look
     from seqrec_lib.training.optimizers import optimizer as ready
 
     ready(torch.nn.Linear(1, 1), "adamw", 1e-3, 0.0)
@@ -120,9 +120,9 @@ def measure(model, system):
 
 
 def ours(model, catalogue):
-    from seqrec_lib.models.gru import GRU
+    from seqrec_lib.models.encoders.gru import GRU
+    from seqrec_lib.models.encoders.sasrec import SASRec
     from seqrec_lib.models.losses import SampledSoftmax
-    from seqrec_lib.models.sasrec import SASRec
     from seqrec_lib.training.optimizers import optimizer
 
     same = {"embed_dim": 128, "hidden_dim": 256, "dropout": 0.1, "temperature": 0.07}
@@ -140,8 +140,8 @@ def as_the_report(model, catalogue):
     import torch
     import torch.nn.functional as F
 
-    from seqrec_lib.models.gru import GRU
-    from seqrec_lib.models.sasrec import SASRec
+    from seqrec_lib.models.encoders.gru import GRU
+    from seqrec_lib.models.encoders.sasrec import SASRec
 
     @dataclass(frozen=True)
     class AllLogits:

@@ -72,7 +72,7 @@ def beauty(repetitions):
     import torch
 
     from seqrec_lib.data import datasets
-    from seqrec_lib.training.runs import trained
+    from seqrec_lib.records.runs import trained
 
     torch.set_num_threads(cores())
     log, split = datasets.load("beauty")
@@ -103,8 +103,8 @@ def beauty(repetitions):
 
 def ranked(model, log, split):
     """Test NDCG@10 under both protocols, with what the memory finds."""
+    from seqrec_lib.records.store import summarise
     from seqrec_lib.training.evaluation import ranks
-    from seqrec_lib.training.records import summarise
 
     found = summarise(ranks(model, log, split.test, 50))
     return {protocol: round(figures["NDCG@10"], 5) for protocol, figures in found.items()}
@@ -194,7 +194,7 @@ def grown(kind, size):
     import numpy as np
     import torch
 
-    from seqrec_lib.models import memory
+    from seqrec_lib.models.wrappers import memory
 
     states = np.load(WORK / "states.npz")
     rng, watch = np.random.default_rng(0), Memory()

@@ -14,7 +14,7 @@ from ours import beauty
 from peers.measuring import peak_bytes, resident_bytes
 from publishing import machine, publish
 
-from seqrec_lib.models.sasrec import SASRec
+from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.training.evaluation import ranks
 
 

@@ -17,9 +17,9 @@ from publishing import machine, publish
 
 from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.ranking import hr, ndcg
-from seqrec_lib.models import MODELS
+from seqrec_lib.models.registry import MODELS
+from seqrec_lib.records.recipes import recipe
 from seqrec_lib.training import loop
-from seqrec_lib.training.recipes import recipe
 
 
 class Reached(Exception):

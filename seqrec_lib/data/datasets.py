@@ -51,7 +51,7 @@ def load(dataset: str) -> tuple[EventLog, Split]:
 
     With ``-with-validation`` behind one that is split leave-last-out, validation positions are
     learned from and nothing is left to validate on. With ``-regenerated``, what a regenerator
-    wrote from its training part (:mod:`seqrec_lib.training.regeneration`) is learned from too; with
+    wrote from its training part (:mod:`seqrec_lib.studies.regeneration`) is learned from too; with
     ``-distinct`` behind that, each sequence once, however many histories it was written from; with
     ``-released``, that, the mined patterns, and the originals twice, as in the released DR4SR (both
     for encoders: a memory would know only the first of those that a sequence was made of).
@@ -163,7 +163,7 @@ def _regenerated(dataset: str, kind: str) -> tuple[EventLog, Split]:
     folder = regenerated(dataset)
     if not folder.exists():
         raise FileNotFoundError(
-            f"{folder} is not there; run python -m seqrec_lib.training regenerate {dataset}"
+            f"{folder} is not there; run python -m seqrec_lib.studies.regeneration {dataset}"
         )
     card = json.loads((folder / "card.json").read_text())
     if card["data_digest"] != digest(log, split):

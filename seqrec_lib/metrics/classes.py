@@ -1,7 +1,7 @@
 """The next item as a class to predict: accuracy, macro precision, macro recall, and by group.
 
 ``true`` and ``predicted`` are ids from 0, one a position; ``weights`` say how much each counts
-(:mod:`seqrec_lib.metrics.populations`). Macro figures are those of scikit-learn with
+(:mod:`seqrec_lib.statistics.populations`). Macro figures are those of scikit-learn with
 ``zero_division=0``: plain means over the classes that are true or predicted somewhere, where a
 class never predicted has precision 0 and a class never true has recall 0.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog, bucketed
 from seqrec_lib.models.losses import Objective
 
+_MODEL_OF: dict[type, type[Recommender]] = {}  # by the class of its settings
+
 
 class Recommender(nn.Module):
     """Scores candidates after a history. A model overrides as little as its paper asks for.
@@ -26,7 +29,11 @@ class Recommender(nn.Module):
     causal = True  # the state after step t ignores everything later
     reads_attributes = False  # of the items
     mid_pass = True  # can be taken up in the middle of a pass; else only between two
-    uses: tuple[str, ...] = ()  # files of the library that its figures depend on, beside its own
+
+    def __init_subclass__(cls, **rest: Any):
+        super().__init_subclass__(**rest)
+        if "Config" in vars(cls):
+            _MODEL_OF[cls.Config] = cls  # type: ignore[attr-defined]
 
     def __init__(self, catalogue: Catalogue):
         super().__init__()
@@ -85,6 +92,14 @@ class Recommender(nn.Module):
     ) -> Batch:
         """A training batch with what else the model learns from; ``windows`` are its targets."""
         return batch
+
+
+def from_config(catalogue: Catalogue, config: Any) -> Recommender:
+    """The model that ``config`` is the settings of; raises ``ValueError`` if it is of none."""
+    kind = _MODEL_OF.get(type(config))
+    if kind is None:
+        raise ValueError(f"{config!r} is the settings of no model")
+    return kind(catalogue, config)  # type: ignore[call-arg]
 
 
 class CountModel(Recommender):

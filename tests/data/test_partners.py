@@ -5,7 +5,7 @@ import torch
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.partners import mirrored, with_partners
 from seqrec_lib.data.splits import Split
-from seqrec_lib.models.item2vec import Item2Vec
+from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.training.evaluation import ranks
 
 

@@ -14,26 +14,26 @@ from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.simulator import small_world
 from seqrec_lib.data.splits import Split, leave_last_out
 from seqrec_lib.metrics.ranking import hr
-from seqrec_lib.models import MODELS
-from seqrec_lib.models.attributed import AttributedSASRec
 from seqrec_lib.models.base import CountModel, SequenceEncoder
-from seqrec_lib.models.duorec import DuoRec
-from seqrec_lib.models.ensemble import Ensemble
-from seqrec_lib.models.gru import GRU
-from seqrec_lib.models.gru4rec import GRU4Rec
-from seqrec_lib.models.item2vec import Item2Vec
+from seqrec_lib.models.counts.markov import Markov
+from seqrec_lib.models.counts.popular import Popular
+from seqrec_lib.models.counts.recency import Recency
+from seqrec_lib.models.counts.slit import SLIT
+from seqrec_lib.models.counts.svd import SVD
+from seqrec_lib.models.encoders.attributed import AttributedSASRec
+from seqrec_lib.models.encoders.duorec import DuoRec
+from seqrec_lib.models.encoders.gru import GRU
+from seqrec_lib.models.encoders.gru4rec import GRU4Rec
+from seqrec_lib.models.encoders.item2vec import Item2Vec
+from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import BCE, GBCE, BPRMax, SampledSoftmax, Softmax
-from seqrec_lib.models.markov import Markov
-from seqrec_lib.models.personaliser import Personalised
-from seqrec_lib.models.popular import Popular
-from seqrec_lib.models.recency import Recency
-from seqrec_lib.models.retrieval import Retrieval
-from seqrec_lib.models.sasrec import SASRec
-from seqrec_lib.models.slit import SLIT
-from seqrec_lib.models.svd import SVD
+from seqrec_lib.models.registry import MODELS
+from seqrec_lib.models.wrappers.ensemble import Ensemble
+from seqrec_lib.models.wrappers.personalised import Personalised
+from seqrec_lib.models.wrappers.retrieval import Retrieval
+from seqrec_lib.records.model_file import load_model, plain, save_model
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import Training, fit
-from seqrec_lib.training.model_file import load_model, plain, save_model
 
 OBJECTIVES = {
     "softmax": Softmax(chunk=64),

@@ -17,9 +17,9 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.simulator import small_world
 from seqrec_lib.data.splits import leave_last_out
-from seqrec_lib.models.gru4rec import GRU4Rec
+from seqrec_lib.models.encoders.gru4rec import GRU4Rec
+from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import SampledSoftmax
-from seqrec_lib.models.sasrec import SASRec
 from seqrec_lib.training import loop
 
 

@@ -71,7 +71,7 @@ def test_some_batches_have_too_few_rows_to_go_round():
 
 def test_the_command_under_torchrun_writes_one_record(tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", "-m", "seqrec_lib.training", "train", "simulated"]
+    command += ["--nproc-per-node", "2", "-m", "seqrec_lib.records", "train", "simulated"]
     command += ["sasrec", "--epochs", "1", "--results", str(tmp_path)]
     environment = os.environ | {"PYTHONPATH": str(root()), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)

@@ -14,11 +14,11 @@ import torch
 
 from seqrec_lib.data.files import root
 from seqrec_lib.metrics.ranking import hr, ndcg
-from seqrec_lib.models.gru import GRU
-from seqrec_lib.models.gru4rec import GRU4Rec
+from seqrec_lib.models.counts.popular import Popular
+from seqrec_lib.models.encoders.gru import GRU
+from seqrec_lib.models.encoders.gru4rec import GRU4Rec
+from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import SampledSoftmax
-from seqrec_lib.models.popular import Popular
-from seqrec_lib.models.sasrec import SASRec
 from seqrec_lib.training import loop
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import Training, fit

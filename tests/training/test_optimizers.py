@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from seqrec_lib.models.gru import GRU
+from seqrec_lib.models.encoders.gru import GRU
+from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import BCE, SampledSoftmax
-from seqrec_lib.models.sasrec import SASRec
 from seqrec_lib.training.loop import Training, fit
 from seqrec_lib.training.optimizers import optimizer
 

@@ -1,0 +1,34 @@
+"""All models by name."""
+
+from seqrec_lib.models.base import Recommender
+from seqrec_lib.models.counts.markov import Markov
+from seqrec_lib.models.counts.popular import Popular
+from seqrec_lib.models.counts.recency import Recency
+from seqrec_lib.models.counts.slit import SLIT
+from seqrec_lib.models.counts.svd import SVD
+from seqrec_lib.models.encoders.attributed import AttributedSASRec
+from seqrec_lib.models.encoders.duorec import DuoRec
+from seqrec_lib.models.encoders.gru import GRU
+from seqrec_lib.models.encoders.gru4rec import GRU4Rec
+from seqrec_lib.models.encoders.item2vec import Item2Vec
+from seqrec_lib.models.encoders.sasrec import SASRec
+from seqrec_lib.models.wrappers.ensemble import Ensemble
+from seqrec_lib.models.wrappers.personalised import Personalised
+from seqrec_lib.models.wrappers.retrieval import Retrieval
+
+MODELS: dict[str, type[Recommender]] = {
+    "popular": Popular,
+    "recency": Recency,
+    "markov": Markov,
+    "slit": SLIT,
+    "gru": GRU,
+    "gru4rec": GRU4Rec,
+    "sasrec": SASRec,
+    "sasrec-attributed": AttributedSASRec,
+    "duorec": DuoRec,
+    "item2vec": Item2Vec,
+    "retrieval": Retrieval,
+    "ensemble": Ensemble,
+    "personalised": Personalised,
+    "svd": SVD,
+}

@@ -1,0 +1,152 @@
+"""What the book publishes: settings by name, chosen on Beauty's validation, used on every set."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from seqrec_lib.models.counts.markov import Markov
+from seqrec_lib.models.counts.popular import Popular
+from seqrec_lib.models.counts.recency import Recency
+from seqrec_lib.models.counts.slit import SLIT
+from seqrec_lib.models.counts.svd import SVD
+from seqrec_lib.models.encoders.attributed import AttributedSASRec
+from seqrec_lib.models.encoders.duorec import DuoRec
+from seqrec_lib.models.encoders.gru import GRU
+from seqrec_lib.models.encoders.gru4rec import GRU4Rec
+from seqrec_lib.models.encoders.item2vec import Item2Vec
+from seqrec_lib.models.encoders.sasrec import SASRec
+from seqrec_lib.models.losses import BCE, GBCE, SampledSoftmax
+from seqrec_lib.models.wrappers.ensemble import Ensemble
+from seqrec_lib.models.wrappers.personalised import Personalised
+from seqrec_lib.models.wrappers.retrieval import Retrieval
+from seqrec_lib.training.loop import Training
+
+_sasrec = SASRec.Config(temperature=0.07)
+_gru = GRU.Config(temperature=0.07)
+_gru4rec = GRU4Rec.Config(hidden_dim=128, dropout_embed=0.25)
+_encoder = Training(epochs=40, batch_size=128, weight_decay=0.1, cosine=True)
+_longer = replace(_encoder, epochs=64)  # of regenerated data 40, as many as SASRec has of originals
+# one negative a position teaches little in a pass, and unevenly
+_slower = replace(_encoder, epochs=200, patience=200)
+_inner = replace(_sasrec, temperature=None)  # inner products, as in the papers of the losses
+_sessions = Training(epochs=30, batch_size=128, optimizer="adagrad", learning_rate=0.1, patience=3)
+_duorec = DuoRec.Config(temperature=0.07, cosine=True, contrast_temperature=0.2)
+_tuning = replace(_encoder, epochs=2)  # more passes, slower, end alike: book/protocol.md
+_asking = Training(epochs=0)  # nothing is learned
+_unfrozen = Retrieval.Config(_sasrec, frozen=False)
+_patterns = Retrieval.Config(_sasrec, memory="patterns")
+_named: dict[str, Any] = {
+    "neighbours": 100,
+    "alpha": 1.0,
+    "copied": 0.15,
+    "num_heads": 1,
+    "sharpness": 7.0,
+}
+_mixed = Ensemble.Config((_sasrec, Markov.Config(order=1)), shares=(0.95, 0.05))
+_attributed = AttributedSASRec.Config(temperature=0.07)
+# what errs differently: attention at two widths, recurrence, and a linear map of whole histories
+_wide = replace(_sasrec, embed_dim=128)
+_members = (_sasrec, _wide, _gru, SLIT.Config())
+_MEMBERS = "{0}/sasrec,{0}/sasrec-wide,{0}/gru,{0}/slit"
+# the same, and one that knows attributes
+_informed = (*_members, _attributed)
+_INFORMED = f"{_MEMBERS},{{0}}/sasrec-attributed"
+
+RECIPES: dict[str, tuple[Any, ...]] = {
+    "popular": ("popular", Popular.Config(), Training()),
+    "popular-recent": ("popular", Popular.Config(half_life_days=90.0), Training()),
+    "recency": ("recency", Recency.Config(), Training()),
+    "markov-1": ("markov", Markov.Config(order=1), Training()),
+    "markov": ("markov", Markov.Config(), Training()),
+    "slit": ("slit", SLIT.Config(), Training()),
+    "gru": ("gru", _gru, _encoder),
+    "gru4rec": ("gru4rec", _gru4rec, _sessions),
+    "sasrec": ("sasrec", _sasrec, _encoder),
+    "sasrec-longer": ("sasrec", _sasrec, _longer),
+    "sasrec-wide": ("sasrec", _wide, _encoder),
+    "sasrec-attributed": ("sasrec-attributed", _attributed, _encoder),
+    "duorec": ("duorec", _duorec, _encoder),
+    "sasrec-personalised": ("personalised", Personalised.Config(_sasrec), _encoder),
+    "sasrec-retrieval": ("retrieval", Retrieval.Config(_sasrec), _tuning, "{0}/sasrec"),
+    "sasrec-unfrozen": ("retrieval", _unfrozen, _tuning, "{0}/sasrec"),
+    "sasrec-patterns": ("retrieval", _patterns, _tuning, "{0}/sasrec"),
+    # nothing learned: the memory alone is given the validation pairs, as in the released RaSeRec
+    "sasrec-banked": ("retrieval", Retrieval.Config(_sasrec), _asking, "{1}/sasrec-retrieval"),
+    "duorec-retrieval": ("retrieval", Retrieval.Config(_duorec), _tuning, "{0}/duorec"),
+    # no attention over the neighbours: their items by name (kNN-LM)
+    "sasrec-neighbours": ("retrieval", Retrieval.Config(_sasrec, **_named), _asking, "{0}/sasrec"),
+    "duorec-neighbours": ("retrieval", Retrieval.Config(_duorec, **_named), _asking, "{0}/duorec"),
+    "gru-neighbours": ("retrieval", Retrieval.Config(_gru, **_named), _asking, "{0}/gru"),
+    "gru-retrieval": ("retrieval", Retrieval.Config(_gru), _tuning, "{0}/gru"),
+    "gru4rec-retrieval": ("retrieval", Retrieval.Config(_gru4rec), _tuning, "{0}/gru4rec"),
+    # what a memory of single steps knows: the share is that of the best validation
+    "sasrec-markov": ("ensemble", _mixed, _asking, "{0}/sasrec,{0}/markov-1"),
+    "ensemble": ("ensemble", Ensemble.Config(_members), _asking, _MEMBERS),
+    "ensemble-repeats": ("ensemble", Ensemble.Config(_members, True), _asking, _MEMBERS),
+    "ensemble-attributed": ("ensemble", Ensemble.Config(_informed), _asking, _INFORMED),
+    "sasrec-inner": ("sasrec", _inner, _encoder),
+    "sasrec-bce": ("sasrec", replace(_sasrec, objective=BCE()), _slower),
+    "sasrec-gbce": ("sasrec", replace(_inner, objective=GBCE()), _encoder),
+    "sasrec-sampled": ("sasrec", replace(_sasrec, objective=SampledSoftmax()), _encoder),
+}
+
+
+# T-ECD: many items, many repeats. Settings chosen on the validation part of tecd-marketplace.
+_sampled = SampledSoftmax(1024, alpha=0.5)
+_tecd_sasrec = SASRec.Config(dropout=0.2, temperature=0.07, objective=_sampled)
+_tecd_gru = GRU.Config(hidden_dim=256, temperature=0.07, objective=_sampled)
+_tecd = Training(
+    epochs=5, batch_size=128, optimizer="sparse-adam", learning_rate=2e-3, cosine=True,
+    patience=3, select="unmasked",
+)  # fmt: skip
+
+# pairs: settings chosen on the validation pairs of tecd-marketplace-pairs
+_pairs = Training(
+    epochs=3, batch_size=2048, optimizer="sparse-adam", learning_rate=3e-3, cosine=True,
+    patience=3, select="unmasked",
+)  # fmt: skip
+_item2vec = Item2Vec.Config(embed_dim=64, logq=False)
+# seed 001, section 4: nothing masked, and what it exports is the table before the network
+_report = Item2Vec.Config(logq=False, mask_same=False, projected=False)
+_report_training = Training(epochs=5, batch_size=8192, plateau=1, select="unmasked")
+
+TECD_RECIPES: dict[str, tuple[Any, ...]] = {
+    "gru": ("gru", _tecd_gru, _tecd),
+    "gru-pretrained": ("gru", _tecd_gru, _tecd, "{0}-pairs/item2vec"),
+    "gru-leaking": ("gru", _tecd_gru, _tecd, "{0}-pairs-leaking/item2vec"),
+    "sasrec": ("sasrec", _tecd_sasrec, _tecd),
+    "sasrec-pretrained": ("sasrec", _tecd_sasrec, _tecd, "{0}-pairs/item2vec"),
+    "sasrec-leaking": ("sasrec", _tecd_sasrec, _tecd, "{0}-pairs-leaking/item2vec"),
+    "item2vec": ("item2vec", _item2vec, _pairs),
+    "item2vec-256": ("item2vec", _item2vec, replace(_pairs, batch_size=256)),
+    "item2vec-8192": ("item2vec", _item2vec, replace(_pairs, batch_size=8192)),
+    "item2vec-report": ("item2vec", _report, _report_training),
+    "svd": ("svd", SVD.Config(), Training()),
+    "sasrec-200": ("sasrec", replace(_tecd_sasrec, max_len=200), replace(_tecd, max_len=200)),
+}
+
+
+def recipe(name: str, dataset: str = "") -> tuple[Any, ...]:
+    """(model, config, training) published as ``name``, of T-ECD other than of the rest.
+
+    A fourth value, if there is one, names the runs that it starts from, ``{0}`` for the data set
+    and ``{1}`` for that without its validation part in training.
+    Raises ``ValueError`` for another name.
+    """
+    tecd = dataset.startswith("tecd")
+    known = RECIPES | TECD_RECIPES if tecd else TECD_RECIPES | RECIPES
+    if name not in known:
+        raise ValueError(f"{name!r} is not published; use one of {', '.join(known)}")
+    model, config, training, *start = known[name]
+    _, regenerated, kind = dataset.removesuffix("-with-validation").partition("-regenerated")
+    if regenerated:
+        # so many times as many steps to learn, in windows so many times as short (Beauty): as many
+        # updates of as many steps, and the same schedule; two passes of tuning stay two
+        ratios = {"-distinct": (1.3, 2.12), "-released": (2.73, 2.04)}
+        more, shorter = ratios.get(kind, (1.6, 2.8))
+        epochs, windows = round(training.epochs / more), round(training.batch_size * shorter)
+        training = replace(
+            training, epochs=max(epochs, min(training.epochs, 2)), batch_size=windows
+        )
+    return model, config, training, *start

@@ -1,0 +1,42 @@
+"""Spec: what is run."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from seqrec_lib.records.model_file import plain
+from seqrec_lib.training.loop import Training
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is run: a model with its settings on a data set, from one seed (``training.seed``)."""
+
+    dataset: str
+    name: str  # the folder of the record: the model's name, or that of a published variant
+    model: str
+    config: Any
+    training: Training
+    pretrained: str | None = None  # "dataset/name" of the runs it starts from, commas between
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, nested; a setting that is an object of its own carries its class name."""
+        return {
+            "dataset": self.dataset,
+            "name": self.name,
+            "model": self.model,
+            "config": plain(self.config),
+            "training": asdict(self.training),
+            "pretrained": self.pretrained,
+        }
+
+    def folder(self, results: Path) -> Path:
+        return _shelf(results, self.dataset, self.name) / f"s{self.training.seed}"
+
+
+def _shelf(results: Path, dataset: str, name: str) -> Path:
+    """Where the seeds of a run stand; a data set given as a file goes by its name."""
+    return results / re.sub(r"\.(csv|tsv|parquet|gz)", "", Path(dataset).name) / name

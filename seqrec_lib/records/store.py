@@ -1,0 +1,146 @@
+"""Run, Runs: the record on disk of what was run.
+
+A record is ``<results>/<dataset>/<name>/s<seed>/``: ``spec.json`` says what was run, ``card.json``
+where and when, ``history.csv`` has a row an epoch, ``ranks.parquet`` a row a test example,
+``exposure.parquet`` a row an item. What the test examples are stands once for all runs on the same
+data, in ``<results>/<dataset>/examples-<data digest>.parquet``. Nothing else in the library touches
+these folders.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+
+from seqrec_lib.data.files import written_aside
+from seqrec_lib.metrics.ranking import summary
+from seqrec_lib.records.spec import Spec
+
+RESULTS = "book/results"  # relative to the project's folder
+EXAMPLES = ["user", "item", "history_length", "repeat"]  # what a test example is, for every run
+
+
+@dataclass(frozen=True)
+class Run:
+    """The record of one run, read back; tables are read when asked for."""
+
+    folder: Path
+    spec: dict[str, Any]
+    card: dict[str, Any]
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        return pd.read_csv(self.folder / "history.csv")
+
+    @cached_property
+    def ranks(self) -> pd.DataFrame:
+        """A row a test example: what it is, the true item's ranks, and the item ranked first."""
+        table = pd.read_parquet(self.folder / "ranks.parquet")
+        if "item" in table:  # says itself what its examples are
+            return table
+        path = _examples(self.folder, self.card)
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is missing; restore it, or retrain the runs beside it")
+        table.insert(1, "rank_unmasked", table["rank_masked"] + table.pop("lost"))
+        return pd.concat([pd.read_parquet(path), table], axis=1)
+
+    @cached_property
+    def exposure(self) -> pd.DataFrame:
+        return pd.read_parquet(self.folder / "exposure.parquet")
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The same run from several seeds."""
+
+    name: str
+    dataset: str
+    seeds: list[Run]
+
+    def ranks(self, protocol: str) -> Int[np.ndarray, "S U"]:
+        """Ranks by seed and test example; ``protocol`` is ``masked`` or ``unmasked``."""
+        return np.stack([run.ranks[f"rank_{protocol}"].to_numpy() for run in self.seeds])
+
+    @property
+    def examples(self) -> pd.DataFrame:
+        """User, item and history length of the test examples, the same for every seed."""
+        return self.seeds[0].ranks[EXAMPLES]
+
+
+def write(
+    folder: Path,
+    spec: Spec,
+    card: dict[str, Any],
+    history: pd.DataFrame,
+    ranks: pd.DataFrame,
+    exposure: pd.DataFrame,
+) -> None:
+    """Write a record whole, in place of any that is there."""
+    examples = _examples(folder, card)
+    if not examples.exists():
+        with written_aside(examples) as aside:
+            write_table(ranks[EXAMPLES], aside)
+    with written_aside(folder) as aside:
+        aside.mkdir()
+        write_json(aside / "spec.json", spec.as_dict())
+        write_json(aside / "card.json", card)
+        history.to_csv(aside / "history.csv", index=False)
+        write_table(_own(ranks), aside / "ranks.parquet")
+        write_table(exposure, aside / "exposure.parquet")
+
+
+def _examples(folder: Path, card: dict[str, Any]) -> Path:
+    """The test examples of a record, shared with all of the same data."""
+    return folder.parents[1] / f"examples-{card['data_digest'][:8]}.parquet"
+
+
+def _own(ranks: pd.DataFrame) -> pd.DataFrame:
+    """What a run alone knows; few ranks are lost to earlier items, so that these pack well."""
+    own = ranks.drop(columns=EXAMPLES)
+    return own.assign(lost=own.pop("rank_unmasked") - own["rank_masked"])
+
+
+def load(folder: Path) -> Run:
+    """Read a record; raises ``FileNotFoundError`` naming what is missing."""
+    for part in ("spec.json", "card.json", "history.csv", "ranks.parquet", "exposure.parquet"):
+        if not (folder / part).exists():
+            raise FileNotFoundError(f"{folder}: {part} is missing; delete the folder, then retrain")
+    spec, card = (json.loads((folder / f"{part}.json").read_text()) for part in ("spec", "card"))
+    return Run(folder, spec, card)
+
+
+def place(folder: Path) -> str:
+    """The name of a record's model and checkpoint: data set, run and seed."""
+    return "-".join(folder.parts[-3:])
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table of a record, small: of counts and ranks, zstd packs like bytes together."""
+    split = [name for name in table if table[name].dtype == np.int32]
+    if "masked" not in table:  # ids of items in no order: whole numbers repeat, bytes do not
+        split = [name for name in split if name not in ("item", "first")]
+    table.to_parquet(
+        path,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=False,
+        column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
+        index=False,
+    )
+
+
+def summarise(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """HR, NDCG, MRR at 5, 10, 20 of a ranks table under both protocols."""
+    return {p: summary(table[f"rank_{p}"].to_numpy()) for p in ("masked", "unmasked")}
+
+
+def write_json(path: Path, content: dict[str, Any] | list[Any]) -> None:
+    """Write readable JSON that ends with a new line."""
+    path.write_text(json.dumps(content, indent=1) + "\n")

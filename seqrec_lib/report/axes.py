@@ -1,0 +1,133 @@
+"""Axes for the chapters: every figure follows from ranks, by arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from seqrec_lib.metrics.ranking import hr, ndcg
+from seqrec_lib.records.store import Runs
+from seqrec_lib.report.styles import colour, label, marker
+from seqrec_lib.report.tables import PROTOCOLS, Metric, mean, paired_seeds, values
+from seqrec_lib.statistics.intervals import over_seeds
+
+
+def style() -> None:
+    """The book's look for figures: quiet axes, readable type."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (7.2, 3.6), "figure.dpi": 110, "savefig.bbox": "tight",
+            "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+            "grid.alpha": 0.3, "grid.linewidth": 0.6, "font.size": 10, "legend.frameon": False,
+        }
+    )  # fmt: skip
+
+
+def curves(ax: Axes, runs: Sequence[Runs]) -> None:
+    """Validation NDCG@10 by epoch, as it was selected on: a line a seed, the best epoch marked."""
+    selected = {run.seeds[0].spec.get("training", {}).get("select", "masked") for run in runs}
+    letters = ", ".join(sorted(PROTOCOLS[protocol] for protocol in selected))
+    for run in runs:
+        for number, seed in enumerate(run.seeds):
+            epoch, score = seed.history["epoch"], seed.history["valid_ndcg@10"]
+            ax.plot(epoch, score, color=colour(run.name), lw=1.2, alpha=0.85,
+                    label=label(run.name) if number == 0 else None)  # fmt: skip
+            best = score.idxmax()
+            ax.plot(epoch[best], score[best], marker(run.name), color=colour(run.name), ms=6)
+    ax.set(xlabel="epoch (passes over the training positions)")
+    ax.set(ylabel=f"validation NDCG@10, {letters}")
+    ax.legend(loc="best", fontsize=8)
+
+
+def gains_by(
+    ax: Axes,
+    runs: Sequence[Runs],
+    segment: np.ndarray,
+    edges: Sequence[float | int],
+    protocol: str = "masked",
+    metric: Metric = hr,
+    k: int = 10,
+    names: Sequence[str] | None = None,
+    base: Runs | None = None,
+) -> pd.DataFrame:
+    """A metric in segments of the test users, with 95 % intervals; returns the numbers drawn.
+
+    ``segment`` is a value per test user; segment i holds ``edges[i] <= value < edges[i + 1]``
+    and is called ``names[i]``. A segment of fewer than two users is left out. With ``base`` it is
+    the paired difference to that run.
+    """
+    names = names or [_between(low, high) for low, high in zip(edges, edges[1:], strict=False)]
+    part = np.digitize(segment, edges) - 1
+    sizes = [int((part == i).sum()) for i in range(len(names))]
+    full = [i for i, size in enumerate(sizes) if size > 1]
+    names, sizes = [names[i] for i in full], [sizes[i] for i in full]
+    columns = {}
+    for number, run in enumerate(runs):
+        per_user = values(run, protocol, metric, k)
+        if base is not None:
+            per_user = paired_seeds(per_user, values(base, protocol, metric, k))
+        found = [over_seeds(per_user[:, part == i]) for i in full]
+        middle = np.array([interval.mean for interval in found])
+        reach = np.abs(np.array([[i.low, i.high] for i in found]).T - middle)
+        place = np.arange(len(names)) + 0.08 * (number - (len(runs) - 1) / 2)
+        ax.errorbar(place, middle, yerr=reach, color=colour(run.name), marker=marker(run.name),
+                    lw=1.2, ms=5, capsize=2, label=label(run.name))  # fmt: skip
+        columns[label(run.name)] = middle
+    ticks = [f"{name}\n{size:,}" for name, size in zip(names, sizes, strict=True)]
+    ax.set_xticks(range(len(names)), ticks)
+    ax.set_ylabel(f"{metric.__name__.upper()}@{k}, {PROTOCOLS[protocol]}")
+    if base is None:
+        ax.set_ylim(0, None)
+    else:
+        ax.axhline(0, color=colour(base.name), lw=0.8)
+        ax.set_ylabel(f"{ax.get_ylabel()}, less that of {label(base.name)}")
+    ax.legend()
+    return pd.DataFrame(columns | {"users": sizes}, index=names)
+
+
+def _between(low: float | int, high: float | int) -> str:
+    if np.isinf(high):
+        return f"{low:g}+"
+    return f"{low:g}" if high - low == 1 else f"{low:g}–{high - 1:g}"
+
+
+def both_protocols(ax: Axes, runs: Sequence[Runs], metric: Metric = ndcg, k: int = 10) -> None:
+    """Each model's figure with earlier items left in (U) and taken out (M), joined by a line."""
+    ends = {}
+    for run in runs:
+        pair = [mean(run, protocol, metric, k) for protocol in ("unmasked", "masked")]
+        middle = [interval.mean for interval in pair]
+        reach = np.abs(np.array([[i.low, i.high] for i in pair]).T - middle)
+        ax.errorbar([0, 1], middle, yerr=reach, color=colour(run.name), marker=marker(run.name),
+                    lw=1.5, capsize=2)  # fmt: skip
+        ends[run.name] = middle[1]
+    gap, height = 0.06 * max(ends.values()), -np.inf
+    for name, value in sorted(ends.items(), key=lambda pair: pair[1]):
+        height = max(value, height + gap)  # labels do not overlap
+        ax.annotate(label(name), (1, value), xytext=(1.06, height), va="center", color=colour(name))
+    ax.set_xticks([0, 1], ["U: earlier items left in", "M: earlier items masked"])
+    ax.set(xlim=(-0.2, 1.8), ylim=(0, None), ylabel=f"{metric.__name__.upper()}@{k}")
+
+
+def cost_quality(ax: Axes, runs: Sequence[Runs], protocol: str = "masked") -> None:
+    """NDCG@10 against the seconds that training took (median of the seeds)."""
+    placed: list[tuple[float, float]] = []
+    for run in runs:
+        seconds = float(np.median([max(seed.card["training_seconds"], 0.1) for seed in run.seeds]))
+        found = mean(run, protocol)
+        reach = [[found.mean - found.low], [found.high - found.mean]]
+        ax.errorbar(seconds, found.mean, yerr=reach, marker=marker(run.name),
+                    color=colour(run.name), ms=8, capsize=2)  # fmt: skip
+        crowded = any(abs(np.log10(seconds / x)) < 0.5 and abs(found.mean - y) < 0.004
+                      for x, y in placed)  # fmt: skip
+        ax.annotate(label(run.name), (seconds, found.mean), xytext=(-9 if crowded else 9, 4),
+                    textcoords="offset points", ha="right" if crowded else "left",
+                    color=colour(run.name))  # fmt: skip
+        placed.append((seconds, found.mean))
+    ax.set_xscale("log")
+    ax.margins(x=0.35, y=0.15)
+    ax.set(xlabel="training time, seconds", ylabel=f"NDCG@10, {PROTOCOLS[protocol]}")

@@ -1,0 +1,269 @@
+"""Who is averaged over: every target population from one ranks table.
+
+A ranks table has a row a test position. Which rows count, and how much, is a choice that a single
+figure hides; here each choice is a column of weights, and every figure is made for all of them
+from the same ranks. Intervals are over users and seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Int, Real
+from matplotlib.axes import Axes
+
+from seqrec_lib import report
+from seqrec_lib.data import datasets
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.splits import Split
+from seqrec_lib.metrics.classes import macro
+from seqrec_lib.metrics.ranking import hr, ndcg
+from seqrec_lib.records.store import Runs
+from seqrec_lib.statistics.intervals import Interval, verdict
+from seqrec_lib.statistics.populations import intervals, per_user
+
+LABELS = {
+    "events": "every position, per event",
+    "users": "every position, per user",
+    "last": "last position of a user",
+    "first": "first position of the test day",
+}
+_METRICS = {"HR": hr, "NDCG": ndcg}
+
+
+def weights(
+    dataset: str, log: EventLog, split: Split, keep: Bool[np.ndarray, "P"] | None = None
+) -> pd.DataFrame:
+    """How much each row of a ranks table counts: a row a test position, a column a population.
+
+    ``events``: each position once. ``users``: each user once, shared by the user's positions.
+    ``last``: the last test position of each user. All three are of the users whose every test
+    position is tested (:func:`~seqrec_lib.data.datasets.followed`). ``first``, if the split is by
+    time: the first position of the day on which the test begins, of all users with an event
+    before that day. With ``keep`` only those rows are in a population (targets that are no
+    repeats, for example).
+
+    >>> import pandas as pd
+    >>> from seqrec_lib.data.splits import global_time
+    >>> day = 86_400
+    >>> events = {"user": [1, 1, 1, 2, 2, 2], "item": 1, "time": [0, 9, day, 5, day, day + 1]}
+    >>> log = EventLog.build(pd.DataFrame(events))
+    >>> weights("doctest", log, global_time(log, 9, day))
+       events  users  last  first
+    0     1.0    1.0   1.0    1.0
+    1     1.0    0.5   0.0    1.0
+    2     1.0    0.5   1.0    0.0
+    """
+    position, user = split.test, log.user_of(split.test)
+    kept = np.ones(len(position), dtype=bool) if keep is None else keep
+    whole = kept & datasets.followed(dataset, log)[user]
+    count = np.bincount(user[whole], minlength=log.num_users)[user]
+    chosen = {
+        "events": whole,
+        "users": np.divide(whole, count, out=np.zeros(len(whole)), where=whole),
+        "last": whole & np.append(user[1:] != user[:-1], True),
+    }
+    if split.time_ordered:
+        midnight = log.time[position].min() // datasets.DAY_S * datasets.DAY_S
+        # the event before is of the same user: test positions have a history
+        chosen["first"] = kept & (log.time[position - 1] < midnight)
+    return pd.DataFrame({name: rows.astype(float) for name, rows in chosen.items()})
+
+
+def groups(labels: pd.Series | np.ndarray, weight: pd.Series) -> pd.DataFrame:
+    """A population cut by label, the most frequent first: a column of weights for each.
+
+    ``labels`` has one for each test position.
+    """
+    names = np.asarray(labels)
+    order = pd.Series(names[weight > 0]).value_counts().index
+    return pd.DataFrame({name: weight * (names == name) for name in order})
+
+
+def table(
+    runs: Sequence[Runs],
+    weights: pd.DataFrame,
+    protocol: str = "unmasked",
+    ks: Sequence[int] = (5, 10, 20),
+) -> pd.DataFrame:
+    """HR and NDCG of every run in every population: rows (population, run's name), intervals.
+
+    The 95 % intervals are over users with all their positions, and over seeds.
+    """
+    names = [f"{name}@{k}" for name in _METRICS for k in ks]
+    ranks, user = [run.ranks(protocol) for run in runs], _users(runs, weights)
+    found = {}
+    for population, weight in weights.items():
+        inside = np.flatnonzero(weight)
+        rows, weight = user[inside], weight.to_numpy()[inside]
+        figures = [
+            per_user(np.stack([metric(seed, k) for seed in of[:, inside]]), weight, rows)
+            for of in ranks
+            for metric in _METRICS.values()
+            for k in ks
+        ]
+        cells = iter(intervals(figures))
+        for run in runs:
+            found[population, run.name] = [next(cells) for _ in names]
+    return _framed(found, names, "model")
+
+
+def differences(
+    pairs: Sequence[tuple[Runs, Runs]],
+    weights: pd.DataFrame,
+    protocol: str = "unmasked",
+    metric: report.Metric = hr,
+    k: int = 10,
+) -> pd.DataFrame:
+    """What the first of each pair of runs has over the second, on the same positions.
+
+    Rows (population, "a-b"); ``difference`` with its interval, ``percent`` of b's figure, and
+    ``wins``: the label of the better run, or "no difference".
+    """
+    user = _users([run for pair in pairs for run in pair], weights)
+    names, found = ["difference", "percent", "wins"], {}
+    for population, weight in weights.items():
+        inside = np.flatnonzero(weight)
+        rows, weight = user[inside], weight.to_numpy()[inside]
+        apart, below = [], []
+        for pair in pairs:
+            first, second = (
+                np.stack([metric(seed, k) for seed in run.ranks(protocol)[:, inside]])
+                for run in pair
+            )
+            apart.append(per_user(report.paired_seeds(first, second), weight, rows))
+            below.append(float(np.average(second.mean(0), weights=weight)))
+        cells = zip(pairs, intervals(apart), below, strict=True)
+        for (a, b), interval, floor in cells:
+            better = {"higher": report.label(a.name), "lower": report.label(b.name)}
+            wins = better.get(verdict(interval), "no difference")
+            percent = 100 * interval.mean / floor if floor else np.nan
+            found[population, f"{a.name}-{b.name}"] = [interval, percent, wins]
+    return _framed(found, names, "pair")
+
+
+def across(found: pd.DataFrame, column: str = "HR@10") -> pd.DataFrame:
+    """One column of a table of this module as readers see it: a row a model, a column a population.
+
+    Columns and rows stay in the order in which they were asked for.
+    """
+    wide = found[column].unstack("population", sort=False)
+    wide = wide.rename(index=report.label, columns=LABELS)
+    return wide.rename_axis(index=None, columns=None)
+
+
+def draw(ax: Axes, found: pd.DataFrame, metric: str = "HR@10") -> None:
+    """One metric of :func:`table`: a row a population, a dot and its interval a run."""
+    order = list(dict.fromkeys(found.index.get_level_values("population")))
+    models = list(dict.fromkeys(found.index.get_level_values("model")))
+    for number, name in enumerate(models):
+        cells = [found.loc[(population, name), metric] for population in order]
+        middle = np.array([cell.mean for cell in cells])
+        reach = np.abs(np.array([[cell.low, cell.high] for cell in cells]).T - middle)
+        height = np.arange(len(order)) + 0.7 * ((number + 0.5) / len(models) - 0.5)
+        ax.errorbar(middle, height, xerr=reach, fmt=report.marker(name), ms=5, capsize=2, lw=1.2,
+                    color=report.colour(name), label=report.label(name))  # fmt: skip
+    ax.set_yticks(range(len(order)), [LABELS.get(name, name) for name in order])
+    ax.set(xlabel=metric, xlim=(0, None), ylim=(len(order) - 0.5, -0.5))
+    ax.grid(axis="y", visible=False)
+    for border in np.arange(len(order) - 1) + 0.5:
+        ax.axhline(border, color="0.85", lw=0.8)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+
+
+# --- the item as a class ------------------------------------------------------------------------
+
+
+def classification(runs: Sequence[Runs], weights: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy, macro precision and macro recall of the item ranked first, earlier items left in.
+
+    Rows (population, run's name); means over seeds, in [0, 1]. See
+    :mod:`seqrec_lib.metrics.classes` for what is averaged.
+    """
+    _users(runs, weights)
+    true, found = runs[0].examples["item"].to_numpy(), {}
+    for population, weight in weights.items():
+        for run in runs:
+            seeds = [macro(true, first, weight.to_numpy()) for first in firsts(run)]
+            found[population, run.name] = np.mean(seeds, axis=0).tolist()
+    return _framed(found, ["accuracy", "macro precision", "macro recall"], "model")
+
+
+def first_seen(
+    log: EventLog, train: Int[np.ndarray, "T"], labels: np.ndarray | pd.Series
+) -> np.ndarray:
+    """A class for each item, (N,): the label of its earliest training event.
+
+    ``labels`` has one for each position of the log. Items that training does not have, and row 0,
+    are of the class "not in training".
+    """
+    order = train[np.argsort(log.time[train], kind="stable")]
+    items, earliest = np.unique(log.item[order], return_index=True)
+    classes = np.full(log.num_items + 1, "not in training", dtype=object)
+    classes[items] = np.asarray(labels)[order[earliest]]
+    return classes
+
+
+def precision_by_class(
+    runs: Sequence[Runs], classes: np.ndarray, weights: Real[np.ndarray, "P"] | None = None
+) -> pd.DataFrame:
+    """How often the true item is of the class of the item ranked first, by that class.
+
+    ``classes`` has one for each item (:func:`first_seen`). A row a class, the most frequent among
+    the true items first: ``support`` and ``share`` are of positions whose true item is in it;
+    for each run the precision with its interval, and ``<run> predicted``, the share of the
+    positions (mean over seeds) at which an item of the class was first. None where it never was.
+    """
+    user = _users(runs, pd.DataFrame({"": weights}) if weights is not None else runs[0].examples)
+    weight = np.ones(len(user)) if weights is None else np.asarray(weights, dtype=float)
+    true = classes[runs[0].examples["item"].to_numpy()]
+    support = pd.Series(true[weight > 0]).value_counts()
+    found = pd.DataFrame({"support": support, "share": support / support.sum()})
+    for run in runs:
+        said = [classes[first] for first in firsts(run)]
+        precision: list[Interval | None] = []
+        predicted = []
+        for name in found.index:
+            chosen = [weight * (one == name) for one in said]
+            predicted.append(np.mean([one.sum() for one in chosen]) / weight.sum())
+            right = (true == name).astype(float)[None]
+            seeds = [per_user(right, one, user) for one in chosen if one.any()]
+            precision += intervals([np.concatenate(seeds)]) if seeds else [None]
+        found[f"{run.name} predicted"] = predicted
+        found[run.name] = pd.Series(precision, found.index, dtype=object)
+    return found.rename_axis("class")
+
+
+def firsts(run: Runs) -> Int[np.ndarray, "S P"]:
+    """The item that each seed ranks first at each test position, earlier items left in."""
+    return np.stack([seed.ranks["first"].to_numpy() for seed in run.seeds])
+
+
+def kinds(dataset: str, log: EventLog) -> pd.DataFrame:
+    """``surface`` and ``action`` of every position of the log; of T-ECD, elsewhere there is one."""
+    if not dataset.startswith("tecd-"):
+        return pd.DataFrame({"surface": "surface", "action": "action"}, index=range(len(log)))
+    rows = datasets.tecd_table(dataset, surface=True)
+    if len(rows) != len(log):
+        raise ValueError(f"{dataset} has {len(rows)} events, the log {len(log)}; is it another's?")
+    return rows[["surface", "action"]]
+
+
+def _users(runs: Sequence[Runs], weights: pd.DataFrame) -> np.ndarray:
+    """The user of each row; raises if the runs, or the weights, are of other rows."""
+    examples = runs[0].examples
+    for run in runs:
+        same = len(run.examples) == len(weights) and run.examples["item"].equals(examples["item"])
+        if not same:
+            raise ValueError(
+                f"{run.dataset}/{run.name} has {len(run.examples)} test positions, the weights "
+                f"{len(weights)}; runs and weights must be of one data set"
+            )
+    return examples["user"].to_numpy()
+
+
+def _framed(found: dict, columns: list[str], second: str) -> pd.DataFrame:
+    index = pd.MultiIndex.from_tuples(list(found), names=["population", second])
+    return pd.DataFrame(list(found.values()), index, columns)

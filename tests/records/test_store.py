@@ -1,0 +1,371 @@
+"""Every committed record is whole, and its card says what its ranks say."""
+
+import functools
+import json
+import math
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from seqrec_lib.data import amazon, datasets
+from seqrec_lib.data.files import find, root
+from seqrec_lib.data.splits import global_time
+from seqrec_lib.metrics.ranking import hr, mrr, ndcg
+from seqrec_lib.models.base import CountModel
+from seqrec_lib.models.encoders.sasrec import SASRec
+from seqrec_lib.models.losses import GBCE
+from seqrec_lib.models.registry import MODELS
+from seqrec_lib.records import runs, store
+from seqrec_lib.records.recipes import recipe
+from seqrec_lib.records.spec import Spec
+from seqrec_lib.training.loop import Training
+
+RESULTS = root() / store.RESULTS
+RECORDS = sorted(card.parent for card in RESULTS.glob("*/*/s*/card.json"))
+PARTS = {"spec.json", "card.json", "history.csv", "ranks.parquet", "exposure.parquet"}
+CARD = {
+    *("commit", "date", "device", "threads", "versions", "peak_bytes"),
+    *("training_seconds", "scoring_seconds", "parameters", "data_digest", "summary", "coverage@10"),
+}
+# cards of before have no "lists"; the other two are only of cards of before
+OPTIONAL = {"lists", "code_digest", "renewed"}
+COMMIT = re.compile(r"[0-9a-f]{40}\+?|unknown")
+BUDGET = 40e6  # bytes, of all records together
+
+
+def check(folder):
+    """Raise AssertionError unless the record is whole and agrees with itself."""
+    assert {path.name for path in folder.iterdir()} == PARTS
+    run = store.load(folder)
+    check_spec(run)
+    check_ranks(run)
+    check_exposure(run)
+    check_history(run)
+    check_card(run)
+
+
+def check_spec(run):
+    *_, dataset, name, seed = run.folder.parts
+    spec = run.spec
+    fields = {"dataset", "name", "model", "config", "training", "pretrained"}
+    assert seed == f"s{spec['training']['seed']}" and name == spec["name"]
+    assert dataset in (spec["dataset"], spec["dataset"].rsplit("/", 1)[-1].split(".")[0])
+    kind = MODELS[spec["model"]]
+    stored = [set(spec), set(spec["config"]), set(spec["training"])]
+    todays = [fields, set(kind.Config.__dataclass_fields__), set(Training.__dataclass_fields__)]
+    # older code had fewer settings
+    assert all(some <= every for some, every in zip(stored, todays, strict=True))
+
+
+def check_ranks(run):
+    table, num_items = run.ranks, len(run.exposure)
+    columns = ["user", "item", "history_length", "repeat", "rank_masked", "rank_unmasked"]
+    with_first = "first" in table  # not in records of before
+    assert table.columns.tolist() == columns + ["first"] * with_first
+    assert len(table) and not table.isna().any().any()
+    if run.spec["dataset"].startswith("tecd"):  # several rows a user, in the order of time
+        row = table["user"] * (1 + table["history_length"].max()) + table["history_length"]
+        assert row.is_monotonic_increasing and row.is_unique
+        assert (table["history_length"] >= 1).all()
+    else:
+        assert sorted(table["user"]) == list(range(len(table)))  # one row a user
+        assert (table["history_length"] >= 2).all()  # a training and a validation event at least
+    for column in ["item", "rank_masked", "rank_unmasked"] + ["first"] * with_first:
+        assert table[column].dtype == np.int32
+        assert table[column].between(1, num_items).all()
+    if with_first:  # nothing above it and nothing tied with it
+        assert (table["first"] == table["item"])[table["rank_unmasked"] == 1].all()
+    new = table[~table["repeat"]]
+    assert (new["rank_masked"] <= new["rank_unmasked"]).all()
+    assert (table["rank_masked"][table["repeat"]] == num_items).all()
+
+
+def check_exposure(run):
+    shown = run.exposure
+    assert shown.columns.tolist() == ["item", "masked", "unmasked"]
+    assert shown["item"].tolist() == list(range(1, len(shown) + 1))
+    lists, rows = run.card.get("lists", len(run.ranks)), len(run.ranks)
+    assert lists == len(range(0, rows, math.ceil(rows / runs.LISTS)))  # evenly spaced
+    for protocol in ("masked", "unmasked"):
+        assert shown[protocol].between(0, lists).all()
+        assert shown[protocol].sum() == min(10, len(shown)) * lists
+        assert run.card["coverage@10"][protocol] == (shown[protocol] > 0).mean()
+
+
+def check_history(run):
+    history = run.history
+    assert history.columns.tolist() == [
+        *("epoch", "loss", "valid_ndcg@10", "valid_hr@10", "seconds")
+    ]
+    if issubclass(MODELS[run.spec["model"]], CountModel) or not run.spec["training"]["epochs"]:
+        assert history.empty
+        return
+    assert history["epoch"].tolist() == list(range(1, len(history) + 1))
+    training = run.spec["training"]
+    assert 1 <= len(history) <= training["epochs"]
+    waited = len(history) - 1 - int(history["valid_ndcg@10"].argmax())
+    assert len(history) == training["epochs"] or waited == training["patience"]
+    assert np.isfinite(history).all().all() and history["seconds"].is_monotonic_increasing
+    assert (history["valid_ndcg@10"] <= history["valid_hr@10"]).all()
+
+
+def check_card(run):
+    card = run.card
+    assert CARD <= set(card) <= CARD | OPTIONAL
+    assert COMMIT.fullmatch(card["commit"])
+    assert re.fullmatch("[0-9a-f]{64}", card["data_digest"])
+    if "renewed" in card:
+        assert card["renewed"]
+        for line in card["renewed"]:
+            assert line.keys() == {"commit", "evidence", "date"}
+            assert COMMIT.fullmatch(line["commit"])
+            assert re.match(
+                "trained again: epoch 1 loss|counted and ranked again", line["evidence"]
+            )
+        dates = [card["date"]] + [line["date"] for line in card["renewed"]]
+        assert dates == sorted(dates)
+    assert card["peak_bytes"] > 1e7 and card["device"] and card["versions"]["torch"]
+    assert (card["parameters"] == 0) == issubclass(MODELS[run.spec["model"]], CountModel)
+    for protocol in ("masked", "unmasked"):
+        ranks = run.ranks[f"rank_{protocol}"].to_numpy()
+        expected = {
+            f"{name}@{k}": metric(ranks, k).mean()
+            for k in (5, 10, 20)
+            for name, metric in (("HR", hr), ("NDCG", ndcg), ("MRR", mrr))
+        }
+        assert card["summary"][protocol].keys() == expected.keys()
+        for name, value in expected.items():
+            assert abs(card["summary"][protocol][name] - value) < 1e-12
+
+
+@pytest.fixture(scope="module")
+def todays_data():
+    """``datasets.load``, each data set read once; pairs share the log they were found in."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "load", functools.cache(datasets.load))
+        yield datasets.load
+
+
+# --- the committed records ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folder", RECORDS, ids=lambda path: "-".join(path.parts[-3:]))
+def test_a_committed_record_is_whole(folder):
+    check(folder)
+
+
+@pytest.mark.parametrize("folder", RECORDS, ids=lambda path: "-".join(path.parts[-3:]))
+def test_a_committed_record_was_made_from_todays_data(folder, todays_data):
+    dataset = folder.parts[-3]
+    amazon_set = dataset.split("-")[0]
+    if amazon_set in amazon.NAMES and find(f"amazon/{amazon_set}.parquet") is None:
+        pytest.skip("the Amazon files are not here")
+    if dataset.startswith("tecd-marketplace") and find("tecd/dataset/small") is None:
+        pytest.skip("the real T-ECD rows are not here")
+    log, split = todays_data(dataset)
+    run = store.load(folder)
+    assert run.card["data_digest"] == datasets.digest(log, split)
+    table = run.ranks
+    np.testing.assert_array_equal(table["item"], log.item[split.test])
+    np.testing.assert_array_equal(table["history_length"], log.history_length(split.test))
+    np.testing.assert_array_equal(table["user"], log.user_of(split.test))
+    assert len(run.exposure) == log.num_items
+
+
+def test_nothing_but_records_stands_among_the_results():
+    files = [path for path in RESULTS.rglob("*") if path.is_file()]
+    digests = {
+        (folder.parents[1], json.loads((folder / "card.json").read_text())["data_digest"][:8])
+        for folder in RECORDS
+    }
+    shared = {folder / f"examples-{digest}.parquet" for folder, digest in digests}
+    assert all(
+        path in shared or ((path.parent / "card.json").exists() and path.name in PARTS)
+        for path in files
+    )
+    for folder in RECORDS:
+        *_, dataset, name, _ = folder.parts
+        assert recipe(name, dataset)  # raises for a name that is not published
+
+
+def test_all_records_together_keep_to_their_budget():
+    assert sum(path.stat().st_size for path in RESULTS.rglob("*") if path.is_file()) < BUDGET
+
+
+# --- the check itself, on a record made here ---------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("project")
+    config = SASRec.Config(8, 16, 1, max_len=20, objective=GBCE(3))
+    training = Training(epochs=4, batch_size=128, max_len=20, precision="fp32", patience=3)
+    spec = Spec("simulated", "attention", "sasrec", config, training)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "root", lambda: folder)
+        return runs.run_spec(spec).folder
+
+
+@pytest.fixture
+def record(fresh, tmp_path):
+    folder = tmp_path / "simulated" / "attention" / "s0"
+    folder.mkdir(parents=True)
+    for path in fresh.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (examples,) = fresh.parents[1].glob("examples-*.parquet")
+    shutil.copy(examples, folder.parents[1])
+    return folder
+
+
+def change_json(part, **changes):
+    def change(folder):
+        content = json.loads((folder / part).read_text())
+        (folder / part).write_text(json.dumps(content | changes))
+
+    return change
+
+
+def change_table(part, edit):
+    def change(folder):
+        whole = part == "ranks.parquet"
+        table = store.load(folder).ranks if whole else pd.read_parquet(folder / part)
+        edit(table).to_parquet(folder / part, index=False)
+
+    return change
+
+
+def one_more(column):
+    """Among the first 20 a rank one lower, or an item shown once more."""
+
+    def edit(table):
+        table.loc[table.index[table[column].between(1, 20)][0], column] += 1
+        return table
+
+    return edit
+
+
+def shifted_summary(folder):
+    card = json.loads((folder / "card.json").read_text())
+    card["summary"]["masked"]["NDCG@10"] += 1e-9
+    (folder / "card.json").write_text(json.dumps(card))
+
+
+def test_a_record_made_here_is_whole(record):
+    check(record)
+
+
+def test_examples_stand_once_beside_the_runs_and_are_missed(record):
+    (examples,) = record.parents[1].glob("examples-*.parquet")
+    own = pd.read_parquet(record / "ranks.parquet")
+    assert own.columns.tolist() == ["rank_masked", "first", "lost"]
+    assert pd.read_parquet(examples).columns.tolist() == store.EXAMPLES
+    examples.unlink()
+    with pytest.raises(FileNotFoundError, match="restore it, or retrain the runs beside it"):
+        _ = store.load(record).ranks
+
+
+LINE = {
+    "commit": "0" * 40,
+    "date": "2100-01-01T00:00:00+00:00",
+    "evidence": "trained again: epoch 1 loss 1.0 then, 1.0 now",
+}
+
+
+def without(folder, *names):
+    card = json.loads((folder / "card.json").read_text())
+    changed = {name: value for name, value in card.items() if name not in names}
+    (folder / "card.json").write_text(json.dumps(changed))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        change_table("ranks.parquet", lambda table: table.drop(columns="first")),
+        lambda folder: without(folder, "lists"),
+        change_json("card.json", renewed=[LINE]),
+        change_json("card.json", renewed=[LINE, LINE]),
+    ],
+)
+def test_a_record_of_before_or_a_renewed_one_is_whole_too(record, change):
+    change(record)
+    check(record)
+
+
+def older_spec(folder):
+    spec = json.loads((folder / "spec.json").read_text())
+    del spec["pretrained"], spec["training"]["select"]
+    (folder / "spec.json").write_text(json.dumps(spec))
+
+
+def test_a_record_of_older_code_may_lack_a_setting(record):
+    older_spec(record)
+    check(record)
+
+
+@pytest.fixture
+def many_rows(small_log, tmp_path, monkeypatch):
+    """The record of a counter on a T-ECD of 200 users: many rows a user, some of them listed."""
+    split = global_time(small_log, 86_400 * 15_009, 86_400 * 15_011)
+    monkeypatch.setattr(datasets, "load", lambda _: (small_log, split))
+    monkeypatch.setattr(runs, "LISTS", 500)
+    monkeypatch.setattr(runs, "root", lambda: tmp_path)
+    assert len(split.test) > 1000
+    return runs.run("tecd-small", "popular").seeds[0].folder
+
+
+def test_a_record_of_many_rows_a_user_is_whole(many_rows):
+    check(many_rows)
+    card = json.loads((many_rows / "card.json").read_text())
+    assert card["lists"] <= 500 < len(pd.read_parquet(many_rows / "ranks.parquet"))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: without(folder, "lists"),
+        change_table("ranks.parquet", lambda table: table[::-1]),
+        change_table("ranks.parquet", lambda table: pd.concat([table[:1], table[:-1]])),
+    ],
+)
+def test_rows_out_of_order_or_lists_uncounted_are_found_out(many_rows, damage):
+    damage(many_rows)
+    with pytest.raises(AssertionError):
+        check(many_rows)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "left.over").touch(),
+        lambda folder: (folder / "history.csv").unlink(),
+        lambda folder: (folder / "history.csv").write_text("epoch,loss\n"),
+        lambda folder: folder.rename(folder.with_name("s1")),
+        change_json("spec.json", name="another"),
+        change_json("spec.json", config={"embed_dim": 8}),
+        change_json("card.json", parameters=0),
+        change_json("card.json", commit="yesterday"),
+        change_json("card.json", **{"coverage@10": {"masked": 1.0, "unmasked": 0.5}}),
+        change_json("card.json", renewed=[]),
+        change_json("card.json", renewed=[LINE | {"commit": "yesterday"}]),
+        change_json("card.json", renewed=[LINE | {"evidence": "it looked right"}]),
+        change_json("card.json", renewed=[LINE | {"date": "2000-01-01T00:00:00+00:00"}]),
+        change_json("card.json", lists=399),
+        shifted_summary,
+        change_table("ranks.parquet", lambda table: table[1:]),
+        change_table("ranks.parquet", lambda table: table.assign(rank_masked=np.int32(0))),
+        change_table("ranks.parquet", lambda table: table.assign(rank_unmasked=np.int32(1))),
+        change_table("ranks.parquet", lambda table: table.drop(columns="repeat")),
+        change_table("ranks.parquet", lambda table: table.assign(first=np.int32(0))),
+        change_table("ranks.parquet", lambda table: table.assign(first=table["item"] % 40 + 1)),
+        change_table("ranks.parquet", one_more("rank_masked")),
+        change_table("exposure.parquet", one_more("masked")),
+        change_table("exposure.parquet", lambda table: table[:-1]),
+    ],
+)
+def test_a_damaged_record_is_found_out(record, damage):
+    damage(record)
+    with pytest.raises((AssertionError, FileNotFoundError)):
+        check(next(record.parent.iterdir()))

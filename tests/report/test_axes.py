@@ -1,0 +1,100 @@
+"""Axes follow from ranks, by arithmetic."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from seqrec_lib import report
+from seqrec_lib.metrics.ranking import hr
+from seqrec_lib.records.store import Run, Runs
+
+
+def made(name, *masked, unmasked=None, seconds=10.0):
+    """Runs of given masked ranks, a seed each."""
+    seeds = []
+    for ranks in masked:
+        table = pd.DataFrame(
+            {
+                "user": range(len(ranks)), "item": 1, "history_length": range(len(ranks)),
+                "repeat": False, "rank_masked": ranks,
+                "rank_unmasked": ranks if unmasked is None else unmasked,
+            }
+        )  # fmt: skip
+        card = {"coverage@10": {"masked": 0.5, "unmasked": 0.25}, "training_seconds": seconds}
+        one = Run(Path(), {}, card)
+        one.__dict__["ranks"] = table
+        one.__dict__["history"] = pd.DataFrame(
+            {"epoch": [1, 2, 3], "valid_ndcg@10": [0.1, 0.3, 0.2]}
+        )
+        seeds.append(one)
+    return Runs(name, "beauty", seeds)
+
+
+@pytest.fixture
+def runs():
+    rng = np.random.default_rng(0)
+    good, poor = rng.integers(1, 15, 200), rng.integers(1, 200, 200)
+    return [made("markov", poor), made("sasrec", good, good + 1, unmasked=good + 5)]
+
+
+@pytest.fixture
+def ax():
+    figure, ax = plt.subplots()
+    yield ax
+    plt.close(figure)
+
+
+def test_segments_hold_every_user_once(runs, ax):
+    lengths = runs[0].examples["history_length"].to_numpy()
+    found = report.gains_by(ax, runs, lengths, (0, 1, 50, 120, float("inf")))
+    assert found.index.tolist() == ["1–49", "50–119", "120+"]  # one user is no segment
+    assert found["users"].tolist() == [49, 70, 80]
+    part = hr(runs[1].ranks("masked")[:, 50:120].ravel(), 10).mean()
+    assert found.loc["50–119", "SASRec"] == pytest.approx(part)
+    assert len(ax.containers) == 2 and ax.get_ylim()[0] == 0
+
+
+def test_gains_by_segment_are_paired_with_a_base(runs, ax):
+    how = (np.arange(200), (0, 100, float("inf")))
+    gains = report.gains_by(ax, runs[1:], *how, base=runs[0])
+    levels = report.gains_by(ax, runs, *how)
+    expected = levels["SASRec"] - levels.iloc[:, 0]
+    assert np.allclose(gains["SASRec"], expected) and expected.abs().max() > 0
+    itself = report.gains_by(ax, runs[:1], *how, base=runs[0])
+    assert (itself.iloc[:, 0] == 0).all()
+
+
+def test_the_two_protocols_are_drawn_apart(runs, ax):
+    report.both_protocols(ax, runs)
+    heights = [line.get_ydata() for line in ax.lines if len(line.get_ydata()) == 2]
+    middle = [report.mean(runs[1], p).mean for p in ("unmasked", "masked")]
+    assert any(np.allclose(height, middle) for height in heights)
+
+
+def test_curves_mark_the_best_epoch(runs, ax):
+    report.curves(ax, runs)
+    marked = [line.get_xdata().tolist() for line in ax.lines if len(line.get_xdata()) == 1]
+    assert marked == [[2], [2], [2]]
+
+
+def test_curves_say_under_which_protocol_they_were_selected(runs, ax):
+    report.curves(ax, runs)
+    assert ax.get_ylabel() == "validation NDCG@10, M"
+    runs[1].seeds[0].spec["training"] = {"select": "unmasked"}
+    report.curves(ax, runs[1:])
+    assert ax.get_ylabel() == "validation NDCG@10, U"
+
+
+def test_costs_are_drawn_at_their_seconds(runs, ax):
+    report.cost_quality(ax, runs)
+    assert ax.get_xscale() == "log" and [text.get_text() for text in ax.texts] == [
+        "Markov chain", "SASRec"
+    ]  # fmt: skip
+    assert [line.get_xdata()[0] for line in ax.lines[:2]] == [10.0, 10.0]

@@ -1,0 +1,107 @@
+"""Parts of the test positions, by hand."""
+
+import numpy as np
+import pytest
+
+from seqrec_lib.statistics.intervals import paired
+from seqrec_lib.statistics.parts import between, contrast, matched, means
+
+USERS = np.array([3, 3, 3, 5, 5, 8])
+HITS = np.array([[1.0, 0, 1, 1, 0, 0], [1.0, 1, 1, 0, 0, 0]])
+A, B = np.array([1, 1, 0, 1, 0, 0], dtype=bool), np.array([0, 0, 1, 0, 1, 1], dtype=bool)
+
+
+def test_parts_hold_their_lower_edge_and_not_their_upper():
+    found = between(np.array([0.0, 2.0, 1.9, 7.0]), (0, 2, 7), names=["low", "high"])
+    assert {name: part.tolist() for name, part in found.items()} == {
+        "low": [True, False, True, False],
+        "high": [False, True, False, False],
+    }
+
+
+def test_an_empty_part_is_left_out():
+    assert list(between(np.array([1, 9]), (0, 2, 4, 10))) == ["0–1", "4–9"]
+
+
+def test_means_are_of_the_positions_of_a_part_and_of_all_seeds():
+    found = means({"x": HITS, "one seed": HITS[:1]}, USERS, {"a": A, "b": B})
+    assert found["x"].map(lambda one: one.mean).tolist() == pytest.approx([4 / 6, 2 / 6])
+    assert found["one seed"].map(lambda one: one.mean).tolist() == pytest.approx([2 / 3, 1 / 3])
+    assert found["events"].tolist() == [3, 3] and found["users"].tolist() == [2, 3]
+
+
+def test_intervals_are_as_wide_as_there_are_users_not_events():
+    rng = np.random.default_rng(0)
+    each = rng.integers(0, 2, 400).astype(float)  # all of a user's fifty positions alike
+    everyone = {"all": np.ones(20_000, dtype=bool)}
+    found = means({"x": np.repeat(each, 50)[None]}, np.repeat(np.arange(400), 50), everyone)
+    width = found["x"]["all"].high - found["x"]["all"].low
+    assert width == pytest.approx(2 * 1.96 * each.std() / 20, rel=0.1)
+
+
+def test_a_contrast_is_the_difference_of_two_means():
+    assert contrast(HITS, USERS, A, B).mean == pytest.approx(4 / 6 - 2 / 6)
+    share = contrast(HITS, USERS, A, B, relative=True)
+    assert share.mean == pytest.approx(((2 / 3) / (1 / 3) - 1 + (2 / 3) / (1 / 3) - 1) / 2)
+
+
+def test_what_makes_a_user_easy_cancels_in_a_contrast():
+    rng = np.random.default_rng(1)
+    ease, users = rng.random(500), np.repeat(np.arange(500), 2)
+    values = np.repeat(ease, 2) + np.tile([0.1, 0.0], 500) + rng.normal(0, 0.01, 1000)
+    first = np.tile([True, False], 500)
+    found = contrast(values[None], users, first, ~first)
+    by_pairs = paired(values[first], values[~first])
+    assert found.mean == pytest.approx(by_pairs.mean)
+    assert found.high - found.low == pytest.approx(by_pairs.high - by_pairs.low, rel=0.15)
+    assert found.high - found.low < 0.01
+
+
+def test_a_share_has_the_interval_of_the_ratio():
+    rng = np.random.default_rng(2)
+    users = np.repeat(np.arange(2000), 2)
+    first = np.tile([True, False], 2000)
+    values = np.where(first, 2.0, 4.0) + rng.normal(0, 1, 4000)
+    found = contrast(values[None], users, first, ~first, relative=True)
+    draws = []
+    for _ in range(1000):
+        who = rng.integers(2000, size=2000)
+        draws.append(values[first][who].mean() / values[~first][who].mean() - 1)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    assert found.mean == pytest.approx(-0.5, abs=0.02)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.003)
+
+
+def test_nothing_is_a_share_of_zero():
+    with pytest.raises(ValueError, match="the mean over b is 0"):
+        contrast(np.zeros((1, 6)), USERS, A, B, relative=True)
+
+
+def test_matching_compares_each_user_with_himself():
+    first, second = matched(A, B, USERS)
+    assert first.tolist() == [1, 1, 0, 1, 0, 0]
+    assert second.tolist() == [0, 0, 2, 0, 1, 0]  # user 8 has nothing to be compared with
+    within = contrast(HITS[:1], USERS, first, second).mean
+    assert within == pytest.approx(((1 - 1) + (0 - 1) + (1 - 0)) / 3)
+
+
+def test_matching_takes_away_a_difference_that_the_make_up_explains():
+    group = np.array(["easy"] * 60 + ["hard"] * 60)
+    a = np.r_[np.ones(50), np.zeros(10), np.ones(10), np.zeros(50)].astype(bool)
+    values = (group == "easy").astype(float)[None]
+    users = np.arange(120)
+    assert contrast(values, users, a, ~a).mean == pytest.approx(5 / 6 - 1 / 6)
+    assert contrast(values, users, *matched(a, ~a, group)).mean == pytest.approx(0)
+
+
+def test_groups_that_lack_either_weigh_nothing():
+    first, second = matched(A, B, np.arange(6))
+    assert not first.any() and not second.any()
+    assert np.isnan(contrast(HITS, USERS, first, second).mean)
+
+
+def test_a_part_without_positions_has_no_mean_and_leaves_the_others_theirs():
+    found = means({"x": HITS}, USERS, {"none": A & B, "a": A})
+    assert np.isnan(found["x"]["none"].mean) and found["events"]["none"] == 0
+    assert found["x"]["a"] == means({"x": HITS}, USERS, {"a": A})["x"]["a"]
+    assert np.isnan(contrast(HITS, USERS, A, A & B).low)
