@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import os
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -55,8 +59,34 @@ def load(dataset: str) -> tuple[EventLog, Split]:
     ``-distinct`` behind that, each sequence once, however many histories it was written from; with
     ``-released``, that, the mined patterns, and the originals twice, as in the released DR4SR (both
     for encoders: a memory would know only the first of those that a sequence was made of).
-    Raises ``ValueError`` for another name.
+    Raises ``ValueError`` for another name. What was loaded last is kept while its files stay as
+    they are: treat it as read-only.
     """
+    return _load(dataset, state(dataset))
+
+
+def state(dataset: str) -> tuple[Any, ...]:
+    """What changes when the files behind ``dataset`` may have: their times and sizes."""
+    base = re.split(r"-(?:regenerated|with-validation|shuffled|pairs)", dataset)[0]
+    places = [Path(base), regenerated(base) / "sequences.parquet"]
+    found = [place.stat() for place in places if place.is_file()]
+    return os.environ.get("SEQREC_DATA"), *((one.st_mtime_ns, one.st_size) for one in found)
+
+
+def at_hand(dataset: str) -> bool:
+    """Can ``dataset`` be loaded without fetching anything? The simulated ones always can."""
+    base, needed = dataset.split("-", 1)[0], list[str]()
+    if Path(dataset).suffix:
+        return True
+    if dataset.startswith("tecd-marketplace"):
+        needed = ["tecd/dataset/small", "dataset/small"]
+    elif base in amazon.NAMES:
+        needed = [f"amazon/{base}.parquet", f"amazon/raw/{amazon.EDITIONS[base].file}"]
+    return not needed or any(files.find(name) for name in needed)
+
+
+@functools.lru_cache(maxsize=8)
+def _load(dataset: str, state: tuple[Any, ...]) -> tuple[EventLog, Split]:
     if dataset.endswith(("-pairs", "-pairs-leaking")):
         return _pairs(dataset)
     if dataset.endswith("-with-validation"):
@@ -117,8 +147,13 @@ def followed(dataset: str, log: EventLog) -> Bool[np.ndarray, "U"]:
     return np.random.default_rng(0).permutation(log.num_users) % FOLLOWED == 0
 
 
+@functools.lru_cache(maxsize=1)
+def _tecd_log(name: str, data: str | None) -> EventLog:
+    return EventLog.build(tecd_table(name))
+
+
 def _tecd(dataset: str) -> tuple[EventLog, Split]:
-    log = EventLog.build(tecd_table(dataset))
+    log = _tecd_log(dataset.removesuffix("-users"), os.environ.get("SEQREC_DATA"))
     if dataset.endswith("-users"):
         split = held_out_users(log, (0.1, 0.1), seed=42)
         lot = np.random.default_rng(0).permutation(log.num_users)  # to save time and room

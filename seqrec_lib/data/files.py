@@ -121,6 +121,28 @@ def written_aside(path: Path | str) -> Iterator[Path]:
     _sync(path.parent)
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """One process at a time makes ``path``; another one waits its turn.
+
+    A lock of the system on a hidden file beside it: a process that dies lets go of it. Where the
+    system has no such locks (Windows), nobody waits.
+    """
+    try:
+        import fcntl  # here: POSIX only
+    except ImportError:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f".{path.name}.part-lock")
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
 def _move(aside: Path, path: Path) -> None:
     """Rename ``aside`` to ``path``; a folder cannot replace a filled one in one step."""
     if not (aside.is_dir() and path.is_dir()):

@@ -1,10 +1,18 @@
-"""Where and when a record was made: commit, device, versions."""
+"""Where, when and under which golden run a record was made.
+
+A card names the digest of its recipe's golden run (:mod:`seqrec_lib.records.golden`) as it is
+committed in ``book/golden/<world>/<recipe>.json``.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import hashlib
 import importlib.metadata
+import json
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -14,13 +22,14 @@ from typing import Any
 import torch
 
 from seqrec_lib.data.files import root
+from seqrec_lib.records.spec import Spec
 
 _PACKAGES = ("torch", "numpy", "pandas")
 
 
-def provenance(device: str) -> dict[str, Any]:
+def now(device: str) -> dict[str, Any]:
     """Commit, date, device, threads and versions, as they are now."""
-    name = torch.cuda.get_device_name() if device.startswith("cuda") else _processor()
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor()
     return {
         "commit": commit(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -31,10 +40,54 @@ def provenance(device: str) -> dict[str, Any]:
     }
 
 
-def peak_bytes(device: str) -> int:
-    """The most memory held so far: of a GPU what torch took, else of the whole process."""
+def golden_of(spec: Spec) -> str | None:
+    """The golden run that stands for a run of this recipe, ``world/recipe``; None if there is none.
+
+    Regenerated data and validation positions in training have worlds of their own for the recipes
+    that the book runs on them; for any other the world without them stands.
+    """
+    worlds = ["amazon"]
+    if spec.dataset.startswith("tecd"):
+        worlds = ["pairs" if "-pairs" in spec.dataset else "tecd"]
+    elif "-regenerated" in spec.dataset:
+        worlds.insert(0, "regenerated")
+    elif spec.dataset.endswith("-with-validation"):
+        worlds.insert(0, "with-validation")
+    names = [f"{world}/{spec.name}" for world in worlds]
+    return next((name for name in names if golden_file(name).exists()), None)
+
+
+def golden_file(name: str) -> Path:
+    """Where the figures of a golden run are committed."""
+    return root() / "book" / "golden" / f"{name}.json"
+
+
+def golden(spec: Spec) -> str | None:
+    """sha256 of the committed figures of the golden run behind ``spec``; None if there is none."""
+    name = golden_of(spec)
+    if name is None:
+        return None
+    figures = json.loads(golden_file(name).read_text())["figures"]
+    return hashlib.sha256(json.dumps(figures, sort_keys=True).encode()).hexdigest()
+
+
+def reset_peak(device: str) -> None:
+    """Begin to measure the most memory anew, where the system can."""
     if device.startswith("cuda"):
-        return int(torch.cuda.max_memory_allocated())
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with contextlib.suppress(OSError):  # no Linux: the peak is that of the process
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_bytes(device: str) -> int:
+    """The most memory held since :func:`reset_peak`: of a GPU what torch took, else the process."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.max_memory_allocated(device))
+    status = Path("/proc/self/status")
+    if status.exists():
+        (peak,) = re.findall(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)
+        return int(peak) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

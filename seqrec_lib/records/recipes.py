@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from seqrec_lib.models.base import CountModel
 from seqrec_lib.models.counts.markov import Markov
 from seqrec_lib.models.counts.popular import Popular
 from seqrec_lib.models.counts.recency import Recency
@@ -17,9 +19,11 @@ from seqrec_lib.models.encoders.gru4rec import GRU4Rec
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import BCE, GBCE, SampledSoftmax
+from seqrec_lib.models.registry import MODELS
 from seqrec_lib.models.wrappers.ensemble import Ensemble
 from seqrec_lib.models.wrappers.personalised import Personalised
 from seqrec_lib.models.wrappers.retrieval import Retrieval
+from seqrec_lib.records.spec import Spec
 from seqrec_lib.training.loop import Training
 
 _sasrec = SASRec.Config(temperature=0.07)
@@ -150,3 +154,31 @@ def recipe(name: str, dataset: str = "") -> tuple[Any, ...]:
             training, epochs=max(epochs, min(training.epochs, 2)), batch_size=windows
         )
     return model, config, training, *start
+
+
+def published(
+    dataset: str, name: str, seeds: Sequence[int], epochs: int | None = None
+) -> list[Spec]:
+    """The specs behind :func:`seqrec_lib.records.runs.run`, one a seed."""
+    model, config, training, *start = recipe(name, dataset)
+    if epochs is not None and training.epochs:  # one that learns nothing stays so
+        training = replace(training, epochs=epochs)
+    if issubclass(MODELS[model], CountModel):
+        seeds = (0,)
+    base = dataset.removesuffix("-with-validation")
+    pretrained = start[0].format(dataset, base) if start else None
+    return [
+        Spec(dataset, name, model, config, replace(training, seed=seed), pretrained)
+        for seed in seeds
+    ]
+
+
+def sources_of(spec: Spec) -> list[Spec]:
+    """The specs of the runs that ``spec`` starts from."""
+    found = []
+    for one in (spec.pretrained or "").split(",") if spec.pretrained else ():
+        dataset, name = one.rsplit("/", 1)
+        # of the same seed; of pairs, which are a data set of their own, that of seed 0
+        seed = 0 if dataset.endswith(("-pairs", "-pairs-leaking")) else spec.training.seed
+        found += published(dataset, name, [seed])
+    return found

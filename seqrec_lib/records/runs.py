@@ -1,12 +1,18 @@
-"""run(): load the record of a published run, or train and write it."""
+"""run(): load the record of a published run, or train it and write one.
+
+The way of a run, top to bottom: a spec, its data, a model (drawn, or started from other runs), its
+training, ranks and exposure, a card, a record. Each stage hands one value to the next.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import time
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,27 +22,32 @@ import torch.distributed as dist
 
 from seqrec_lib.data import datasets
 from seqrec_lib.data.catalogue import Catalogue
-from seqrec_lib.data.files import root
+from seqrec_lib.data.files import alone, root
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.lists import coverage
-from seqrec_lib.models.base import CountModel, Recommender
+from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.registry import MODELS
-from seqrec_lib.records.model_file import completed, load_model, save_model, stored_spec
-from seqrec_lib.records.provenance import peak_bytes, provenance
-from seqrec_lib.records.recipes import recipe
+from seqrec_lib.records import provenance
+from seqrec_lib.records.model_file import load_model, save_model, stored_about
+from seqrec_lib.records.recipes import published, recipe, sources_of
 from seqrec_lib.records.spec import Spec
-from seqrec_lib.records.store import RESULTS, Run, Runs, load, place, summarise, write
+from seqrec_lib.records.standing import differences
+from seqrec_lib.records.store import RESULTS, Run, Runs, load, ranks_digest, summarise, write
 from seqrec_lib.training.evaluation import exposure, ranks
 from seqrec_lib.training.loop import fit
 
+logger = logging.getLogger(__name__)
+
 LISTS = 40_000  # exposure is counted over so many lists at most, evenly spaced
+TOLERANCE = 0.004  # of NDCG@10 between two trainings of a run on unlike machines, see remake
+SCRATCH = "build/results"  # where a committed run is trained again for its weights
 
 
 def run(
     dataset: str,
     name: str,
-    seeds: list[int] | tuple[int, ...] = (0,),
+    seeds: Sequence[int] = (0,),
     epochs: int | None = None,
     device: str = "cpu",
     retrain: bool = False,
@@ -46,46 +57,37 @@ def run(
 
     ``epochs`` replaces the recipe's. With ``retrain`` the records are made anew and the change of
     the figures is printed. A model that only counts has no chance in it and takes seed 0 alone.
-    Raises ``ValueError`` naming the fields if a stored spec is not the one asked for.
+    Raises ``ValueError`` naming what differs if a record is not of today's data, settings, golden
+    run or starting runs.
     """
     specs = published(dataset, name, seeds, epochs)
     return Runs(name, dataset, [run_spec(spec, device, retrain, results) for spec in specs])
 
 
-def published(
-    dataset: str, name: str, seeds: list[int] | tuple[int, ...], epochs: int | None = None
-) -> list[Spec]:
-    """The specs behind :func:`run`, one a seed."""
-    model, config, training, *start = recipe(name, dataset)
-    if epochs is not None and training.epochs:  # one that learns nothing stays so
-        training = replace(training, epochs=epochs)
-    if issubclass(MODELS[model], CountModel):
-        seeds = (0,)
-    base = dataset.removesuffix("-with-validation")
-    pretrained = start[0].format(dataset, base) if start else None
-    return [
-        Spec(dataset, name, model, config, replace(training, seed=seed), pretrained)
-        for seed in seeds
-    ]
-
-
 def run_spec(
     spec: Spec, device: str = "cpu", retrain: bool = False, results: str | Path = RESULTS
 ) -> Run:
-    """Load the record of ``spec``, or train it and write one."""
+    """Load the record of ``spec``, or train it and write one.
+
+    Two processes that are asked for the same run take turns: the second one finds the record.
+    """
     folder = spec.folder(root() / results)
-    if dist.is_initialized():  # all processes look for the record before one of them writes it
-        dist.barrier()
     old = load(folder) if folder.exists() else None
     if old and not retrain:
-        differ = _differences(completed(old.spec), _plain(spec))
-        if differ:
+        if differ := differences(old, spec, results):
             raise ValueError(
                 f"{folder}: the stored run differs from the one asked for in {', '.join(differ)}; "
                 "pass retrain=True to replace it, or another results folder"
             )
         return old
-    new = _train(spec, device, folder)
+    if dist.is_initialized():  # all have looked for the record before one of them writes it
+        dist.barrier()
+        new = _made(spec, device, results)
+    else:
+        with alone(_beside(folder, "locks", ".lock")):
+            if old is None and folder.exists():  # written while this one waited
+                return run_spec(spec, device, retrain, results)
+            new = _made(spec, device, results)
     if old:
         for protocol, metrics in new.card["summary"].items():
             before, now = old.card["summary"][protocol]["NDCG@10"], metrics["NDCG@10"]
@@ -104,106 +106,149 @@ def measure(name: str, log: EventLog, split: Split) -> pd.DataFrame:
     return ranks(counter, log, split.test, training.max_len)
 
 
-def _train(spec: Spec, device: str, folder: Path) -> Run:
+# --- the way of a run ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run whose weights are at hand: its model, the raw ids of its items, its record."""
+
+    model: Recommender
+    items: np.ndarray
+    record: Run
+
+
+def _made(spec: Spec, device: str, results: str | Path) -> Run:
+    """Train ``spec`` and write its record and its model file."""
+    folder = spec.folder(root() / results)
+    made_by = provenance.now(device)  # before: the files may change while a long run goes on
+    standing = provenance.golden(spec)
     log, split = datasets.load(spec.dataset)
-    started = time.monotonic()
-    model = untrained(spec, log, split, device)
-    made_by = provenance(device)  # now: the files may change while a long run goes on
-    # other settings: another file, so that a run never goes on from a stranger's
-    checkpoint = root() / "build" / "checkpoints" / f"{place(folder)}-{_fingerprint(spec)}.pt"
+    data = datasets.digest(log, split)
+    sources = {str(one): trained(one, device, results) for one in sources_of(spec)}
+    model = started(spec, log, split, sources).to(device)
+    provenance.reset_peak(device)
+    clock = time.monotonic()
+    checkpoint = _beside(folder, "checkpoints", f"-{_fingerprint(spec, data)}.pt")
     history = fit(model, log, split, spec.training, checkpoint)
-    trained = time.monotonic()
+    learned = time.monotonic()
     if dist.is_initialized() and dist.get_rank():  # process 0 writes, the others wait for it
         dist.barrier()
         return load(folder)
-    length = spec.training.max_len
-    table = ranks(model, log, split.test, length)
+    table = ranks(model, log, split.test, spec.training.max_len)
     listed = split.test[:: math.ceil(len(split.test) / LISTS)]
-    shown = exposure(model, log, listed, length=length)
+    shown = exposure(model, log, listed, length=spec.training.max_len)
+    own = history[-1]["seconds"] if history else learned - clock
     card = made_by | {
-        "peak_bytes": peak_bytes(device),
-        "training_seconds": round(history[-1]["seconds"] if history else trained - started, 1),
-        "scoring_seconds": round(time.monotonic() - trained, 1),
+        "golden": standing,
+        "data_digest": data,
+        "starts_from": {name: ranks_digest(one.record.ranks) for name, one in sources.items()},
+        "own_seconds": round(own, 1),
+        "total_seconds": round(
+            own + sum(one.record.card["total_seconds"] for one in sources.values()), 1
+        ),
+        "scoring_seconds": round(time.monotonic() - learned, 1),
+        "peak_bytes": provenance.peak_bytes(device),
         "parameters": sum(weight.numel() for weight in model.parameters()),
-        "data_digest": datasets.digest(log, split),
         "summary": summarise(table),
         "lists": len(listed),
         "coverage@10": {p: coverage(shown[p].to_numpy()) for p in ("masked", "unmasked")},
     }
     columns = ["epoch", "loss", "valid_ndcg@10", "valid_hr@10", "seconds"]
     write(folder, spec, card, pd.DataFrame(history, columns=columns), table, shown)
-    save_model(model, spec.as_dict(), log.items, model_file(folder))
+    about = {"data_digest": data, "ranks": ranks_digest(table)}
+    save_model(model, spec.as_dict(), log.items, model_file(folder), about)
     checkpoint.unlink(missing_ok=True)
     if dist.is_initialized():
         dist.barrier()
     return load(folder)
 
 
-def trained(
-    dataset: str, name: str, seed: int, items: np.ndarray, device: str = "cpu"
+def started(
+    spec: Spec, log: EventLog, split: Split, sources: Mapping[str, Trained] | None = None
 ) -> Recommender:
-    """The model of a published run; trained now if it is not in build/models.
+    """The model of ``spec`` as its training finds it: drawn from its seed, or started from others.
 
-    Raises ``ValueError`` if its items are not ``items``, numbered alike.
+    Raises ``ValueError`` if the items of a source are not those of ``log``, numbered alike.
     """
-    (spec,) = published(dataset, name, [seed])
-    folder = spec.folder(root() / "build" / "results")  # committed records stay as they are
-    path = model_file(folder)
-    if not path.exists() or completed(stored_spec(path)) != _plain(spec):
-        run_spec(spec, device, retrain=True, results="build/results")
-    model, known = load_model(path)
-    if not np.array_equal(known, items):
-        raise ValueError(f"{path}: its items are not those of the run that starts from it")
+    attributes = None
+    if MODELS[spec.model].reads_attributes:
+        attributes = datasets.attributes(spec.dataset)
+        if attributes is None:
+            raise ValueError(f"{spec.name} reads attributes of items, and {spec.dataset} has none")
+    model = drawn(spec, Catalogue.learned(log, split.train, attributes))
+    for name, one in (sources or {}).items():
+        if not np.array_equal(one.items, log.items):
+            raise ValueError(f"{name}: its items are not those of {spec}, which starts from it")
+    if sources:
+        model.start_from(*(one.model for one in sources.values()))  # type: ignore[operator]
     return model
 
 
-def model_file(folder: Path) -> Path:
-    """Where the model of the record in ``folder`` is kept; it is not committed."""
-    return root() / "build" / "models" / f"{place(folder)}.pt"
-
-
-def build(spec: Spec, catalogue: Catalogue) -> Recommender:
+def drawn(spec: Spec, catalogue: Catalogue) -> Recommender:
     """The model of ``spec``, its weights drawn from the spec's seed."""
     torch.manual_seed(spec.training.seed)
     return MODELS[spec.model](catalogue, spec.config)  # type: ignore[call-arg]
 
 
-def untrained(spec: Spec, log: EventLog, split: Split, device: str) -> Recommender:
-    """The model of ``spec`` as its training finds it: drawn, or started from another run's."""
-    kind = MODELS[spec.model]
-    attributes = None
-    if kind.reads_attributes:
-        attributes = datasets.attributes(spec.dataset)
-        if attributes is None:
-            raise ValueError(f"{spec.name} reads attributes of items, and {spec.dataset} has none")
-    model = build(spec, Catalogue.learned(log, split.train, attributes))
-    if spec.pretrained is not None:
-        sources = []
-        for run in spec.pretrained.split(","):
-            dataset, name = run.rsplit("/", 1)
-            # of the same seed; of pairs, which are a data set of their own, that of seed 0
-            seed = 0 if dataset.endswith(("-pairs", "-pairs-leaking")) else spec.training.seed
-            sources.append(trained(dataset, name, seed, log.items, device))
-        model.start_from(*sources)  # type: ignore[operator]
-    return model.to(device)
+# --- weights ------------------------------------------------------------------------------------
 
 
-def _differences(stored: dict, asked: dict, prefix: str = "") -> list[str]:
-    """Names of the fields in which two specs differ."""
+def trained(spec: Spec, device: str = "cpu", results: str | Path = RESULTS) -> Trained:
+    """A run with its weights, trained now if there is no record, or no model file of that record.
+
+    Weights are not committed: those of a committed record are made again in ``SCRATCH``, and the
+    record stays as it is. Raises ``ValueError`` if what is made again is not the run on record
+    (:func:`unlike`).
+    """
+    record = run_spec(spec, device, results=results)
+    kept = record
+    if not _has_weights(kept):
+        scratch = spec.folder(root() / SCRATCH)
+        kept = load(scratch) if scratch.exists() else record
+        if kept is record or not _has_weights(kept) or differences(kept, spec, SCRATCH):
+            logger.warning(
+                "%s: its weights are not here; trained again, %s", spec, _minutes(record)
+            )
+            kept = run_spec(spec, device, retrain=True, results=SCRATCH)
+        if words := unlike(kept, record):
+            raise ValueError(f"{record.folder}: made again it is another run: {', '.join(words)}")
+    model, items = load_model(model_file(kept.folder))
+    return Trained(model, items, record)
+
+
+def unlike(again: Run, record: Run) -> list[str]:
+    """In which figures a run made again is further from its record than ``TOLERANCE``."""
     found = []
-    for name in stored.keys() | asked.keys():
-        old, new = stored.get(name), asked.get(name)
-        if isinstance(old, dict) and isinstance(new, dict):
-            found += _differences(old, new, f"{prefix}{name}.")
-        elif old != new:
-            found.append(f"{prefix}{name} ({old!r} stored, {new!r} asked)")
-    return sorted(found)
+    for protocol, metrics in record.card["summary"].items():
+        then, now = metrics["NDCG@10"], again.card["summary"][protocol]["NDCG@10"]
+        if abs(now - then) > TOLERANCE:
+            found.append(f"NDCG@10 {protocol} {then:.4f} then, {now:.4f} now")
+    return found
 
 
-def _plain(spec: Spec) -> dict:
-    """A spec as it would be read back."""
-    return json.loads(json.dumps(spec.as_dict()))
+def model_file(folder: Path) -> Path:
+    """Where the model of the record in ``folder`` is kept; none is committed."""
+    return _beside(folder, "models", ".safetensors")
 
 
-def _fingerprint(spec: Spec) -> str:
-    return hashlib.sha256(json.dumps(spec.as_dict(), sort_keys=True).encode()).hexdigest()[:12]
+def _has_weights(record: Run) -> bool:
+    path = model_file(record.folder)
+    return path.exists() and stored_about(path).get("ranks") == ranks_digest(record.ranks)
+
+
+def _beside(folder: Path, kind: str, end: str) -> Path:
+    """A file of a record that is not committed: below ``build``, or in its own results folder."""
+    results = folder.parents[2]
+    shelf = root() / "build" if results == root() / RESULTS else results
+    return shelf / kind / ("-".join(folder.parts[-3:]) + end)
+
+
+def _minutes(record: Run) -> str:
+    return f"{record.card['own_seconds'] / 60:.0f} minutes by its card"
+
+
+def _fingerprint(spec: Spec, data: str) -> str:
+    """Of settings and data: a run never goes on from a stranger's checkpoint."""
+    words = json.dumps(spec.as_dict(), sort_keys=True) + data
+    return hashlib.sha256(words.encode()).hexdigest()[:12]

@@ -33,6 +33,9 @@ class Spec:
             "pretrained": self.pretrained,
         }
 
+    def __str__(self) -> str:
+        return f"{self.dataset}/{self.name}/s{self.training.seed}"
+
     def folder(self, results: Path) -> Path:
         return _shelf(results, self.dataset, self.name) / f"s{self.training.seed}"
 

@@ -9,6 +9,7 @@ these folders.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -116,9 +117,12 @@ def load(folder: Path) -> Run:
     return Run(folder, spec, card)
 
 
-def place(folder: Path) -> str:
-    """The name of a record's model and checkpoint: data set, run and seed."""
-    return "-".join(folder.parts[-3:])
+def ranks_digest(table: pd.DataFrame) -> str:
+    """sha256 of a run's ranks under both protocols, whatever file they stand in."""
+    total = hashlib.sha256()
+    for name in ("rank_masked", "rank_unmasked"):
+        total.update(table[name].to_numpy(np.int32).tobytes())
+    return total.hexdigest()
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

@@ -1,0 +1,288 @@
+"""Golden runs: every recipe run whole on a small world, in place of a digest of the code.
+
+A golden run passes through all that a published run does: windows, training, validation, early
+stopping, test ranks under both protocols, exposure. Its figures are committed; code may change
+freely while it gives them again. Where one moves, exactly the records of that recipe are stale,
+and the difference is the evidence. One thread and single precision, so that figures agree on
+every processor and every Python; then two steps in the recipe's own precision.
+
+Recipes keep their settings but for what makes a run long: three epochs, a patience of one, small
+batches. The worlds have histories longer than a window, repeats, equal times, items that training
+never sees, and batches of more rows than a softmax takes at once.
+
+How far figures may move is measured, not chosen: each golden is also run with the processor's
+vector units switched off, which sums in another order. A figure may move by ``MARGIN`` times what
+that moved it, and by ``FLOOR`` in any case; a learning rate one percent higher moves it by far
+more (``book/golden/sensitivity.csv``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import torch
+
+from seqrec_lib.data import datasets
+from seqrec_lib.data.files import written_aside
+from seqrec_lib.records import recipes, runs
+from seqrec_lib.records.provenance import golden_file
+
+Figures = dict[str, list[float]]
+
+# worlds by the data sets whose records they stand for; a file is a data set like any other
+WORLDS = {
+    "amazon": "golden.csv",
+    "regenerated": "golden.csv-regenerated",
+    "with-validation": "golden.csv-with-validation",
+    "tecd": "tecd-golden.csv",
+    "pairs": "tecd-golden.csv-pairs",
+}
+NUM_USERS, NUM_ITEMS, NUM_COLD, FAVOURITES = 40, 150, 6, 15
+EPOCHS, PATIENCE = 3, 1
+ROWS = {"gru4rec": 16, "item2vec": 300}  # of a batch, by model
+WINDOWS = 4  # of a batch of any other
+MARGIN = 20.0
+FLOOR = {"loss": 2e-6, "valid": 1e-6, "rank": 0.02, "shown": 0.02}  # a rank may change places
+
+
+def events(seed: int = 0) -> pd.DataFrame:
+    """The world: a rule that most events follow, and favourites that the last events go to.
+
+    The favourites are learned first and the rule after them, so that validation falls while the
+    loss does: patience strikes. ``user`` and ``item`` are integers, ``time`` seconds.
+    """
+    rng = np.random.default_rng(seed)
+    follows = np.roll(rng.permutation(NUM_ITEMS), 1)
+    rows = []
+    for user in range(1, NUM_USERS + 1):
+        length = int(rng.integers(5, 20)) if user % 4 else int(rng.integers(55, 75))
+        items = [int(rng.integers(NUM_ITEMS))]
+        for step in range(1, length):
+            draw, new = rng.random(), [i for i in range(FAVOURITES) if i not in items]
+            if step >= length - 2 and new and draw < 0.8:
+                item = int(rng.choice(new))
+            elif draw < 0.15:
+                item = int(rng.integers(FAVOURITES))
+            elif draw < 0.25:
+                item = items[-1]
+            elif draw < 0.9:
+                item = int(follows[items[-1]])
+            else:
+                item = int(rng.integers(NUM_ITEMS))
+            if step % 2 and item == items[-1]:  # two events at a time, and none twice
+                item = (item + 1) % NUM_ITEMS
+            items.append(item)
+        if user <= NUM_COLD:
+            items[-1] = NUM_ITEMS + user - 1  # training never sees it
+        for step, item in enumerate(items):
+            # a break of two hours after every fourth
+            time = 1_600_000_000 + user * 60 + step // 2 * 600 + step // 4 * 7_200
+            rows.append({"user": user, "item": item + 1, "time": time})
+    return pd.DataFrame(rows)
+
+
+def regenerated() -> pd.DataFrame:
+    """What a regenerator might have written: sequences of a user's items, some of them twice."""
+    rng = np.random.default_rng(1)
+    rows, number = [], 0
+    for user, items in events().groupby("user")["item"]:
+        for _ in range(int(rng.integers(1, 4))):
+            start = int(rng.integers(max(1, len(items) - 6)))
+            written = items.to_numpy()[start : start + int(rng.integers(2, 5))]
+            rows += [{"sequence": number, "user": user - 1, "item": item} for item in written]
+            number += 1
+    return pd.DataFrame(rows)
+
+
+def attributes(dataset: str) -> np.ndarray:
+    """Made-up attributes of the items, two or one each."""
+    item = np.arange(NUM_ITEMS + NUM_COLD + 1)[:, None]
+    table = np.hstack([item % 7 + 1, np.where(item % 3, item % 11 + 8, 0)])
+    return (table * (item > 0)).astype(np.int32)
+
+
+def small(recipe: tuple[Any, ...], epochs: int, rows: int, precision: str) -> tuple[Any, ...]:
+    """A recipe cut to a golden run's length; 0 rows for those of its model."""
+    model, config, training, *start = recipe
+    shorter = {"warm_up": 0, "drawn": 8}  # of models that learn in two loops
+    config = replace(config, **{k: v for k, v in shorter.items() if hasattr(config, k)})
+    training = replace(
+        training,
+        epochs=min(training.epochs, epochs),
+        batch_size=rows or ROWS.get(model, WINDOWS),
+        precision=precision,
+        patience=PATIENCE,
+    )
+    return model, config, training, *start
+
+
+@contextlib.contextmanager
+def world(folder: Path) -> Iterator[None]:
+    """The worlds as files of ``folder``, which is the working folder inside the block."""
+    table = events()
+    for name in ("golden.csv", "tecd-golden.csv"):
+        table.to_csv(folder / name, index=False)
+    before, threads = Path.cwd(), torch.get_num_threads()
+    os.chdir(folder)
+    torch.set_num_threads(1)
+    try:
+        written = folder / "regenerated"
+        written.mkdir()
+        sequences = regenerated()
+        codes = pd.Index(np.unique(table["item"]))
+        sequences["item"] = codes.get_indexer(sequences["item"]) + 1
+        sequences.to_parquet(written / "sequences.parquet", index=False)
+        digest = datasets.digest(*datasets.load("golden.csv"))
+        (written / "card.json").write_text(json.dumps({"data_digest": digest}))
+        with mock.patch.object(datasets, "regenerated", lambda dataset: written):
+            yield
+    finally:
+        os.chdir(before)
+        torch.set_num_threads(threads)
+
+
+def figures(world: str, name: str, seed: int = 0) -> dict[str, Any]:
+    """Run one recipe in one world; its figures, JSON values."""
+    dataset = WORLDS[world]
+    whole = _run(dataset, name, EPOCHS, 0, "fp32", "golden")
+    found: dict[str, Any] = {
+        "loss": whole.history["loss"].tolist(),
+        "valid_ndcg@10": whole.history["valid_ndcg@10"].tolist(),
+        "rank_masked": whole.ranks["rank_masked"].tolist(),
+        "rank_unmasked": whole.ranks["rank_unmasked"].tolist(),
+        "shown_masked": whole.exposure["masked"].tolist(),
+        "shown_unmasked": whole.exposure["unmasked"].tolist(),
+    }
+    if found["loss"] and not whole.spec.get("pretrained"):
+        steps = _run(dataset, name, 2, 10**6, "bf16", "golden-bf16")
+        found["loss_bf16"] = steps.history["loss"].tolist()
+    return found
+
+
+def _run(dataset: str, name: str, epochs: int, rows: int, precision: str, place: str) -> Any:
+    with contextlib.ExitStack() as stack:
+        for known in (recipes.RECIPES, recipes.TECD_RECIPES):
+            cut = {key: small(recipe, epochs, rows, precision) for key, recipe in known.items()}
+            stack.enter_context(mock.patch.dict(known, cut))
+        stack.enter_context(mock.patch.object(datasets, "attributes", attributes))
+        return runs.run(dataset, name, [0], results=Path.cwd() / place).seeds[0]
+
+
+# --- what is committed --------------------------------------------------------------------------
+
+
+def known() -> list[str]:
+    """All golden runs, ``world/recipe``."""
+    counts = ("popular", "recency", "markov")
+    of_pairs = [name for name in recipes.TECD_RECIPES if name.startswith(("item2vec", "svd"))]
+    names = {
+        "amazon": recipes.RECIPES,
+        "regenerated": [
+            *("sasrec", "sasrec-bce", "sasrec-longer", "sasrec-personalised", "duorec"),
+            *("sasrec-retrieval", "duorec-retrieval"),
+        ],
+        "with-validation": ["sasrec", "sasrec-retrieval", "sasrec-banked"],
+        "tecd": [*counts, *(name for name in recipes.TECD_RECIPES if name not in of_pairs)],
+        "pairs": ["popular", "markov-1", *of_pairs],
+    }
+    return [f"{world}/{name}" for world, recipes in names.items() for name in recipes]
+
+
+def distances(one: Figures, other: Figures) -> dict[str, float]:
+    """How far each figure is from another run's, by name; losses and validation by epoch.
+
+    Losses and validation relatively; ranks as the mean difference of their logarithms to base 2;
+    exposure as the share of places that another item has. Infinite where the shapes differ.
+    """
+    found: dict[str, float] = {}
+    for name in sorted(one.keys() | other.keys()):
+        a, b = (np.array(each.get(name, []), dtype=float) for each in (one, other))
+        if a.shape != b.shape:
+            found[name] = np.inf
+        elif name.startswith("rank"):
+            found[name] = float(np.abs(np.log2(a) - np.log2(b)).mean())
+        elif name.startswith("shown"):
+            found[name] = float(np.abs(a - b).sum() / a.sum() / 2)
+        else:
+            apart = np.abs(a - b) / np.maximum(np.abs(a), 1e-12)
+            found |= {f"{name} {epoch}": float(x) for epoch, x in enumerate(apart, start=1)}
+    return found
+
+
+def tolerances(noise: dict[str, float]) -> dict[str, float]:
+    """How far each figure may move."""
+    return {
+        name: max(FLOOR[name.split("_")[0].split()[0]], MARGIN * x) for name, x in noise.items()
+    }
+
+
+def moved(name: str, found: Figures) -> list[str]:
+    """Words for each figure that is further from the committed one than it may be."""
+    path = golden_file(name)
+    if not path.exists():
+        return ["there is none: make golden"]
+    kept = json.loads(path.read_text())
+    allowed = tolerances(kept["noise"])
+    return [
+        f"{figure} moved by {apart:.1e}, may by {allowed.get(figure, 0.0):.1e}"
+        for figure, apart in distances(kept["figures"], found).items()
+        if not apart <= allowed.get(figure, 0.0)
+    ]
+
+
+# --- running many -------------------------------------------------------------------------------
+
+# as another make of processor would: sums in another order
+PLAIN = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "COMPATIBLE"}
+
+
+def run_all(names: Sequence[str], plain: bool = False) -> dict[str, Figures]:
+    """Figures of golden runs, in two processes of their own; ``plain`` without vector units."""
+    # those of a world together: they start from the same runs
+    first = [name for name in names if name.startswith("amazon/")]
+    shares = [share for share in (first, [n for n in names if n not in first]) if share]
+    environment = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"} | (PLAIN if plain else {})
+    spawn = multiprocessing.get_context("spawn")
+    with (
+        mock.patch.dict(os.environ, environment),
+        ProcessPoolExecutor(len(shares), mp_context=spawn) as pool,
+    ):
+        found = {
+            name: one for share in pool.map(_figures_of, shares) for name, one in share.items()
+        }
+    return {name: found[name] for name in names}
+
+
+def _figures_of(names: Sequence[str]) -> dict[str, Figures]:
+    logging.disable(logging.CRITICAL)
+    with tempfile.TemporaryDirectory() as place, world(Path(place)):
+        return {name: figures(*name.split("/")) for name in names}
+
+
+def write(names: Sequence[str] | None = None) -> list[str]:
+    """Write the figures of golden runs that are not committed or have moved; which those were."""
+    names = list(names or known())
+    changed = [name for name, found in run_all(names).items() if moved(name, found)]
+    if not changed:
+        return []
+    there = run_all(changed)
+    plain = run_all(changed, plain=True)
+    for name in changed:
+        path = golden_file(name)
+        content = {"figures": there[name], "noise": distances(there[name], plain[name])}
+        with written_aside(path) as aside:
+            aside.write_text(json.dumps(content, indent=None) + "\n")
+    return changed

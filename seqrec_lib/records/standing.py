@@ -1,0 +1,110 @@
+"""Does a record still stand? Compared are settings, data, the golden run and the starting runs."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from seqrec_lib.data import datasets
+from seqrec_lib.data.files import root
+from seqrec_lib.records import provenance
+from seqrec_lib.records.model_file import completed
+from seqrec_lib.records.recipes import published, sources_of
+from seqrec_lib.records.spec import Spec
+from seqrec_lib.records.store import RESULTS, Run, load, ranks_digest, summarise
+
+logger = logging.getLogger(__name__)
+
+
+def differences(record: Run, spec: Spec, results: str | Path = RESULTS) -> list[str]:
+    """In what a record differs from the run that ``spec`` asks for today, in words.
+
+    Settings, data (where they are at hand), the golden run of its recipe as it is committed, and
+    the committed ranks of the runs that it starts from.
+    """
+    found = _settings(completed(record.spec), json.loads(json.dumps(spec.as_dict())))
+    card, today = record.card, data_digest(spec.dataset)
+    if today is not None and today != card["data_digest"]:
+        found.append(f"data (digest {card['data_digest'][:8]} stored, {today[:8]} today)")
+    if card.get("golden") != provenance.golden(spec):
+        found.append(f"golden run ({provenance.golden_of(spec)})")
+    then = card.get("starts_from", {})
+    for source in sources_of(spec):
+        folder = source.folder(root() / results)
+        now = ranks_digest(load(folder).ranks) if folder.exists() else None
+        if then.get(str(source)) != now:
+            found.append(f"the run it starts from ({source})")
+    return found
+
+
+def stale(results: str | Path = RESULTS, rerun: bool = True) -> Iterator[tuple[str, list[str]]]:
+    """Records that do not stand, as paths relative to the project's folder, with the reasons.
+
+    Beside :func:`differences`, ranks and card must tell the same; with ``rerun``, every golden run
+    is run, and one that moved takes the records of its recipe with it.
+    """
+    moved: dict[str, list[str]] = {}
+    if rerun:
+        from seqrec_lib.records import golden  # here: golden runs pass through this module
+
+        names = golden.known()
+        there = [name for name in names if provenance.golden_file(name).exists()]
+        moved = {
+            name: words
+            for name, figures in golden.run_all(there).items()
+            if (words := golden.moved(name, figures))
+        }
+    for card in sorted((root() / results).glob("*/*/s*/card.json")):
+        record = load(card.parent)
+        dataset, name, seed = (
+            record.spec["dataset"],
+            record.spec["name"],
+            record.spec["training"]["seed"],
+        )
+        (spec,) = published(dataset, name, [seed])
+        reasons = differences(record, spec, results)
+        reasons += moved.get(provenance.golden_of(spec) or "", [])
+        if not _tells_its_ranks(record):
+            reasons.append("its card does not tell what its ranks give")
+        if reasons:
+            yield os.path.relpath(record.folder, root()), reasons
+
+
+def data_digest(dataset: str) -> str | None:
+    """The digest of a data set as it is today; None, with a word, where its files are not here."""
+    if not datasets.at_hand(dataset):
+        logger.warning("%s is not at hand: its records are taken as they are", dataset)
+        return None
+    return _digest(dataset, datasets.state(dataset))
+
+
+@functools.lru_cache(maxsize=64)
+def _digest(dataset: str, state: object) -> str:
+    return datasets.digest(*datasets.load(dataset))
+
+
+def _tells_its_ranks(record: Run) -> bool:
+    told, given = record.card["summary"], summarise(record.ranks)
+    return all(
+        np.isclose(told[protocol][name], value, rtol=0, atol=1e-12)
+        for protocol, metrics in given.items()
+        for name, value in metrics.items()
+    )
+
+
+def _settings(stored: dict, asked: dict, prefix: str = "") -> list[str]:
+    """Names of the settings in which two plain specs differ."""
+    found = []
+    for name in stored.keys() | asked.keys():
+        old, new = stored.get(name), asked.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += _settings(old, new, f"{prefix}{name}.")
+        elif old != new:
+            found.append(f"{prefix}{name} ({old!r} stored, {new!r} asked)")
+    return sorted(found)
