@@ -1,7 +1,7 @@
 """Run the book's chapters with Papermill, in the order of _toc.yml.
 
 python book/chapters.py                            every chapter, executed copies in build/notebooks
-python book/chapters.py 05_counts -p DATASET toys  one chapter with another parameter
+python book/chapters.py 06_counts -p DATASET toys  one chapter with another parameter
 python book/chapters.py --store                    every chapter as it stands, into notebooks/
 python book/chapters.py --smoke                    everything from nothing on small made-up data
 """
@@ -34,7 +34,7 @@ VOLATILE = [
 
 
 def in_order(toc: Path = ROOT / "_toc.yml") -> list[str]:
-    """Names of the chapters ("05_counts") in the order of the table of contents."""
+    """Names of the chapters ("06_counts") in the order of the table of contents."""
     return re.findall(r"^ *- file: notebooks/(\w+)", toc.read_text(encoding="utf-8"), re.MULTILINE)
 
 

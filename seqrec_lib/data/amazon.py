@@ -2,8 +2,8 @@
 
 A review is taken for a purchase. Every user and every item has five events or more. Time stamps
 have the resolution of a day, and most events share their day with others of the same user: their
-order within the day is the published one, the ascending order of the product numbers (chapter 1 of
-the book measures what that does).
+order within the day is the published one, the ascending order of the product numbers (the book's
+chapter on these histories measures what that does).
 
 Two editions of the same events: a Parquet file with time stamps, and the text that S3-Rec (Zhou et
 al., 2020, arXiv:2008.07873) published, which has the order alone. Users and items are numbered

@@ -39,7 +39,7 @@ def load(dataset: str) -> tuple[EventLog, Split]:
     * ``beauty``, ``toys``, ``sports`` (Amazon),
     * ``simulated`` (a small world with a known rule),
     * the path of a CSV or Parquet file with columns ``user``, ``item``, ``time`` in seconds;
-    * with ``-shuffled`` behind it, its events of one day stand in random order (chapter 1).
+    * with ``-shuffled`` behind it, its events of one day stand in random order.
 
     Split by time, the last of three days tests:
 
@@ -55,7 +55,7 @@ def load(dataset: str) -> tuple[EventLog, Split]:
 
     With ``-with-validation`` behind one that is split leave-last-out, validation positions are
     learned from and nothing is left to validate on. With ``-regenerated``, what a regenerator
-    wrote from its training part (:mod:`seqrec_lib.studies.regeneration`) is learned from too; with
+    wrote from its training part (DR4SR) is learned from too; with
     ``-distinct`` behind that, each sequence once, however many histories it was written from; with
     ``-released``, that, the mined patterns, and the originals twice, as in the released DR4SR (both
     for encoders: a memory would know only the first of those that a sequence was made of).

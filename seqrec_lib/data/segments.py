@@ -1,10 +1,9 @@
 """What sets one test position apart from another: a value a position, to cut results by.
 
-Beside these, :meth:`EventLog.history_length` counts the events before a position,
-:func:`seqrec_lib.report.popularity_of` the training events of its item, and a record's ``repeat``
-says whether the item is among the user's earlier ones. A segment describes a position and trains
-nothing, so a value may come from any part of the log; a *threshold* is learned from training
-positions.
+Beside these, :meth:`EventLog.history_length` counts the events before a position, and a record's
+``repeat`` says whether the item is among the user's earlier ones. A segment describes a position
+and trains nothing, so a value may come from any part of the log; a *threshold* is learned from
+training positions.
 """
 
 from __future__ import annotations

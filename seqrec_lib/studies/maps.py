@@ -1,4 +1,4 @@
-"""What chapter 4 says of item vectors, measured once and kept: the vectors themselves are not.
+"""How item vectors lie, measured once and kept: the vectors themselves are not.
 
 ``book/maps/<dataset>/`` holds four small tables, made from the models of ``<dataset>-pairs``
 (trained if they are not in ``build/models``):

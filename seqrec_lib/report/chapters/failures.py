@@ -1,4 +1,4 @@
-"""Axes and tables of chapter 14: where models fail, what their lists show, what they attend to."""
+"""Where models fail, what their lists show, what they attend to: tables and axes."""
 
 from __future__ import annotations
 
