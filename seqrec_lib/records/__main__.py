@@ -1,6 +1,9 @@
-"""Train published runs and write their records.
+"""Train published runs, list the records that do not stand, make one again, write golden runs.
 
 python -m seqrec_lib.records train beauty sasrec --seeds 0 1 2 [--device cuda] [--retrain]
+python -m seqrec_lib.records stale
+python -m seqrec_lib.records remake book/results/beauty/sasrec/s0 [--device cuda]
+python -m seqrec_lib.records golden [amazon/sasrec ...]
 
 Under ``torchrun --nproc-per-node 2 -m seqrec_lib.records ...`` several processes or GPUs share
 every batch.
@@ -11,11 +14,14 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import sys
 
 import torch
 import torch.distributed as dist
 
-from seqrec_lib.records.runs import run
+from seqrec_lib.records import golden
+from seqrec_lib.records.runs import remake, run
+from seqrec_lib.records.standing import stale
 from seqrec_lib.records.store import RESULTS
 
 
@@ -32,11 +38,31 @@ def main(arguments: list[str] | None = None) -> None:
     train.add_argument("names", nargs="+")
     train.add_argument("--seeds", type=int, nargs="+", default=[0])
     train.add_argument("--epochs", type=int)
-    train.add_argument("--device", default="cpu")
-    train.add_argument("--results", default=RESULTS)
     train.add_argument("--retrain", action="store_true", help="replace the records there are")
+    old = commands.add_parser(
+        "stale", help="list the records that do not stand; fails if there are"
+    )
+    again = commands.add_parser("remake", help="train one record again: old, new, tolerance")
+    again.add_argument("record", help="its folder, .../<data set>/<run>/s<seed>")
+    for command in (train, again):
+        command.add_argument("--device", default="cpu")
+    for command in (train, old):
+        command.add_argument("--results", default=RESULTS)
+    figures = commands.add_parser("golden", help="write the golden runs that are new or have moved")
+    figures.add_argument("names", nargs="*", help="world/recipe; all without")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if chosen.command == "stale":
+        found = [f"{record}: {'; '.join(why)}" for record, why in stale(chosen.results)]
+        print("\n".join(found), end="\n" if found else "")
+        sys.exit(1 if found else 0)
+    if chosen.command == "remake":
+        table, same = remake(chosen.record, chosen.device)
+        print(table.to_string(index=False))
+        sys.exit(0 if same else 1)
+    if chosen.command == "golden":
+        print("\n".join(golden.write(chosen.names)) or "no golden run has moved")
+        return
     if "WORLD_SIZE" in os.environ:  # started by torchrun
         dist.init_process_group()
         if chosen.device == "cuda":

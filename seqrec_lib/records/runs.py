@@ -217,14 +217,36 @@ def trained(spec: Spec, device: str = "cpu", results: str | Path = RESULTS) -> T
     return Trained(model, items, record)
 
 
+def remake(record: str | Path, device: str = "cpu") -> tuple[pd.DataFrame, bool]:
+    """Train a record again in ``SCRATCH``: old and new figures, how far apart they may be, and
+    whether they are. The record stays as it is.
+    """
+    old = load(root() / record)
+    (spec,) = published(
+        *(old.spec[key] for key in ("dataset", "name")), [old.spec["training"]["seed"]]
+    )
+    new = run_spec(spec, device, retrain=True, results=SCRATCH)
+    rows = [
+        {"protocol": protocol, "metric": name, "old": then, "new": now, "tolerance": TOLERANCE}
+        for protocol, metrics in old.card["summary"].items()
+        for name, then in metrics.items()
+        if name in ("HR@10", "NDCG@10")
+        for now in [new.card["summary"][protocol][name]]
+    ]
+    table = pd.DataFrame(rows)
+    return table, not unlike(new, old)
+
+
 def unlike(again: Run, record: Run) -> list[str]:
     """In which figures a run made again is further from its record than ``TOLERANCE``."""
-    found = []
-    for protocol, metrics in record.card["summary"].items():
-        then, now = metrics["NDCG@10"], again.card["summary"][protocol]["NDCG@10"]
-        if abs(now - then) > TOLERANCE:
-            found.append(f"NDCG@10 {protocol} {then:.4f} then, {now:.4f} now")
-    return found
+    return [
+        f"{name} {protocol} {then:.4f} then, {now:.4f} now"
+        for protocol, metrics in record.card["summary"].items()
+        for name, then in metrics.items()
+        if name in ("HR@10", "NDCG@10")
+        for now in [again.card["summary"][protocol][name]]
+        if not abs(now - then) <= TOLERANCE
+    ]
 
 
 def model_file(folder: Path) -> Path:

@@ -117,7 +117,7 @@ def cost_quality(ax: Axes, runs: Sequence[Runs], protocol: str = "masked") -> No
     """NDCG@10 against the seconds that training took (median of the seeds)."""
     placed: list[tuple[float, float]] = []
     for run in runs:
-        seconds = float(np.median([max(seed.card["training_seconds"], 0.1) for seed in run.seeds]))
+        seconds = float(np.median([max(seed.card["total_seconds"], 0.1) for seed in run.seeds]))
         found = mean(run, protocol)
         reach = [[found.mean - found.low], [found.high - found.mean]]
         ax.errorbar(seconds, found.mean, yerr=reach, marker=marker(run.name),

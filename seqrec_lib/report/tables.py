@@ -18,7 +18,7 @@ from seqrec_lib.report.styles import label
 from seqrec_lib.statistics.intervals import Interval, over_seeds, verdict
 
 PROTOCOLS = {"masked": "M", "unmasked": "U"}
-_COSTS = ["parameters", "training_seconds", "peak_bytes"]
+_COSTS = ["parameters", "own_seconds", "total_seconds", "peak_bytes"]
 Metric = Callable[[np.ndarray, int], np.ndarray]
 
 
@@ -114,7 +114,8 @@ def costs(runs: Sequence[Runs]) -> pd.DataFrame:
         rows[label(run.name)] = {
             "parameters": int(card["parameters"]),
             "best epoch": int(np.median(best)) if best else 0,
-            "training minutes": round(card["training_seconds"] / 60, 1),
+            "own minutes": round(card["own_seconds"] / 60, 1),
+            "total minutes": round(card["total_seconds"] / 60, 1),
             "peak GiB": round(card["peak_bytes"] / 2**30, 2),
         }
     return pd.DataFrame.from_dict(rows, "index")

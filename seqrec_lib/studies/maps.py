@@ -29,7 +29,8 @@ from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.counts.svd import SVD
 from seqrec_lib.models.encoders.item2vec import Item2Vec
-from seqrec_lib.records.runs import build, published, trained
+from seqrec_lib.records.recipes import published
+from seqrec_lib.records.runs import drawn, trained
 from seqrec_lib.records.store import RESULTS
 from seqrec_lib.statistics.intervals import bootstrap, paired
 from seqrec_lib.training.evaluation import ranks
@@ -82,7 +83,8 @@ def make(dataset: str, device: str = "cpu") -> Maps:
     log, split = datasets.load(f"{dataset}-pairs")
     things = labels(dataset)
     pairs = f"{dataset}-pairs"
-    models = {name: trained(pairs, name, 0, log.items, device).to(device) for name in NAMES}
+    specs = {name: published(pairs, name, [0])[0] for name in NAMES}
+    models = {name: trained(spec, device).model.to(device) for name, spec in specs.items()}
     vectors = {name: table for name, one in models.items() if (table := _table(one)) is not None}
     met = Catalogue.learned(log, split.train).frequency
     known = np.flatnonzero(np.logical_and.reduce([t.any(1) for t in vectors.values()]) & (met > 0))
@@ -158,7 +160,7 @@ def _mirror(dataset: str, model: Recommender, log: EventLog, split: Split, devic
     """Recall of the same pairs without and with their reverse in training."""
     (spec,) = published(f"{dataset}-pairs", "item2vec", [0])
     seen = mirrored(split)
-    leaking = build(spec, Catalogue.learned(log, seen.train)).to(device)
+    leaking = drawn(spec, Catalogue.learned(log, seen.train)).to(device)
     fit(leaking, log, seen, spec.training)
     found = [ranks(one, log, seen.test)["rank_masked"].to_numpy() for one in (model, leaking)]
     apart, together = (hr(one, 10) for one in found)

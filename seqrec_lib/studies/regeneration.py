@@ -35,6 +35,7 @@ from seqrec_lib.data.patterns import SPAN, SUPPORT, histories, mine
 from seqrec_lib.models.losses import Softmax
 from seqrec_lib.models.regenerator import LONGEST, Regenerator
 from seqrec_lib.records.provenance import commit, peak_bytes
+from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import trained
 from seqrec_lib.records.store import write_json
 
@@ -245,7 +246,8 @@ def regenerate(
     made_by = {"commit": commit(), "threads": torch.get_num_threads()}
     vectors = None
     if start is not None:
-        source = trained(dataset, start, how.seed, log.items, device)
+        (spec,) = published(dataset, start, [how.seed])
+        source = trained(spec, device).model
         # as long as the positions' vectors, once they are multiplied by the root of the width
         vectors = F.normalize(source.item_vectors()[0].detach(), dim=-1)  # type: ignore[operator]
         vectors = vectors / how.config.embed_dim**0.5

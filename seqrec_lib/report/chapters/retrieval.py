@@ -205,7 +205,7 @@ def costs(found: dict[str, Runs], regeneration: dict) -> pd.DataFrame:
     for stage, name in zip(STAGES, names, strict=True):
         cards = pd.DataFrame([one.card for one in found[stage].seeds])
         rows[name] = {
-            "seconds": np.median(cards["training_seconds"]),
+            "seconds": np.median(cards["own_seconds"]),
             "scoring": np.median(cards["scoring_seconds"]),
             "peak_bytes": np.median(cards["peak_bytes"]),
         }
