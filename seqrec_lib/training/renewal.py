@@ -96,8 +96,9 @@ def _stale(results: str | Path) -> list[tuple[Run, str]]:
 
 
 def _spec(record: Run) -> Spec:
-    stored = completed(record.spec)
-    config, training = config_of(stored), Training(**stored["training"])
+    source = record.folder / "spec.json"
+    stored = completed(record.spec, source)
+    config, training = config_of(stored, source), Training(**stored["training"])
     return Spec(**stored | {"config": config, "training": training})
 
 

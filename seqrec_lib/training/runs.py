@@ -159,7 +159,7 @@ def trained(
 
 def model_file(folder: Path) -> Path:
     """Where the model of the record in ``folder`` is kept; it is not committed."""
-    return root() / "build" / "models" / f"{place(folder)}.pt"
+    return root() / "build" / "models" / f"{place(folder)}.safetensors"
 
 
 def build(spec: Spec, catalogue: Catalogue) -> Recommender:
