@@ -142,7 +142,8 @@ def _complete(value: Any, source: Path | str) -> Any:
     if isinstance(value, list):
         return [_complete(part, source) for part in value]
     if isinstance(value, dict):
-        return plain(_kind(value, source)()) | {"class": value["class"]} | value
+        inside = {name: _complete(part, source) for name, part in value.items()}
+        return plain(_kind(value, source)()) | inside
     return value
 
 
