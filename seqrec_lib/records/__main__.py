@@ -57,9 +57,9 @@ def main(arguments: list[str] | None = None) -> None:
         print("\n".join(found), end="\n" if found else "")
         sys.exit(1 if found else 0)
     if chosen.command == "remake":
-        table, same = remake(chosen.record, chosen.device)
+        table = remake(chosen.record, chosen.device)
         print(table.to_string(index=False))
-        sys.exit(0 if same else 1)
+        sys.exit(0 if table["same"].all() else 1)
     if chosen.command == "golden":
         print("\n".join(golden.write(chosen.names)) or "no golden run has moved")
         return

@@ -154,11 +154,12 @@ def world(folder: Path) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def figures(world: str, name: str, seed: int = 0) -> dict[str, Any]:
-    """Run one recipe in one world; its figures, JSON values."""
-    dataset = WORLDS[world]
+def figures(golden: str) -> Figures:
+    """Run one recipe in one world, ``world/recipe``; its figures."""
+    place, name = golden.split("/")
+    dataset = WORLDS[place]
     whole = _run(dataset, name, EPOCHS, 0, "fp32", "golden")
-    found: dict[str, Any] = {
+    found: Figures = {
         "loss": whole.history["loss"].tolist(),
         "valid_ndcg@10": whole.history["valid_ndcg@10"].tolist(),
         "rank_masked": whole.ranks["rank_masked"].tolist(),
@@ -269,7 +270,7 @@ def run_all(names: Sequence[str], plain: bool = False) -> dict[str, Figures]:
 def _figures_of(names: Sequence[str]) -> dict[str, Figures]:
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as place, world(Path(place)):
-        return {name: figures(*name.split("/")) for name in names}
+        return {name: figures(name) for name in names}
 
 
 def write(names: Sequence[str] | None = None) -> list[str]:

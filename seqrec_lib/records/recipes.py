@@ -173,6 +173,12 @@ def published(
     ]
 
 
+def asked(stored: dict[str, Any]) -> Spec:
+    """The spec that a stored one's data set, name and seed ask for today."""
+    (spec,) = published(stored["dataset"], stored["name"], [stored["training"]["seed"]])
+    return spec
+
+
 def sources_of(spec: Spec) -> list[Spec]:
     """The specs of the runs that ``spec`` starts from."""
     found = []

@@ -15,7 +15,7 @@ from seqrec_lib.data import datasets
 from seqrec_lib.data.files import root
 from seqrec_lib.records import provenance
 from seqrec_lib.records.model_file import completed
-from seqrec_lib.records.recipes import published, sources_of
+from seqrec_lib.records.recipes import asked, sources_of
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.records.store import RESULTS, Run, load, ranks_digest, summarise
 
@@ -62,12 +62,7 @@ def stale(results: str | Path = RESULTS, rerun: bool = True) -> Iterator[tuple[s
         }
     for card in sorted((root() / results).glob("*/*/s*/card.json")):
         record = load(card.parent)
-        dataset, name, seed = (
-            record.spec["dataset"],
-            record.spec["name"],
-            record.spec["training"]["seed"],
-        )
-        (spec,) = published(dataset, name, [seed])
+        spec = asked(record.spec)
         reasons = differences(record, spec, results)
         reasons += moved.get(provenance.golden_of(spec) or "", [])
         if not _tells_its_ranks(record):

@@ -331,8 +331,8 @@ def test_nothing_is_learned_from_held_out_events(name, small_log, small_split, w
 def test_its_state_survives_save_and_load(name, ready, histories, small_log, tmp_path):
     case = CASES[name]
     spec = {"model": case.model, "config": plain(case.config)}
-    save_model(ready, spec, small_log.items, tmp_path / "model.pt")
-    loaded, items = load_model(tmp_path / "model.pt")
+    save_model(ready, spec, small_log.items, tmp_path / "model.safetensors")
+    loaded, items = load_model(tmp_path / "model.safetensors")
     assert type(loaded) is MODELS[case.model] and loaded.config == case.config
     np.testing.assert_array_equal(items, small_log.items)
     assert spread(ready.score_all(histories)) > 1e-2

@@ -66,7 +66,7 @@ def test_a_run_is_trained_once_and_loaded_ever_after(project, trained):
 
 def test_a_record_says_what_the_model_file_confirms(project):
     run = runs.run("simulated", "attention").seeds[0]
-    model, items = load_model(project / "build/models/simulated-attention-s0.pt")
+    model, items = load_model(project / "build/models/simulated-attention-s0.safetensors")
     log, split = datasets.load("simulated")
     assert model.config == SASREC and items.tolist() == log.items.tolist()
     pd.testing.assert_frame_equal(ranks(model, log, split.test, 20), run.ranks)
@@ -210,7 +210,7 @@ def pairs(project, monkeypatch):
     config = Item2Vec.Config(embed_dim=8)
     monkeypatch.setitem(TECD_RECIPES, "vectors", ("item2vec", config, TRAINING))
     monkeypatch.setitem(TECD_RECIPES, "start", ("sasrec", SASREC, TRAINING, "{}-pairs/vectors"))
-    return project / "build/models/simulated-pairs-vectors-s0.pt"
+    return project / "build/models/simulated-pairs-vectors-s0.safetensors"
 
 
 def test_a_run_starts_from_the_vectors_of_another_trained_if_need_be(pairs, trained):

@@ -157,7 +157,7 @@ def test_a_record_of_another_training_is_refused_until_it_is_made_anew(trained, 
 
 
 def test_a_model_file_that_is_missing_or_anothers_is_refused(trained, tmp_path):
-    path = tmp_path / "build/models/simulated-attends-s0.pt"
+    path = tmp_path / "build/models/simulated-attends-s0.safetensors"
     kept = path.read_bytes()
     path.unlink()
     with pytest.raises(FileNotFoundError, match="weights are not committed"):

@@ -33,7 +33,7 @@ class AttributedSASRec(SASRec):
         if not config.tied:
             raise ValueError("attributes belong to one table: use tied=True")
         super().__init__(catalogue, config)
-        table = torch.zeros(catalogue.num_items + 1, 1, dtype=torch.long)
+        table = torch.zeros(catalogue.num_items + 1, 1, dtype=torch.long, device="cpu")
         if catalogue.attributes is not None:
             table = torch.from_numpy(catalogue.attributes).long()
         count = (table > 0).sum(1)
@@ -73,6 +73,7 @@ class AttributedSASRec(SASRec):
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         """A model file brings its own attributes: make room for their vectors before loading."""
         stored = [state_dict.get(prefix + n, getattr(self, n)) for n in ("attributes", "begins")]
-        if not torch.equal(stored[0].cpu(), self.attributes.cpu()):  # else the optimiser has them
+        # where they are the same, the optimiser has their vectors; without memory nothing is known
+        if self.attributes.is_meta or not torch.equal(stored[0].cpu(), self.attributes.cpu()):
             self._take(*stored)
         super()._load_from_state_dict(state_dict, prefix, *args)

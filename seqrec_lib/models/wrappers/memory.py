@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 CHUNK = 1024  # queries whose scores are held at once on a GPU
 KEPT = 512  # answers kept: validation asks the same after every epoch
+KEPT_BYTES = 2**27  # of them together
 
 
 class Memory(nn.Module):
@@ -81,7 +82,8 @@ class Memory(nn.Module):
         found = self._answers.get(key)
         if found is None:
             found = torch.from_numpy(self._searched(asked, count))
-            if len(asked) <= CHUNK and len(self._answers) < KEPT:
+            size = sum(answer.nbytes for answer in (*self._answers.values(), found))
+            if len(asked) <= CHUNK and len(self._answers) < KEPT and size <= KEPT_BYTES:
                 self._answers[key] = found
         return found
 
@@ -160,7 +162,12 @@ class Memory(nn.Module):
         return found
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        """Take the stored size before loading."""
+        """Take the stored size before loading; keys must be as wide as they are here."""
+        keys = state_dict.get(prefix + "keys", self.keys)
+        if keys.shape[1:] != self.keys.shape[1:]:
+            args[-1].append(
+                f"{prefix}keys: shape {tuple(keys.shape)}, not {self.keys.shape[1]} wide"
+            )
         for name, value in self.named_buffers(recurse=False):
             stored = state_dict.get(prefix + name, value)
             setattr(self, name, torch.empty_like(stored, device=value.device))

@@ -60,8 +60,8 @@ def test_items_with_the_same_attributes_and_no_vector_of_their_own_score_alike()
 def test_its_file_brings_the_attributes_along(tmp_path):
     model = built()
     spec = {"model": "sasrec-attributed", "config": plain(CONFIG)}
-    save_model(model, spec, np.array([10, 20, 30, 40]), tmp_path / "model.pt")
-    loaded, _ = load_model(tmp_path / "model.pt")
+    save_model(model, spec, np.array([10, 20, 30, 40]), tmp_path / "model.safetensors")
+    loaded, _ = load_model(tmp_path / "model.safetensors")
     torch.testing.assert_close(loaded.score_all(BATCH), model.score_all(BATCH))
 
 

@@ -139,8 +139,8 @@ def test_a_model_file_holds_no_half_finished_session(log, tmp_path):
     model = model_of(log)
     model.encode(batches(model, log)[0])
     spec = {"model": "gru4rec", "config": {"hidden_dim": 5}}
-    save_model(model, spec, log.items, tmp_path / "model.pt")
-    loaded, _ = load_model(tmp_path / "model.pt")
+    save_model(model, spec, log.items, tmp_path / "model.safetensors")
+    loaded, _ = load_model(tmp_path / "model.safetensors")
     history = Batch(torch.tensor([[1, 2, 3]]))
     assert loaded.score_all(history).equal(model.eval().score_all(history))
 

@@ -161,3 +161,15 @@ def test_an_index_that_looks_at_too_little_says_what_to_do():
         memory.nearest(memory.keys[:5], 100)
     memory.use("IVF20,Flat", "nprobe=20")
     assert memory.nearest(memory.keys[:5], 100).shape == (5, 100)
+
+
+def test_kept_answers_are_bounded_by_their_bytes(monkeypatch):
+    memory, queries = filled(), torch.eye(6)
+    monkeypatch.setattr("seqrec_lib.models.memory.KEPT_BYTES", 3 * 6 * 5 * 8 + 1)  # three answers
+    found = [memory.nearest(queries.roll(shift, 1) * 0.5, 5) for shift in range(6)]
+    assert len(memory._answers) == 3
+    again = [memory.nearest(queries.roll(shift, 1) * 0.5, 5) for shift in range(6)]
+    assert all(one.equal(other) for one, other in zip(found, again, strict=True))
+    assert [one is other for one, other in zip(found, again, strict=True)] == 3 * [True] + 3 * [
+        False
+    ]
