@@ -1,8 +1,10 @@
+import json
+
 import pytest
 
 from seqrec_lib.models.counts.popular import Popular
 from seqrec_lib.models.encoders.sasrec import SASRec
-from seqrec_lib.records import runs
+from seqrec_lib.records import golden, provenance, runs, standing
 from seqrec_lib.records.__main__ import main
 from seqrec_lib.records.recipes import RECIPES
 from seqrec_lib.training.loop import Training
@@ -12,7 +14,8 @@ from seqrec_lib.training.loop import Training
 def trained(tmp_path, monkeypatch):
     """How often a model was trained, in a project's folder of its own with two quick runs."""
     training = Training(epochs=2, batch_size=128, max_len=20, precision="fp32")
-    monkeypatch.setattr(runs, "root", lambda: tmp_path)
+    for module in (runs, standing, provenance):
+        monkeypatch.setattr(module, "root", lambda: tmp_path)
     monkeypatch.setitem(RECIPES, "list", ("popular", Popular.Config(), training))
     monkeypatch.setitem(RECIPES, "attention", ("sasrec", SASRec.Config(8, 16, 1), training))
     seen, fit = [], runs.fit
@@ -32,6 +35,44 @@ def test_the_command_line_trains_what_has_no_record_and_shows_the_figures(traine
     assert len(trained) == 3 and capsys.readouterr().out == shown
     main([*how, "--retrain"])
     assert len(trained) > 5 and " -> " in capsys.readouterr().out
+
+
+def test_the_command_line_lists_the_records_that_do_not_stand_and_fails(
+    trained, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(golden, "run_all", lambda names: {})
+    main(["train", "simulated", "list", "attention"])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(["stale"])
+    assert ended.value.code == 0 and capsys.readouterr().out == ""
+    folder = tmp_path / "book/results/simulated/attention/s0"
+    card = json.loads((folder / "card.json").read_text())
+    card["summary"]["masked"]["NDCG@10"] += 1e-6
+    (folder / "card.json").write_text(json.dumps(card | {"data_digest": "0" * 64}))
+    with pytest.raises(SystemExit) as ended:
+        main(["stale"])
+    (line,) = capsys.readouterr().out.splitlines()
+    assert ended.value.code == 1
+    assert line.startswith("book/results/simulated/attention/s0: data (digest 00000000 stored, ")
+    assert line.endswith("today); its card does not tell what its ranks give")
+
+
+def test_the_command_line_makes_a_record_again_and_fails_if_it_is_another(
+    trained, tmp_path, capsys
+):
+    main(["train", "simulated", "attention"])
+    record = "book/results/simulated/attention/s0"
+    with pytest.raises(SystemExit) as ended:
+        main(["remake", record])
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0 and "tolerance" in shown and shown.count("True") == 4
+    card = json.loads((tmp_path / record / "card.json").read_text())
+    card["summary"]["masked"]["HR@10"] += 0.1
+    (tmp_path / record / "card.json").write_text(json.dumps(card))
+    with pytest.raises(SystemExit) as ended:
+        main(["remake", record])
+    assert ended.value.code == 1 and "False" in capsys.readouterr().out
 
 
 def test_an_unknown_command_ends_with_the_usage(capsys):

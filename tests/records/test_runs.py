@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import threading
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,9 @@ from seqrec_lib.models.counts.popular import Popular
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import GBCE
-from seqrec_lib.records import runs, store
-from seqrec_lib.records.model_file import load_model, stored_spec
-from seqrec_lib.records.recipes import RECIPES, TECD_RECIPES, recipe
+from seqrec_lib.records import provenance, runs, standing, store
+from seqrec_lib.records.model_file import load_model, save_model, stored_spec
+from seqrec_lib.records.recipes import RECIPES, TECD_RECIPES, published, recipe
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import Training
@@ -28,7 +29,8 @@ PARTS = {"spec.json", "card.json", "history.csv", "ranks.parquet", "exposure.par
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project's folder of its own, in which two quick runs are published."""
-    monkeypatch.setattr(runs, "root", lambda: tmp_path)
+    for module in (runs, standing, provenance):
+        monkeypatch.setattr(module, "root", lambda: tmp_path)
     monkeypatch.setitem(RECIPES, "attention", ("sasrec", SASREC, TRAINING))
     monkeypatch.setitem(RECIPES, "list", ("popular", Popular.Config(), TRAINING))
     return tmp_path
@@ -214,27 +216,154 @@ def pairs(project, monkeypatch):
 
 
 def test_a_run_starts_from_the_vectors_of_another_trained_if_need_be(pairs, trained):
-    log, split = datasets.load("simulated")
-    (spec,) = runs.published("simulated", "start", [0])
-    model = runs.untrained(spec, log, split, "cpu")
-    assert len(trained) == 1 and not (pairs.parents[2] / "book").exists()
+    (run,) = runs.run("simulated", "start").seeds
+    assert len(trained) == 2
     source, items = load_model(pairs)
+    log, split = datasets.load("simulated")
     np.testing.assert_array_equal(items, log.items)
+    (spec,) = published("simulated", "start", [0])
+    (of,) = runs.sources_of(spec)
+    model = runs.started(spec, log, split, {str(of): runs.trained(of)})
     start = torch.nn.functional.normalize(model.items.weight[1:], dim=1).detach()
     torch.testing.assert_close(start, torch.from_numpy(source.vectors()[1:]))
-    runs.untrained(spec, log, split, "cpu")
+    (record,) = runs.run("simulated-pairs", "vectors").seeds
+    assert len(trained) == 2  # neither the source nor the run again
+    assert run.card["starts_from"] == {str(of): store.ranks_digest(record.ranks)}
+
+
+def test_a_run_costs_its_own_seconds_and_in_total_those_of_what_it_starts_from(pairs, project):
+    (run,) = runs.run("simulated", "start").seeds
+    (source,) = runs.run("simulated-pairs", "vectors").seeds
+    own, total = run.card["own_seconds"], run.card["total_seconds"]
+    assert source.card["total_seconds"] == source.card["own_seconds"] > 0
+    assert total == pytest.approx(own + source.card["total_seconds"], abs=0.11) and total > own
+    assert own == pytest.approx(run.history["seconds"].iloc[-1], abs=0.06)
+
+
+def test_a_run_does_not_stand_on_a_starting_run_made_anew(pairs, trained):
+    runs.run("simulated", "start")
+    runs.run("simulated-pairs", "vectors", retrain=True)  # the same ranks: the same run
+    runs.run("simulated", "start")
+    card = pairs.parents[2] / "book/results/simulated-pairs/vectors/s0"
+    table = store.load(card).ranks
+    table["rank_masked"] = 1
+    store.write_table(table, card / "ranks.parquet")
+    words = r"the run it starts from \(simulated-pairs/vectors/s0\); pass retrain=True"
+    with pytest.raises(ValueError, match=words):
+        runs.run("simulated", "start")
+
+
+def test_weights_that_are_not_those_of_the_record_are_made_again_aside(pairs, trained, project):
+    (spec,) = published("simulated-pairs", "vectors", [0])
+    record = runs.trained(spec).record
+    before = bytes_of(record.folder)
+    for damage in (lambda: pairs.unlink(), lambda: stranger(pairs)):
+        damage()
+        again = runs.trained(spec)
+        assert again.record.folder == record.folder and bytes_of(record.folder) == before
+        assert (project / "build/results/simulated-pairs/vectors/s0/card.json").exists()
+    assert len(trained) == 2  # the second time its weights lay there
+
+
+def stranger(path):
+    """The model file of another training in the place of this one's."""
+    model, items = load_model(path) if path.exists() else (None, None)
+    path.write_bytes(b"not a model file") if model is None else save_model(
+        model, stored_spec(path), items, path, {"ranks": "another's"}
+    )
+
+
+def test_weights_made_again_that_are_another_run_are_refused(pairs, monkeypatch):
+    (spec,) = published("simulated-pairs", "vectors", [0])
+    record = runs.trained(spec).record
+    pairs.unlink()
+    card = json.loads((record.folder / "card.json").read_text())
+    card["summary"]["masked"]["NDCG@10"] += 0.1
+    (record.folder / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ValueError, match="made again it is another run"):
+        runs.trained(spec)
+
+
+def test_a_record_is_remade_aside_and_compared(project):
+    (run,) = runs.run("simulated", "attention").seeds
+    before = bytes_of(run.folder)
+    table = runs.remake("book/results/simulated/attention/s0")
+    assert table["same"].all() and (table["old"] == table["new"]).all() and len(table) == 4
+    assert bytes_of(run.folder) == before
+    card = json.loads((run.folder / "card.json").read_text())
+    card["summary"]["unmasked"]["HR@10"] += 0.1
+    (run.folder / "card.json").write_text(json.dumps(card))
+    assert not runs.remake("book/results/simulated/attention/s0")["same"].all()
+
+
+# --- of other data, other code, other folders ---------------------------------------------------
+
+
+def test_a_file_that_was_corrected_is_other_data(project, tmp_path, trained):
+    path, world = tmp_path / "shop.csv", small_world(num_users=30)
+    world.to_csv(path, index=False)
+    runs.run(str(path), "list")
+    world.assign(item=world["item"].max() + 1 - world["item"]).to_csv(path, index=False)
+    words = r"in data \(digest \w{8} stored, \w{8} today\); pass retrain=True"
+    with pytest.raises(ValueError, match=words):
+        runs.run(str(path), "list")
+    runs.run(str(path), "list", retrain=True)
+    runs.run(str(path), "list")
+    assert len(trained) == 2
+
+
+def test_two_files_of_one_name_do_not_share_a_record(project, tmp_path):
+    for folder, users in (("a", 30), ("b", 31)):
+        (tmp_path / folder).mkdir()
+        small_world(num_users=users).to_csv(tmp_path / folder / "shop.csv", index=False)
+    runs.run(str(tmp_path / "a/shop.csv"), "list")
+    with pytest.raises(ValueError, match="in data .*dataset"):
+        runs.run(str(tmp_path / "b/shop.csv"), "list")
+
+
+def test_a_golden_run_that_moved_takes_the_record_with_it(project):
+    golden = project / "book/golden/amazon/attention.json"
+    golden.parent.mkdir(parents=True)
+    golden.write_text(json.dumps({"figures": {"loss": [2.0, 1.0]}, "noise": {"loss 1": 0.0}}))
+    runs.run("simulated", "attention")
+    golden.write_text(json.dumps({"figures": {"loss": [2.0, 1.0]}, "noise": {"loss 1": 0.1}}))
+    runs.run("simulated", "attention")  # a tolerance is no figure
+    golden.write_text(json.dumps({"figures": {"loss": [2.0, 1.1]}, "noise": {"loss 1": 0.0}}))
+    with pytest.raises(ValueError, match=r"in golden run \(amazon/attention\); pass retrain"):
+        runs.run("simulated", "attention")
+
+
+def test_model_files_of_two_results_folders_are_two(project):
+    runs.run("simulated", "attention")
+    kept = (project / "build/models/simulated-attention-s0.safetensors").read_bytes()
+    runs.run("simulated", "attention", epochs=1, results="elsewhere")
+    own = project / "elsewhere/models/simulated-attention-s0.safetensors"
+    assert stored_spec(own)["training"]["epochs"] == 1
+    assert (project / "build/models/simulated-attention-s0.safetensors").read_bytes() == kept
+
+
+def test_a_checkpoint_of_other_data_is_not_gone_on_from(project, tmp_path, monkeypatch):
+    path, seen, fit = tmp_path / "shop.csv", [], runs.fit
+    monkeypatch.setattr(runs, "fit", lambda *given: seen.append(given[-1]) or fit(*given))
+    for users in (30, 31):
+        small_world(num_users=users).to_csv(path, index=False)
+        runs.run(str(path), "attention", epochs=1, retrain=True)
+    runs.run(str(path), "attention", epochs=1, retrain=True, results="elsewhere")
+    assert len(set(seen)) == 3  # a file for each
+
+
+def test_of_two_processes_the_second_finds_the_record_of_the_first(project, trained, monkeypatch):
+    made = runs._made
+
+    first = threading.Thread(target=runs.run, args=("simulated", "list"))
+    waiting = threading.Event()
+    monkeypatch.setattr(runs, "_made", lambda *given: (waiting.wait(10), made(*given))[1])
+    first.start()
+    second = threading.Thread(target=runs.run, args=("simulated", "list"))
+    second.start()
+    waiting.set()
+    first.join(), second.join()
     assert len(trained) == 1
-
-
-def test_vectors_of_other_settings_are_made_again(pairs, trained, monkeypatch):
-    log, split = datasets.load("simulated")
-    (spec,) = runs.published("simulated", "start", [0])
-    runs.untrained(spec, log, split, "cpu")
-    model, config, training = TECD_RECIPES["vectors"]
-    shorter = (model, config, dataclasses.replace(training, epochs=1))
-    monkeypatch.setitem(TECD_RECIPES, "vectors", shorter)
-    runs.untrained(spec, log, split, "cpu")
-    assert len(trained) == 2 and stored_spec(pairs)["training"]["epochs"] == 1
 
 
 # --- whole or absent ---------------------------------------------------------------------------
@@ -300,7 +429,7 @@ def test_every_recipe_can_be_written_and_read(name):
     model, config, training, *_ = recipe(name)
     spec = Spec("beauty", name, model, config, training)
     plain = json.loads(json.dumps(spec.as_dict()))
-    assert runs._differences(plain, json.loads(json.dumps(spec.as_dict()))) == []
+    assert standing._settings(plain, json.loads(json.dumps(spec.as_dict()))) == []
     kind = runs.MODELS[model]
     assert isinstance(config, kind.Config)
-    assert isinstance(runs.build(spec, Catalogue(3, np.array([0, 1, 1, 1]))), kind)
+    assert isinstance(runs.drawn(spec, Catalogue(3, np.array([0, 1, 1, 1]))), kind)

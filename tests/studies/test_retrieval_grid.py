@@ -19,7 +19,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "root", lambda: folder)
-        for module in ("records.runs", "records.store"):
+        for module in ("records.runs", "records.standing", "records.provenance"):
             patch.setattr(f"seqrec_lib.{module}.root", lambda: folder, raising=False)
         patch.setattr(retrieval_grid, "FOUND", 14)  # of 40 items
         patch.setattr(retrieval_grid, "MISSED", 14)
@@ -49,7 +49,7 @@ def test_cells_that_are_kept_are_not_made_again(made, monkeypatch):
     monkeypatch.undo()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "root", lambda: folder)
-        for module in ("records.runs", "records.store"):
+        for module in ("records.runs", "records.standing", "records.provenance"):
             patch.setattr(f"seqrec_lib.{module}.root", lambda: folder, raising=False)
         again = retrieval_grid.grid("simulated", **few)
     pd.testing.assert_frame_equal(again, grid)

@@ -12,7 +12,8 @@ from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.models.wrappers.ensemble import Ensemble
 from seqrec_lib.records.model_file import load_model, plain, save_model
-from seqrec_lib.records.runs import published, untrained
+from seqrec_lib.records.recipes import published
+from seqrec_lib.records.runs import started
 from seqrec_lib.training.loop import Training, fit
 
 CONFIG = AttributedSASRec.Config(embed_dim=4, hidden_dim=8, num_layers=1, temperature=0.5)
@@ -131,7 +132,7 @@ def test_another_models_weights_are_refused():
 )
 def test_a_published_run_begins_with_the_attributes_of_its_data_set():
     (spec,) = published("beauty-regenerated", "sasrec-attributed", [0])
-    model = untrained(spec, *datasets.load("beauty"), "cpu")
+    model = started(spec, *datasets.load("beauty"))
     table = datasets.attributes("beauty")
     np.testing.assert_array_equal(model.attributes, table[table > 0])
 
@@ -139,7 +140,7 @@ def test_a_published_run_begins_with_the_attributes_of_its_data_set():
 def test_a_data_set_without_attributes_is_refused(small_log, small_split):
     (spec,) = published("simulated", "sasrec-attributed", [0])
     with pytest.raises(ValueError, match="simulated has none"):
-        untrained(spec, small_log, small_split, "cpu")
+        started(spec, small_log, small_split)
 
 
 @pytest.mark.parametrize("name", ["simulated", "tecd-sim", "beauty-mine.csv", "beautyful"])
