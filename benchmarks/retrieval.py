@@ -72,11 +72,11 @@ def beauty(repetitions):
     import torch
 
     from seqrec_lib.data import datasets
-    from seqrec_lib.records.runs import trained
+    from seqrec_lib.records.runs import trained_model
 
     torch.set_num_threads(cores())
     log, split = datasets.load("beauty")
-    model = trained("beauty", "sasrec-retrieval", 0, log.items)
+    model = trained_model("beauty", "sasrec-retrieval", 0, log.items)
     filling, _ = timed(lambda: model.fill(log, split.train, 50), repetitions)
     encoding, states = timed(lambda: model.states(log, split.test, 50), repetitions)
     keys, asked = model.memory.keys, torch.nn.functional.normalize(states, dim=-1)

@@ -139,7 +139,7 @@ def _train(spec: Spec, device: str, folder: Path) -> Run:
     return load(folder)
 
 
-def trained(
+def trained_model(
     dataset: str, name: str, seed: int, items: np.ndarray, device: str = "cpu"
 ) -> Recommender:
     """The model of a published run; trained now if it is not in build/models.
@@ -162,7 +162,7 @@ def model_file(folder: Path) -> Path:
     return root() / "build" / "models" / f"{place(folder)}.pt"
 
 
-def build(spec: Spec, catalogue: Catalogue) -> Recommender:
+def initialised(spec: Spec, catalogue: Catalogue) -> Recommender:
     """The model of ``spec``, its weights drawn from the spec's seed."""
     torch.manual_seed(spec.training.seed)
     return MODELS[spec.model](catalogue, spec.config)  # type: ignore[call-arg]
@@ -176,14 +176,14 @@ def untrained(spec: Spec, log: EventLog, split: Split, device: str) -> Recommend
         attributes = datasets.attributes(spec.dataset)
         if attributes is None:
             raise ValueError(f"{spec.name} reads attributes of items, and {spec.dataset} has none")
-    model = build(spec, Catalogue.learned(log, split.train, attributes))
+    model = initialised(spec, Catalogue.learned(log, split.train, attributes))
     if spec.pretrained is not None:
         sources = []
         for run in spec.pretrained.split(","):
             dataset, name = run.rsplit("/", 1)
             # of the same seed; of pairs, which are a data set of their own, that of seed 0
             seed = 0 if dataset.endswith(("-pairs", "-pairs-leaking")) else spec.training.seed
-            sources.append(trained(dataset, name, seed, log.items, device))
+            sources.append(trained_model(dataset, name, seed, log.items, device))
         model.start_from(*sources)  # type: ignore[operator]
     return model.to(device)
 

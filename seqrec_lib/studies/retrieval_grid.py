@@ -25,7 +25,7 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.wrappers.retrieval import Retrieval
-from seqrec_lib.records.runs import published, trained
+from seqrec_lib.records.runs import published, trained_model
 from seqrec_lib.records.store import RESULTS, write_json
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import fit
@@ -65,7 +65,7 @@ def grid(
     log, split = datasets.load(dataset)
     catalogue = Catalogue.learned(log, split.train)
     (spec,) = published(dataset, name, [0])
-    encoder = trained(dataset, name.removesuffix("-retrieval"), 0, log.items, device)
+    encoder = trained_model(dataset, name.removesuffix("-retrieval"), 0, log.items, device)
     source = Retrieval(catalogue, replace(spec.config, neighbours=max(counts)))
     source.start_from(encoder)
     if any(k for k, _ in missing):
@@ -116,7 +116,7 @@ def examples(
         return json.loads(path.read_text())
     log, split = datasets.load(dataset)
     (spec,) = published(dataset, name, [0])
-    model = trained(dataset, name, 0, log.items, device).to(device)
+    model = trained_model(dataset, name, 0, log.items, device).to(device)
     assert isinstance(model, Retrieval)
     length = spec.training.max_len
     before, after = (

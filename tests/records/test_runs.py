@@ -303,4 +303,4 @@ def test_every_recipe_can_be_written_and_read(name):
     assert runs._differences(plain, json.loads(json.dumps(spec.as_dict()))) == []
     kind = runs.MODELS[model]
     assert isinstance(config, kind.Config)
-    assert isinstance(runs.build(spec, Catalogue(3, np.array([0, 1, 1, 1]))), kind)
+    assert isinstance(runs.initialised(spec, Catalogue(3, np.array([0, 1, 1, 1]))), kind)

@@ -9,7 +9,7 @@ from seqrec_lib.data.labels import labels
 from seqrec_lib.metrics.ranking import hr
 from seqrec_lib.models.base import CountModel
 from seqrec_lib.models.registry import MODELS
-from seqrec_lib.records.runs import build, published
+from seqrec_lib.records.runs import initialised, published
 from seqrec_lib.studies import maps
 from seqrec_lib.training.evaluation import ranks
 
@@ -26,7 +26,7 @@ def made(world):
 
     def untrained(dataset, name, seed, items, device):
         (spec,) = published(dataset, name, [seed])
-        model = build(spec, Catalogue.learned(log, split.train)).eval()
+        model = initialised(spec, Catalogue.learned(log, split.train)).eval()
         if isinstance(model, CountModel):
             model.count(log, split.train)
         return model
@@ -58,7 +58,7 @@ def test_every_model_is_measured_and_chance_beside_it(made):
 def test_recall_of_the_same_pairs_is_that_of_the_scoring_loop(made, world):
     log, split = world
     (spec,) = published("simulated-pairs", "item2vec", [0])
-    model = build(spec, Catalogue.learned(log, split.train))
+    model = initialised(spec, Catalogue.learned(log, split.train))
     found = ranks(model, log, split.test[::2])["rank_masked"].to_numpy()
     row = made.measures.set_index("model").loc["item2vec"]
     assert row["hr_apart"] == hr(found, 10).mean()
