@@ -73,12 +73,12 @@ def beauty(repetitions):
 
     from seqrec_lib.data import datasets
     from seqrec_lib.records.recipes import published
-    from seqrec_lib.records.runs import trained
+    from seqrec_lib.records.runs import trained_model
 
     torch.set_num_threads(cores())
     log, split = datasets.load("beauty")
     (spec,) = published("beauty", "sasrec-retrieval", [0])
-    model = trained(spec).model
+    model = trained_model(spec).model
     filling, _ = timed(lambda: model.fill(log, split.train, 50), repetitions)
     encoding, states = timed(lambda: model.states(log, split.test, 50), repetitions)
     keys, asked = model.memory.keys, torch.nn.functional.normalize(states, dim=-1)

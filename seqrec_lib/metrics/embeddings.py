@@ -48,14 +48,14 @@ def uniformity(vectors: Vectors) -> float:
     return float(np.log(total / (len(unit) * (len(unit) - 1))))
 
 
-def neighbours(
+def nearest(
     vectors: Vectors, k: int, rows: Int[np.ndarray, "Q"] | None = None
 ) -> tuple[Int[np.ndarray, "Q K"], Float[np.ndarray, "Q K"]]:
     """The ``k`` rows of highest cosine with each of ``rows`` (all of them if None), nearest first.
 
     Returns row numbers and cosines; a row is no neighbour of its own.
 
-    >>> neighbours(np.array([[1.0, 0], [3, 4], [0, 1]]), k=2, rows=np.array([0]))
+    >>> nearest(np.array([[1.0, 0], [3, 4], [0, 1]]), k=2, rows=np.array([0]))
     (array([[1, 2]]), array([[0.6, 0. ]]))
     """
     unit = _unit(vectors)
@@ -75,7 +75,7 @@ def purity(
 ) -> Float[np.ndarray, "Q"]:
     """Share of each row's neighbours that have its own label (a category, a domain).
 
-    ``found`` is from :func:`neighbours`, for the same ``rows``.
+    ``found`` is from :func:`nearest`, for the same ``rows``.
 
     >>> purity(np.array([[1, 2], [0, 2], [0, 1]]), np.array(["pen", "pen", "ink"]))
     array([0.5, 0.5, 0. ])

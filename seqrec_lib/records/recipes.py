@@ -52,10 +52,10 @@ _attributed = AttributedSASRec.Config(temperature=0.07)
 # what errs differently: attention at two widths, recurrence, and a linear map of whole histories
 _wide = replace(_sasrec, embed_dim=128)
 _members = (_sasrec, _wide, _gru, SLIT.Config())
-_MEMBERS = "{0}/sasrec,{0}/sasrec-wide,{0}/gru,{0}/slit"
+_member_runs = "{0}/sasrec,{0}/sasrec-wide,{0}/gru,{0}/slit"
 # the same, and one that knows attributes
 _informed = (*_members, _attributed)
-_INFORMED = f"{_MEMBERS},{{0}}/sasrec-attributed"
+_informed_runs = f"{_member_runs},{{0}}/sasrec-attributed"
 
 RECIPES: dict[str, tuple[Any, ...]] = {
     "popular": ("popular", Popular.Config(), Training()),
@@ -86,9 +86,9 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "gru4rec-retrieval": ("retrieval", Retrieval.Config(_gru4rec), _tuning, "{0}/gru4rec"),
     # what a memory of single steps knows: the share is that of the best validation
     "sasrec-markov": ("ensemble", _mixed, _asking, "{0}/sasrec,{0}/markov-1"),
-    "ensemble": ("ensemble", Ensemble.Config(_members), _asking, _MEMBERS),
-    "ensemble-repeats": ("ensemble", Ensemble.Config(_members, True), _asking, _MEMBERS),
-    "ensemble-attributed": ("ensemble", Ensemble.Config(_informed), _asking, _INFORMED),
+    "ensemble": ("ensemble", Ensemble.Config(_members), _asking, _member_runs),
+    "ensemble-repeats": ("ensemble", Ensemble.Config(_members, True), _asking, _member_runs),
+    "ensemble-attributed": ("ensemble", Ensemble.Config(_informed), _asking, _informed_runs),
     "sasrec-inner": ("sasrec", _inner, _encoder),
     "sasrec-bce": ("sasrec", replace(_sasrec, objective=BCE()), _slower),
     "sasrec-gbce": ("sasrec", replace(_inner, objective=GBCE()), _encoder),

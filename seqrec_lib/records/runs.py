@@ -125,7 +125,7 @@ def _made(spec: Spec, device: str, results: str | Path) -> Run:
     standing = provenance.golden(spec)
     log, split = datasets.load(spec.dataset)
     data = datasets.digest(log, split)
-    sources = {str(one): trained(one, device, results) for one in sources_of(spec)}
+    sources = {str(one): trained_model(one, device, results) for one in sources_of(spec)}
     model = started(spec, log, split, sources).to(device)
     provenance.reset_peak(device)
     clock = time.monotonic()
@@ -176,7 +176,7 @@ def started(
         attributes = datasets.attributes(spec.dataset)
         if attributes is None:
             raise ValueError(f"{spec.name} reads attributes of items, and {spec.dataset} has none")
-    model = drawn(spec, Catalogue.learned(log, split.train, attributes))
+    model = initialised(spec, Catalogue.learned(log, split.train, attributes))
     for name, one in (sources or {}).items():
         if not np.array_equal(one.items, log.items):
             raise ValueError(f"{name}: its items are not those of {spec}, which starts from it")
@@ -185,7 +185,7 @@ def started(
     return model
 
 
-def drawn(spec: Spec, catalogue: Catalogue) -> Recommender:
+def initialised(spec: Spec, catalogue: Catalogue) -> Recommender:
     """The model of ``spec``, its weights drawn from the spec's seed."""
     torch.manual_seed(spec.training.seed)
     return MODELS[spec.model](catalogue, spec.config)  # type: ignore[call-arg]
@@ -194,7 +194,7 @@ def drawn(spec: Spec, catalogue: Catalogue) -> Recommender:
 # --- weights ------------------------------------------------------------------------------------
 
 
-def trained(spec: Spec, device: str = "cpu", results: str | Path = RESULTS) -> Trained:
+def trained_model(spec: Spec, device: str = "cpu", results: str | Path = RESULTS) -> Trained:
     """A run with its weights, trained now if there is no record, or no model file of that record.
 
     Weights are not committed: those of a committed record are made again in ``SCRATCH``, and the

@@ -5,7 +5,7 @@ from seqrec_lib.report.styles import colour, label, marker
 from seqrec_lib.report.tables import (
     PROTOCOLS,
     Metric,
-    across,
+    by_dataset,
     costs,
     figures,
     gain,
@@ -20,8 +20,8 @@ from seqrec_lib.report.tables import (
 __all__ = [
     "PROTOCOLS",
     "Metric",
-    "across",
     "both_protocols",
+    "by_dataset",
     "colour",
     "cost_quality",
     "costs",

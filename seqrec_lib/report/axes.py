@@ -14,6 +14,7 @@ from seqrec_lib.records.store import Runs
 from seqrec_lib.report.styles import colour, label, marker
 from seqrec_lib.report.tables import PROTOCOLS, Metric, mean, paired_seeds, values
 from seqrec_lib.statistics.intervals import over_seeds
+from seqrec_lib.statistics.parts import part_name
 
 
 def style() -> None:
@@ -60,7 +61,7 @@ def gains_by(
     and is called ``names[i]``. A segment of fewer than two users is left out. With ``base`` it is
     the paired difference to that run.
     """
-    names = names or [_between(low, high) for low, high in zip(edges, edges[1:], strict=False)]
+    names = names or [part_name(low, high) for low, high in zip(edges, edges[1:], strict=False)]
     part = np.digitize(segment, edges) - 1
     sizes = [int((part == i).sum()) for i in range(len(names))]
     full = [i for i, size in enumerate(sizes) if size > 1]
@@ -87,12 +88,6 @@ def gains_by(
         ax.set_ylabel(f"{ax.get_ylabel()}, less that of {label(base.name)}")
     ax.legend()
     return pd.DataFrame(columns | {"users": sizes}, index=names)
-
-
-def _between(low: float | int, high: float | int) -> str:
-    if np.isinf(high):
-        return f"{low:g}+"
-    return f"{low:g}" if high - low == 1 else f"{low:g}–{high - 1:g}"
 
 
 def both_protocols(ax: Axes, runs: Sequence[Runs], metric: Metric = ndcg, k: int = 10) -> None:

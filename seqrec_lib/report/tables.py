@@ -126,7 +126,7 @@ def popularity_of(runs: Runs, catalogue: Catalogue) -> np.ndarray:
     return catalogue.frequency[runs.examples["item"].to_numpy()]
 
 
-def across(
+def by_dataset(
     runs: Sequence[Runs], floors: Sequence[Runs], published_rows: dict[str, tuple[float, float]]
 ) -> pd.DataFrame:
     """One model on several data sets: both protocols, the floor of each set and a published row.

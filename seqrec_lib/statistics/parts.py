@@ -35,7 +35,7 @@ def between(
     5+ [False  True False]
     """
     ends = list(zip(edges, edges[1:], strict=False))
-    names = names or [_name(low, high) for low, high in ends]
+    names = names or [part_name(low, high) for low, high in ends]
     found = {
         name: (low <= values) & (values < high)
         for name, (low, high) in zip(names, ends, strict=True)
@@ -43,7 +43,7 @@ def between(
     return {name: part for name, part in found.items() if part.any()}
 
 
-def _name(low: float | int, high: float | int) -> str:
+def part_name(low: float | int, high: float | int) -> str:
     if np.isinf(high):
         return f"{low:g}+"
     return f"{low:g}" if high - low == 1 else f"{low:g}–{high - 1:g}"
@@ -74,7 +74,7 @@ def means(
     return pd.DataFrame(rows, index=list(parts))
 
 
-def contrast(
+def difference(
     values: Real[np.ndarray, "S P"],
     users: Int[np.ndarray, "P"],
     a: Real[np.ndarray, "P"] | Part,

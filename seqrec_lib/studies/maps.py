@@ -30,7 +30,7 @@ from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.counts.svd import SVD
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.records.recipes import published
-from seqrec_lib.records.runs import drawn, trained
+from seqrec_lib.records.runs import initialised, trained_model
 from seqrec_lib.records.store import RESULTS
 from seqrec_lib.statistics.intervals import bootstrap, paired
 from seqrec_lib.training.evaluation import ranks
@@ -84,7 +84,7 @@ def make(dataset: str, device: str = "cpu") -> Maps:
     things = labels(dataset)
     pairs = f"{dataset}-pairs"
     specs = {name: published(pairs, name, [0])[0] for name in NAMES}
-    models = {name: trained(spec, device).model.to(device) for name, spec in specs.items()}
+    models = {name: trained_model(spec, device).model.to(device) for name, spec in specs.items()}
     vectors = {name: table for name, one in models.items() if (table := _table(one)) is not None}
     met = Catalogue.learned(log, split.train).frequency
     known = np.flatnonzero(np.logical_and.reduce([t.any(1) for t in vectors.values()]) & (met > 0))
@@ -133,7 +133,7 @@ def measured(
     a, b = rng.choice(known, (2, 100_000))
     cosine = (unit[a] * unit[b]).sum(1)[a != b]
     queries = _some(np.arange(len(known)), QUERIES, rng)
-    found, near = embeddings.neighbours(unit[known], min(NEIGHBOURS, len(known) - 1), queries)
+    found, near = embeddings.nearest(unit[known], min(NEIGHBOURS, len(known) - 1), queries)
     values = {
         "alignment": embeddings.alignment(unit, ends[np.isin(ends, known).all(1)]),
         "uniformity": embeddings.uniformity(unit[_some(known, SAMPLE, rng)]),
@@ -160,7 +160,7 @@ def _mirror(dataset: str, model: Recommender, log: EventLog, split: Split, devic
     """Recall of the same pairs without and with their reverse in training."""
     (spec,) = published(f"{dataset}-pairs", "item2vec", [0])
     seen = mirrored(split)
-    leaking = drawn(spec, Catalogue.learned(log, seen.train)).to(device)
+    leaking = initialised(spec, Catalogue.learned(log, seen.train)).to(device)
     fit(leaking, log, seen, spec.training)
     found = [ranks(one, log, seen.test)["rank_masked"].to_numpy() for one in (model, leaking)]
     apart, together = (hr(one, 10) for one in found)
@@ -213,7 +213,7 @@ def _nearest(
     kind = next(name for name in ("surface", "category") if name in own)
     top = own.sort_values("popularity", ascending=False, kind="stable").drop_duplicates(kind)
     queries = top.index.to_numpy()[:5]
-    found, cosine = embeddings.neighbours(vectors[known], min(5, len(known) - 1), queries)
+    found, cosine = embeddings.nearest(vectors[known], min(5, len(known) - 1), queries)
     near = own.iloc[found.ravel()].reset_index(drop=True).drop(columns="band")
     query = own.iloc[np.repeat(queries, found.shape[1])].reset_index(drop=True)
     names = [name for name in ("item", "domain", kind) if name in query]

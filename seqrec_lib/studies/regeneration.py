@@ -36,7 +36,7 @@ from seqrec_lib.models.losses import Softmax
 from seqrec_lib.models.regenerator import LONGEST, Regenerator
 from seqrec_lib.records.provenance import commit, peak_bytes
 from seqrec_lib.records.recipes import published
-from seqrec_lib.records.runs import trained
+from seqrec_lib.records.runs import trained_model
 from seqrec_lib.records.store import write_json
 
 logger = logging.getLogger(__name__)
@@ -212,7 +212,7 @@ def rewritten(
     return pd.DataFrame(rows, columns=names).astype(dict(zip(names, kinds, strict=True)))
 
 
-def written(
+def record(
     dataset: str, start: str | None = "sasrec", device: str = "cpu"
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """What was written from ``dataset``, as :func:`regenerate` returns it, and its card.
@@ -247,7 +247,7 @@ def regenerate(
     vectors = None
     if start is not None:
         (spec,) = published(dataset, start, [how.seed])
-        source = trained(spec, device).model
+        source = trained_model(spec, device).model
         # as long as the positions' vectors, once they are multiplied by the root of the width
         vectors = F.normalize(source.item_vectors()[0].detach(), dim=-1)  # type: ignore[operator]
         vectors = vectors / how.config.embed_dim**0.5

@@ -26,7 +26,7 @@ from seqrec_lib.data.log import EventLog
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.wrappers.retrieval import Retrieval
 from seqrec_lib.records.recipes import published
-from seqrec_lib.records.runs import trained
+from seqrec_lib.records.runs import trained_model
 from seqrec_lib.records.store import RESULTS, write_json
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import fit
@@ -67,7 +67,7 @@ def grid(
     catalogue = Catalogue.learned(log, split.train)
     (spec,) = published(dataset, name, [0])
     (alone,) = published(dataset, name.removesuffix("-retrieval"), [0])
-    encoder = trained(alone, device).model
+    encoder = trained_model(alone, device).model
     source = Retrieval(catalogue, replace(spec.config, neighbours=max(counts)))
     source.start_from(encoder)
     if any(k for k, _ in missing):
@@ -118,7 +118,7 @@ def examples(
         return json.loads(path.read_text())
     log, split = datasets.load(dataset)
     (spec,) = published(dataset, name, [0])
-    model = trained(spec, device).model.to(device)
+    model = trained_model(spec, device).model.to(device)
     assert isinstance(model, Retrieval)
     length = spec.training.max_len
     before, after = (

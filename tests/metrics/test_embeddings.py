@@ -8,7 +8,7 @@ from seqrec_lib.metrics.embeddings import (
     alignment,
     chance_nearest,
     chance_purity,
-    neighbours,
+    nearest,
     purity,
     uniformity,
 )
@@ -58,11 +58,11 @@ def test_lengths_do_not_matter(seed):
     pairs = rng.integers(0, 400, (50, 2))
     assert alignment(stretched, pairs) == pytest.approx(alignment(DRAWN, pairs))
     assert uniformity(stretched) == pytest.approx(uniformity(DRAWN))
-    np.testing.assert_array_equal(neighbours(stretched, 5)[0], neighbours(DRAWN, 5)[0])
+    np.testing.assert_array_equal(nearest(stretched, 5)[0], nearest(DRAWN, 5)[0])
 
 
 def test_neighbours_by_hand():
-    found, cosine = neighbours(on_a_circle(0, 60, 90, 200), k=3)
+    found, cosine = nearest(on_a_circle(0, 60, 90, 200), k=3)
     assert found.tolist() == [[1, 2, 3], [2, 0, 3], [1, 0, 3], [2, 1, 0]]
     np.testing.assert_allclose(cosine[0], np.cos(np.radians([60, 90, 160])), atol=1e-12)
 
@@ -74,16 +74,16 @@ def test_neighbours_are_those_of_a_full_sort_whatever_the_chunk(monkeypatch):
     expected = np.argsort(-every, axis=1)[:, :7]
     whole = uniformity(DRAWN)
     monkeypatch.setattr(embeddings, "CHUNK", 400 * 33)
-    found, cosine = neighbours(DRAWN, 7)
+    found, cosine = nearest(DRAWN, 7)
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_allclose(cosine, np.take_along_axis(every, expected, 1), atol=1e-12)
     rows = np.array([399, 3, 3])
-    np.testing.assert_array_equal(neighbours(DRAWN, 7, rows)[0], expected[rows])
+    np.testing.assert_array_equal(nearest(DRAWN, 7, rows)[0], expected[rows])
     assert uniformity(DRAWN) == pytest.approx(whole, abs=1e-12)
 
 
 def test_a_row_is_no_neighbour_of_its_own_even_among_equals():
-    found, _ = neighbours(np.ones((4, 2)), k=3)
+    found, _ = nearest(np.ones((4, 2)), k=3)
     assert [sorted(row) for row in found.tolist()] == [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]]
 
 
@@ -91,12 +91,12 @@ def test_purity_of_two_clusters_is_one_and_of_mixed_labels_is_chance():
     rng = np.random.default_rng(2)
     near = np.repeat([[1.0, 0, 0], [0, 1, 0]], 50, 0) + rng.normal(size=(100, 3)) * 0.01
     cluster = np.repeat(["a", "b"], 50)
-    found, _ = neighbours(near, 10)
+    found, _ = nearest(near, 10)
     assert purity(found, cluster).tolist() == [1.0] * 100
     rows = np.array([0, 99])
     assert purity(found[rows], cluster, rows).tolist() == [1.0, 1.0]
     mixed = rng.permutation(np.repeat(["x", "y", "z"], [70, 20, 10]))
-    every_other, _ = neighbours(near, 99)
+    every_other, _ = nearest(near, 99)
     # all other rows as neighbours: exactly the chance
     assert purity(every_other, mixed).mean() == pytest.approx(chance_purity(mixed))
     expected = (70 * 69 + 20 * 19 + 10 * 9) / (100 * 99)
@@ -123,7 +123,7 @@ def test_the_nearest_of_many_random_directions_is_as_near_as_computed():
 def test_bad_input_is_refused_in_words():
     padded = np.array([[0.0, 0], [1, 0], [0, 1]])
     pair = np.array([[0, 1]])
-    for metric in (uniformity, lambda v: neighbours(v, 1), lambda v: alignment(v, pair)):
+    for metric in (uniformity, lambda v: nearest(v, 1), lambda v: alignment(v, pair)):
         with pytest.raises(ValueError, match="padding row"):
             metric(padded)
     with pytest.raises(ValueError, match="1 rows are zero or not numbers"):
@@ -132,4 +132,4 @@ def test_bad_input_is_refused_in_words():
         uniformity(padded[1:2])
     for k in (0, 2):
         with pytest.raises(ValueError, match=f"k is {k}; 2 rows have 1 to 1 neighbours"):
-            neighbours(padded[1:], k)
+            nearest(padded[1:], k)

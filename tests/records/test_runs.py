@@ -223,7 +223,7 @@ def test_a_run_starts_from_the_vectors_of_another_trained_if_need_be(pairs, trai
     np.testing.assert_array_equal(items, log.items)
     (spec,) = published("simulated", "start", [0])
     (of,) = runs.sources_of(spec)
-    model = runs.started(spec, log, split, {str(of): runs.trained(of)})
+    model = runs.started(spec, log, split, {str(of): runs.trained_model(of)})
     start = torch.nn.functional.normalize(model.items.weight[1:], dim=1).detach()
     torch.testing.assert_close(start, torch.from_numpy(source.vectors()[1:]))
     (record,) = runs.run("simulated-pairs", "vectors").seeds
@@ -255,33 +255,26 @@ def test_a_run_does_not_stand_on_a_starting_run_made_anew(pairs, trained):
 
 def test_weights_that_are_not_those_of_the_record_are_made_again_aside(pairs, trained, project):
     (spec,) = published("simulated-pairs", "vectors", [0])
-    record = runs.trained(spec).record
-    before = bytes_of(record.folder)
-    for damage in (lambda: pairs.unlink(), lambda: stranger(pairs)):
-        damage()
-        again = runs.trained(spec)
+    record = runs.trained_model(spec).record
+    before, (model, items) = bytes_of(record.folder), load_model(pairs)
+    save_model(model, stored_spec(pairs), items, pairs, {"ranks": "another training's"})
+    for _ in range(2):
+        again = runs.trained_model(spec)
         assert again.record.folder == record.folder and bytes_of(record.folder) == before
-        assert (project / "build/results/simulated-pairs/vectors/s0/card.json").exists()
+        pairs.unlink(missing_ok=True)
+    assert (project / "build/results/simulated-pairs/vectors/s0/card.json").exists()
     assert len(trained) == 2  # the second time its weights lay there
-
-
-def stranger(path):
-    """The model file of another training in the place of this one's."""
-    model, items = load_model(path) if path.exists() else (None, None)
-    path.write_bytes(b"not a model file") if model is None else save_model(
-        model, stored_spec(path), items, path, {"ranks": "another's"}
-    )
 
 
 def test_weights_made_again_that_are_another_run_are_refused(pairs, monkeypatch):
     (spec,) = published("simulated-pairs", "vectors", [0])
-    record = runs.trained(spec).record
+    record = runs.trained_model(spec).record
     pairs.unlink()
     card = json.loads((record.folder / "card.json").read_text())
     card["summary"]["masked"]["NDCG@10"] += 0.1
     (record.folder / "card.json").write_text(json.dumps(card))
     with pytest.raises(ValueError, match="made again it is another run"):
-        runs.trained(spec)
+        runs.trained_model(spec)
 
 
 def test_a_record_is_remade_aside_and_compared(project):
@@ -432,4 +425,4 @@ def test_every_recipe_can_be_written_and_read(name):
     assert standing._settings(plain, json.loads(json.dumps(spec.as_dict()))) == []
     kind = runs.MODELS[model]
     assert isinstance(config, kind.Config)
-    assert isinstance(runs.drawn(spec, Catalogue(3, np.array([0, 1, 1, 1]))), kind)
+    assert isinstance(runs.initialised(spec, Catalogue(3, np.array([0, 1, 1, 1]))), kind)

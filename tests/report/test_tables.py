@@ -84,7 +84,7 @@ def test_published_rows_stand_above_ours(runs):
     assert found.index.tolist() == ["theirs", "ours, 2 seeds"]
     assert found.columns.tolist() == ["HR@10 U", "NDCG@10 U"]
     assert found.loc["theirs", "HR@10 U"] == "0.1000"
-    across = report.across([runs[1]], [runs[0]], {"beauty": (0.1, 0.05)})
+    across = report.by_dataset([runs[1]], [runs[0]], {"beauty": (0.1, 0.05)})
     floor = report.mean(runs[0], "masked").mean
     assert across.loc["beauty", "Markov chain M"].endswith(f" / {floor:.4f}")
     assert across.loc["beauty", "published M"] == "0.1000 / 0.0500"

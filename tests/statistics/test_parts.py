@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seqrec_lib.statistics.intervals import paired
-from seqrec_lib.statistics.parts import between, contrast, matched, means
+from seqrec_lib.statistics.parts import between, difference, matched, means
 
 USERS = np.array([3, 3, 3, 5, 5, 8])
 HITS = np.array([[1.0, 0, 1, 1, 0, 0], [1.0, 1, 1, 0, 0, 0]])
@@ -40,8 +40,8 @@ def test_intervals_are_as_wide_as_there_are_users_not_events():
 
 
 def test_a_contrast_is_the_difference_of_two_means():
-    assert contrast(HITS, USERS, A, B).mean == pytest.approx(4 / 6 - 2 / 6)
-    share = contrast(HITS, USERS, A, B, relative=True)
+    assert difference(HITS, USERS, A, B).mean == pytest.approx(4 / 6 - 2 / 6)
+    share = difference(HITS, USERS, A, B, relative=True)
     assert share.mean == pytest.approx(((2 / 3) / (1 / 3) - 1 + (2 / 3) / (1 / 3) - 1) / 2)
 
 
@@ -50,7 +50,7 @@ def test_what_makes_a_user_easy_cancels_in_a_contrast():
     ease, users = rng.random(500), np.repeat(np.arange(500), 2)
     values = np.repeat(ease, 2) + np.tile([0.1, 0.0], 500) + rng.normal(0, 0.01, 1000)
     first = np.tile([True, False], 500)
-    found = contrast(values[None], users, first, ~first)
+    found = difference(values[None], users, first, ~first)
     by_pairs = paired(values[first], values[~first])
     assert found.mean == pytest.approx(by_pairs.mean)
     assert found.high - found.low == pytest.approx(by_pairs.high - by_pairs.low, rel=0.15)
@@ -62,7 +62,7 @@ def test_a_share_has_the_interval_of_the_ratio():
     users = np.repeat(np.arange(2000), 2)
     first = np.tile([True, False], 2000)
     values = np.where(first, 2.0, 4.0) + rng.normal(0, 1, 4000)
-    found = contrast(values[None], users, first, ~first, relative=True)
+    found = difference(values[None], users, first, ~first, relative=True)
     draws = []
     for _ in range(1000):
         who = rng.integers(2000, size=2000)
@@ -74,14 +74,14 @@ def test_a_share_has_the_interval_of_the_ratio():
 
 def test_nothing_is_a_share_of_zero():
     with pytest.raises(ValueError, match="the mean over b is 0"):
-        contrast(np.zeros((1, 6)), USERS, A, B, relative=True)
+        difference(np.zeros((1, 6)), USERS, A, B, relative=True)
 
 
 def test_matching_compares_each_user_with_himself():
     first, second = matched(A, B, USERS)
     assert first.tolist() == [1, 1, 0, 1, 0, 0]
     assert second.tolist() == [0, 0, 2, 0, 1, 0]  # user 8 has nothing to be compared with
-    within = contrast(HITS[:1], USERS, first, second).mean
+    within = difference(HITS[:1], USERS, first, second).mean
     assert within == pytest.approx(((1 - 1) + (0 - 1) + (1 - 0)) / 3)
 
 
@@ -90,18 +90,18 @@ def test_matching_takes_away_a_difference_that_the_make_up_explains():
     a = np.r_[np.ones(50), np.zeros(10), np.ones(10), np.zeros(50)].astype(bool)
     values = (group == "easy").astype(float)[None]
     users = np.arange(120)
-    assert contrast(values, users, a, ~a).mean == pytest.approx(5 / 6 - 1 / 6)
-    assert contrast(values, users, *matched(a, ~a, group)).mean == pytest.approx(0)
+    assert difference(values, users, a, ~a).mean == pytest.approx(5 / 6 - 1 / 6)
+    assert difference(values, users, *matched(a, ~a, group)).mean == pytest.approx(0)
 
 
 def test_groups_that_lack_either_weigh_nothing():
     first, second = matched(A, B, np.arange(6))
     assert not first.any() and not second.any()
-    assert np.isnan(contrast(HITS, USERS, first, second).mean)
+    assert np.isnan(difference(HITS, USERS, first, second).mean)
 
 
 def test_a_part_without_positions_has_no_mean_and_leaves_the_others_theirs():
     found = means({"x": HITS}, USERS, {"none": A & B, "a": A})
     assert np.isnan(found["x"]["none"].mean) and found["events"]["none"] == 0
     assert found["x"]["a"] == means({"x": HITS}, USERS, {"a": A})["x"]["a"]
-    assert np.isnan(contrast(HITS, USERS, A, A & B).low)
+    assert np.isnan(difference(HITS, USERS, A, A & B).low)

@@ -10,7 +10,7 @@ from seqrec_lib.metrics.ranking import hr
 from seqrec_lib.models.base import CountModel
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.recipes import published
-from seqrec_lib.records.runs import Trained, drawn
+from seqrec_lib.records.runs import Trained, initialised
 from seqrec_lib.studies import maps
 from seqrec_lib.training.evaluation import ranks
 
@@ -26,13 +26,13 @@ def made(world):
     log, split = world
 
     def untrained(spec, device):
-        model = drawn(spec, Catalogue.learned(log, split.train)).eval()
+        model = initialised(spec, Catalogue.learned(log, split.train)).eval()
         if isinstance(model, CountModel):
             model.count(log, split.train)
         return Trained(model, log.items, record=None)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(maps, "trained", untrained)
+        patch.setattr(maps, "trained_model", untrained)
         patch.setattr(maps, "_layout", lambda v: {"x": v[:, 0], "y": v[:, 1]})
         return maps.make("simulated")
 
@@ -58,7 +58,7 @@ def test_every_model_is_measured_and_chance_beside_it(made):
 def test_recall_of_the_same_pairs_is_that_of_the_scoring_loop(made, world):
     log, split = world
     (spec,) = published("simulated-pairs", "item2vec", [0])
-    model = drawn(spec, Catalogue.learned(log, split.train))
+    model = initialised(spec, Catalogue.learned(log, split.train))
     found = ranks(model, log, split.test[::2])["rank_masked"].to_numpy()
     row = made.measures.set_index("model").loc["item2vec"]
     assert row["hr_apart"] == hr(found, 10).mean()

@@ -198,10 +198,10 @@ def test_what_is_not_published_is_made_below_build_and_then_read(project, monkey
         "regenerate",
         lambda *given, **more: (calls.append(given), regenerate_for_real(*given, HOW, **more)),
     )
-    table, card = regeneration.written("simulated", start=None)
+    table, card = regeneration.record("simulated", start=None)
     assert calls == [("simulated",)] and card["sequences"] == table["sequence"].nunique()
     assert (project / "build" / "regenerated" / "simulated" / "sequences.parquet").exists()
-    again, _ = regeneration.written("simulated", start=None)
+    again, _ = regeneration.record("simulated", start=None)
     assert len(calls) == 1 and again.equals(table)
     log, split = datasets.load("simulated-regenerated")
     assert log.num_users == 400 + card["sequences"]

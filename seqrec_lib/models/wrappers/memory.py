@@ -119,7 +119,7 @@ class Memory(nn.Module):
             self._index = index
         return self._index
 
-    def neighbours(
+    def nearest_allowed(
         self,
         queries: Float[Tensor, "P D"],
         count: int,

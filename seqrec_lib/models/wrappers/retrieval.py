@@ -199,7 +199,7 @@ class Retrieval(Recommender):
             asked = self._asked
             states = self._states[torch.from_numpy(asked)].to(self.memory.keys.device)  # type: ignore[index]
             self._neighbours = np.full((len(log), self.config.neighbours), -1, dtype=np.int32)
-            self._neighbours[asked] = self.memory.neighbours(
+            self._neighbours[asked] = self.memory.nearest_allowed(
                 F.normalize(states, dim=-1),
                 self.config.neighbours,
                 log.source_of(asked),

@@ -193,7 +193,7 @@ def taken_before(log: EventLog, split: Split) -> Bool[np.ndarray, "S"]:
     return np.isin(asked, taken)
 
 
-def costs(found: dict[str, Runs], regeneration: dict) -> pd.DataFrame:
+def stage_costs(found: dict[str, Runs], regeneration: dict) -> pd.DataFrame:
     """Seconds and memory of each stage, from the cards: medians over the seeds.
 
     ``regeneration`` is the card of what a regenerator wrote; a stage is given with what only it

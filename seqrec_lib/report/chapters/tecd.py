@@ -144,7 +144,7 @@ def differences(
     return _framed(found, names, "pair")
 
 
-def across(found: pd.DataFrame, column: str = "HR@10") -> pd.DataFrame:
+def by_population(found: pd.DataFrame, column: str = "HR@10") -> pd.DataFrame:
     """One column of a table of this module as readers see it: a row a model, a column a population.
 
     Columns and rows stay in the order in which they were asked for.

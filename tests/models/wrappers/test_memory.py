@@ -41,7 +41,7 @@ def test_an_entry_is_nearest_to_itself():
 def test_neighbours_leave_out_the_owners_present_and_future_and_nothing_else():
     memory = filled()
     owners, positions = memory.owners.numpy(), memory.positions.numpy()
-    found = memory.neighbours(memory.keys, 9, owners, positions, np.zeros(300, dtype=int))
+    found = memory.nearest_allowed(memory.keys, 9, owners, positions, np.zeros(300, dtype=int))
     asked = zip(memory.keys, owners, positions, strict=True)
     assert found.tolist() == [brute_force(memory, *((q, 9, o, p))) for q, o, p in asked]
     own = owners[found] == owners[:, None]
@@ -52,20 +52,20 @@ def test_neighbours_leave_out_the_owners_present_and_future_and_nothing_else():
 def test_an_owner_of_most_of_the_memory_still_finds_others():
     owners = np.r_[np.zeros(290, dtype=int), np.arange(1, 11)]
     memory = filled(owners=owners)
-    found = memory.neighbours(memory.keys[:1], 10, *np.zeros((3, 1), dtype=int))
+    found = memory.nearest_allowed(memory.keys[:1], 10, *np.zeros((3, 1), dtype=int))
     assert sorted(found[0].tolist()) == list(range(290, 300))
 
 
 def test_nobodys_entries_are_open_to_all():
     memory = filled(owners=np.full(300, -1))
-    found = memory.neighbours(memory.keys[:5], 1, *[np.arange(5)] * 3)
+    found = memory.nearest_allowed(memory.keys[:5], 1, *[np.arange(5)] * 3)
     assert found.flatten().tolist() == [0, 1, 2, 3, 4]
 
 
 def test_positions_later_than_any_entry_bar_nothing():
     memory = filled()
     owners = memory.owners.numpy()
-    found = memory.neighbours(memory.keys, 1, owners, np.full(300, 10_000), np.zeros(300, int))
+    found = memory.nearest_allowed(memory.keys, 1, owners, np.full(300, 10_000), np.zeros(300, int))
     assert found.flatten().tolist() == list(range(300))
 
 
@@ -74,7 +74,7 @@ def test_what_was_made_of_the_owners_events_is_barred_as_well():
     memory = filled()
     owners, positions = memory.owners.numpy(), memory.positions.numpy()
     starts = np.maximum(positions - 120, 0)
-    found = memory.neighbours(memory.keys, 9, owners, positions, starts)
+    found = memory.nearest_allowed(memory.keys, 9, owners, positions, starts)
     asked = zip(memory.keys, owners, positions, starts, strict=True)
     assert found.tolist() == [brute_force(memory, q, 9, o, p, s) for q, o, p, s in asked]
 
@@ -83,7 +83,7 @@ def test_an_entry_of_several_owners_is_barred_for_each():
     owners = np.random.default_rng(3).integers(-1, 20, (300, 2))
     memory = filled(owners=owners, positions=np.full(300, 1_000))
     asked = np.arange(20)
-    found = memory.neighbours(memory.keys[:20], 9, asked, asked, np.zeros(20, dtype=int))
+    found = memory.nearest_allowed(memory.keys[:20], 9, asked, asked, np.zeros(20, dtype=int))
     rows = enumerate(memory.keys[:20])
     assert found.tolist() == [brute_force(memory, query, 9, user, user) for user, query in rows]
 
@@ -93,7 +93,9 @@ def test_too_small_a_memory_says_so():
     with pytest.raises(ValueError, match="5 neighbours asked of a memory of 4"):
         memory.nearest(memory.keys, 5)
     with pytest.raises(ValueError, match="a memory of 4 has no 4 neighbours for all"):
-        memory.neighbours(memory.keys[:1], 4, memory.owners[:1].numpy(), *np.zeros((2, 1), int))
+        memory.nearest_allowed(
+            memory.keys[:1], 4, memory.owners[:1].numpy(), *np.zeros((2, 1), int)
+        )
 
 
 def test_another_filling_forgets_the_first():

@@ -91,7 +91,7 @@ def test_the_forest_has_a_line_for_each_stage():
 
 def test_costs_are_of_each_stage():
     card = {"pairs_and_training_seconds": 100.0, "rewriting_seconds": 20.0, "peak_bytes": 2**31}
-    table = retrieval.costs(FOUND[("beauty", "sasrec")], card)
+    table = retrieval.stage_costs(FOUND[("beauty", "sasrec")], card)
     assert table["seconds"].tolist() == [120, 60, 60, 90, 100]
     assert table["peak GiB"].tolist() == [2, 1, 1, 1, 1]
 

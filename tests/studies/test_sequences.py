@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from seqrec_lib.studies.written import inspected
+from seqrec_lib.studies.sequences import inspected
 
 
 def test_each_measure_by_hand(log_of):
