@@ -15,10 +15,13 @@ from matplotlib.axes import Axes
 
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.metrics.ranking import hr, ndcg
-from seqrec_lib.metrics.uncertainty import Interval, over_seeds, verdict
+from seqrec_lib.metrics.uncertainty import ONE_SEED, TOO_FEW, Interval, over_seeds, verdicts
+from seqrec_lib.models import MODELS
+from seqrec_lib.models.base import CountModel
 from seqrec_lib.styles import colour, label, marker
 from seqrec_lib.training.records import Runs
 
+HOLM = "verdicts corrected (Holm)"  # stands on a table whose verdicts are
 PROTOCOLS = {"masked": "M", "unmasked": "U"}
 _COSTS = ["parameters", "training_seconds", "peak_bytes"]
 Metric = Callable[[np.ndarray, int], np.ndarray]
@@ -42,7 +45,22 @@ def values(runs: Runs, protocol: str, metric: Metric = ndcg, k: int = 10) -> np.
 
 def mean(runs: Runs, protocol: str, metric: Metric = ndcg, k: int = 10) -> Interval:
     """Mean of a metric with its 95 % interval over users and seeds."""
-    return over_seeds(values(runs, protocol, metric, k))
+    return interval(values(runs, protocol, metric, k), runs)
+
+
+def counts(runs: Runs) -> bool:
+    """Does the model only count? Then it has one seed, and another would change nothing."""
+    return issubclass(MODELS[runs.seeds[0].spec["model"]], CountModel)
+
+
+def interval(values: np.ndarray, *runs: Runs) -> Interval:
+    """Mean and 95 % interval of what was computed from the runs, by seed and user.
+
+    It says so if it stands on one seed of what is learned, or on fewer seeds than a run has.
+    """
+    most = max((len(run.seeds) for run in runs if not counts(run)), default=0)
+    note = f"{len(values)} common seeds" if len(values) < most else ""
+    return over_seeds(values, learned=most > 0, note=note)
 
 
 def figures(runs: Runs, k: int = 10) -> dict[str, float]:
@@ -57,56 +75,100 @@ def figures(runs: Runs, k: int = 10) -> dict[str, float]:
 def gain(a: Runs, b: Runs, protocol: str, metric: Metric = ndcg, k: int = 10) -> Interval:
     """Paired difference a - b on the same users, with its 95 % interval over users and seeds.
 
-    Seeds are paired in order; a run with one seed is compared with every seed of the other.
+    Seeds are paired by :func:`paired_seeds`.
     """
-    return over_seeds(paired_seeds(values(a, protocol, metric, k), values(b, protocol, metric, k)))
+    first, second = (
+        values(run, protocol, metric, k)[rows]
+        for run, rows in zip((a, b), paired_seeds(a, b), strict=True)
+    )
+    return interval(first - second, a, b)
 
 
-def paired_seeds(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """first - second by seed and user: seeds in order, or a single one with each of the other's."""
-    if len(first) > 1 and len(second) > 1:
-        count = min(len(first), len(second))
-        first, second = first[:count], second[:count]
-    return first - second
+def paired_seeds(*runs: Runs) -> list[list[int]]:
+    """Which of its seeds each run brings to a comparison: those whose number all have.
+
+    A counter brings its only one for each of them. Raises ``ValueError`` if no number is common.
+    """
+    learned = [run for run in runs if not counts(run)]
+    for run in learned:
+        if len(set(run.numbers)) < len(run.numbers):
+            raise ValueError(f"{run.dataset}/{run.name} has a seed twice: {run.numbers}")
+    common = set(learned[0].numbers if learned else [0])
+    for run in learned:
+        common &= set(run.numbers)
+    if not common:
+        named = ", ".join(f"{run.dataset}/{run.name} {run.numbers}" for run in learned)
+        raise ValueError(f"no seed is common to {named}; runs are paired by the seed's number")
+    return [
+        [0] * len(common)
+        if counts(run)
+        else [run.numbers.index(number) for number in sorted(common)]
+        for run in runs
+    ]
 
 
 def table(runs: Sequence[Runs], baseline: str | None = None, k: int = 10) -> pd.DataFrame:
     """HR and NDCG of each run under both protocols, 95 % half-widths over users and seeds.
 
-    With ``baseline``, the name of one of the runs, each row says whether its masked NDCG differs
-    from it: a difference whose interval includes zero is no difference.
+    A row whose half-width is over users alone says so beside its number of seeds; a counter needs
+    none. With ``baseline``, the name of one of the runs, each row says whether its masked NDCG
+    differs from it (:func:`judged`).
     """
     floor = next((r for r in runs if r.name == baseline), None)
     if baseline is not None and floor is None:
         raise ValueError(f"baseline {baseline!r} is not among {[r.name for r in runs]}")
     rows = []
     for run in runs:
-        row = {"model": label(run.name), "seeds": str(len(run.seeds))}
+        row = {"model": label(run.name), "seeds": _seeds(run)}
         for protocol, letter in PROTOCOLS.items():
             for name, metric in (("HR", hr), ("NDCG", ndcg)):
                 row[f"{name}@{k} {letter}"] = _with_half_width(mean(run, protocol, metric, k))
         row["coverage M"] = f"{np.mean([s.card['coverage@10']['masked'] for s in run.seeds]):.1%}"
-        if floor is not None:
-            row[f"NDCG@{k} M against {label(floor.name)}"] = _against(run, floor, k)
         rows.append(row)
-    return pd.DataFrame(rows).set_index("model").rename_axis(None)
+    found = pd.DataFrame(rows).set_index("model").rename_axis(None)
+    if floor is not None:
+        other = [run is not floor for run in runs]
+        differences = [gain(run, floor, "masked", ndcg, k) for run in runs if run is not floor]
+        name = f"NDCG@{k} M against {label(floor.name)}, {HOLM}"
+        found[name] = ""
+        found.loc[other, name] = judged(differences)
+    return found
+
+
+def judged(differences: Sequence[Interval]) -> list[str]:
+    """The differences of one table in print, each with its verdict; those are corrected together.
+
+    The interval is that of the difference alone. What it does not cover stands beside it; if
+    that is most of the spread between seeds, in place of a verdict.
+    """
+    return [
+        f"{one:+.4f}" if one.note == TOO_FEW else f"{one:+.4f} ({said})"
+        for one, said in zip(differences, verdicts(differences), strict=True)
+    ]
+
+
+def _seeds(run: Runs) -> str:
+    """How many seeds, in the words of a table."""
+    if counts(run):
+        return "none"
+    return str(len(run.seeds)) if len(run.seeds) > 1 else "1, users only"
 
 
 def _with_half_width(interval: Interval) -> str:
-    return f"{interval.mean:.4f} ± {(interval.high - interval.low) / 2:.4f}".replace("0.", ".")
+    width = f"{interval.mean:.4f} ± {(interval.high - interval.low) / 2:.4f}".replace("0.", ".")
+    return f"{width}, {TOO_FEW}" if interval.note == TOO_FEW else width
 
 
-def _against(run: Runs, floor: Runs, k: int) -> str:
-    if run is floor:
-        return ""
-    difference = gain(run, floor, "masked", ndcg, k)
-    return f"{difference:+.4f} ({verdict(difference)})"
+def marked(run: Runs, interval: Interval) -> str:
+    """The run's name beside what is drawn of it: an interval of one seed says so."""
+    return f"{label(run.name)}, {ONE_SEED}" if interval.note == ONE_SEED else label(run.name)
 
 
 def published(figures: dict[str, tuple[float, float]], runs: Runs, protocol: str) -> pd.DataFrame:
     """Published (HR@10, NDCG@10) rows above our mean over seeds, for the same protocol."""
+    count = len(runs.seeds)
     ours = {
-        f"ours, {len(runs.seeds)} seeds": tuple(
+        f"ours, {f'{count} seeds' if count > 1 else ONE_SEED}": tuple(
             mean(runs, protocol, metric).mean for metric in (hr, ndcg)
         )
     }
@@ -158,15 +220,17 @@ def gains_by(
     names, sizes = [names[i] for i in full], [sizes[i] for i in full]
     columns = {}
     for number, run in enumerate(runs):
-        per_user = values(run, protocol, metric, k)
+        per_user, of = values(run, protocol, metric, k), [run]
         if base is not None:
-            per_user = paired_seeds(per_user, values(base, protocol, metric, k))
-        found = [over_seeds(per_user[:, part == i]) for i in full]
-        middle = np.array([interval.mean for interval in found])
+            own, other = paired_seeds(run, base)
+            per_user, of = per_user[own] - values(base, protocol, metric, k)[other], [run, base]
+        found = [interval(per_user[:, part == i], *of) for i in full]
+        middle = np.array([one.mean for one in found])
         reach = np.abs(np.array([[i.low, i.high] for i in found]).T - middle)
+        name = marked(run, found[0]) if found else label(run.name)
         place = np.arange(len(names)) + 0.08 * (number - (len(runs) - 1) / 2)
         ax.errorbar(place, middle, yerr=reach, color=colour(run.name), marker=marker(run.name),
-                    lw=1.2, ms=5, capsize=2, label=label(run.name))  # fmt: skip
+                    lw=1.2, ms=5, capsize=2, label=name)  # fmt: skip
         columns[label(run.name)] = middle
     ticks = [f"{name}\n{size:,}" for name, size in zip(names, sizes, strict=True)]
     ax.set_xticks(range(len(names)), ticks)
@@ -188,18 +252,19 @@ def _between(low: float | int, high: float | int) -> str:
 
 def both_protocols(ax: Axes, runs: Sequence[Runs], metric: Metric = ndcg, k: int = 10) -> None:
     """Each model's figure with earlier items left in (U) and taken out (M), joined by a line."""
-    ends = {}
+    ends, names = {}, {}
     for run in runs:
         pair = [mean(run, protocol, metric, k) for protocol in ("unmasked", "masked")]
-        middle = [interval.mean for interval in pair]
+        middle = [one.mean for one in pair]
         reach = np.abs(np.array([[i.low, i.high] for i in pair]).T - middle)
         ax.errorbar([0, 1], middle, yerr=reach, color=colour(run.name), marker=marker(run.name),
                     lw=1.5, capsize=2)  # fmt: skip
         ends[run.name] = middle[1]
+        names[run.name] = marked(run, pair[1])
     gap, height = 0.06 * max(ends.values()), -np.inf
     for name, value in sorted(ends.items(), key=lambda pair: pair[1]):
         height = max(value, height + gap)  # labels do not overlap
-        ax.annotate(label(name), (1, value), xytext=(1.06, height), va="center", color=colour(name))
+        ax.annotate(names[name], (1, value), xytext=(1.06, height), va="center", color=colour(name))
     ax.set_xticks([0, 1], ["U: earlier items left in", "M: earlier items masked"])
     ax.set(xlim=(-0.2, 1.8), ylim=(0, None), ylabel=f"{metric.__name__.upper()}@{k}")
 
@@ -215,7 +280,7 @@ def cost_quality(ax: Axes, runs: Sequence[Runs], protocol: str = "masked") -> No
                     color=colour(run.name), ms=8, capsize=2)  # fmt: skip
         crowded = any(abs(np.log10(seconds / x)) < 0.5 and abs(found.mean - y) < 0.004
                       for x, y in placed)  # fmt: skip
-        ax.annotate(label(run.name), (seconds, found.mean), xytext=(-9 if crowded else 9, 4),
+        ax.annotate(marked(run, found), (seconds, found.mean), xytext=(-9 if crowded else 9, 4),
                     textcoords="offset points", ha="right" if crowded else "left",
                     color=colour(run.name))  # fmt: skip
         placed.append((seconds, found.mean))
@@ -257,7 +322,7 @@ def across(
     """
     rows = []
     for run, floor in zip(runs, floors, strict=True):
-        row = {"data set": run.dataset, "seeds": str(len(run.seeds))}
+        row = {"data set": run.dataset, "seeds": _seeds(run)}
         for protocol, letter in PROTOCOLS.items():
             for name, metric in (("HR", hr), ("NDCG", ndcg)):
                 row[f"{name}@10 {letter}"] = _with_half_width(mean(run, protocol, metric))

@@ -125,7 +125,7 @@ def bootstrap(
     >>> print(bootstrap(np.array([0.0, 1.0] * 200)))
     .5000 [.4500, .5475]
     """
-    _check(values[None], level)
+    _check(values[None], level, 2)
     if draws < 1:
         raise ValueError(f"draws is {draws}; at least 1")
     means = _resampled(values, draws, np.random.default_rng(seed))
@@ -166,8 +166,8 @@ def over_seeds(
 
     Row s holds the values of the model trained from seed s, column u the same user throughout. Two
     models are compared by ``over_seeds(a - b)``. A single row covers users only, and says
-    ``one seed``, unless nothing is ``learned``: a counter has no chance in it. Another ``note``
-    goes on the interval where it has none of its own.
+    ``one seed``, unless nothing is ``learned``: a counter has no chance in it. One user has a mean
+    and no interval: its ends are nan. Another ``note`` goes on an interval without one of its own.
 
     The mean varies by var(users) / U + var(seeds) / S + var(rest) / (S U), where the rest is what
     a seed does to a user beyond both. Of the mean squares, each over S U, that of users (A) holds
@@ -196,7 +196,9 @@ def over_seeds(
     2 to 12 % of tables where the ratio is 1, 37 % where it is 2, 69 to 78 % where it is 4. Where
     nothing differs, at most 7.4 % of rows get a verdict of a difference, at any ratio.
     """
-    _check(values, level)
+    _check(values, level, 1)
+    if values.shape[1] == 1:
+        return Interval(float(values.mean()), np.nan, np.nan, 1.0, "one user")
     found = estimate(values)
     mean, reach = float(found.mean), float(stdtrit(found.degrees, (1 + level) / 2) * found.error)
     if found.error > 0:
@@ -245,8 +247,8 @@ def estimate(values: Real[np.ndarray, "*tables seeds users"]) -> Estimate:
     return Estimate(mean, np.sqrt(variance), degrees, ratio)
 
 
-def _check(values: Real[np.ndarray, "seeds users"], level: float) -> None:
-    if values.ndim != 2 or values.shape[0] < 1 or values.shape[1] < 2:
+def _check(values: Real[np.ndarray, "seeds users"], level: float, least: int) -> None:
+    if values.ndim != 2 or values.shape[0] < 1 or values.shape[1] < least:
         raise ValueError(f"values have shape {values.shape}; an interval needs two users or more")
     if not np.isfinite(values).all():
         raise ValueError(f"{(~np.isfinite(values)).sum()} values are missing or infinite")
