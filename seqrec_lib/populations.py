@@ -123,7 +123,7 @@ def differences(
     """
     user = _users([run for pair in pairs for run in pair], weights)
     cells: dict[tuple[str, str], tuple[Interval, float]] = {}
-    ways = []
+    better = {}
     for population, weight in weights.items():
         inside = np.flatnonzero(weight)
         rows, weight = user[inside], weight.to_numpy()[inside]
@@ -135,13 +135,15 @@ def differences(
             apart = report.interval(per_user(first - second, weight, rows), a, b)
             floor = float(np.average(second.mean(0), weights=weight))
             percent = 100 * apart.mean / floor if floor else np.nan
-            cells[str(population), f"{a.name}-{b.name}"] = (apart, percent)
-            ways.append({"higher": report.label(a.name), "lower": report.label(b.name)})
-    judged = zip(cells.items(), ways, verdicts([one for one, _ in cells.values()]), strict=True)
+            key = str(population), f"{a.name}-{b.name}"
+            cells[key] = (apart, percent)
+            better[key] = {"higher": report.label(a.name), "lower": report.label(b.name)}
+    judged = verdicts([apart for apart, _ in cells.values()])
     found = {}
-    for (key, (apart, percent)), better, verdict in judged:
+    for (key, (apart, percent)), verdict in zip(cells.items(), judged, strict=True):
         note = apart.note if apart.note != TOO_FEW else ""  # that is the verdict
-        found[key] = [apart, percent, ", ".join(filter(None, (better.get(verdict, verdict), note)))]
+        wins = ", ".join(filter(None, (better[key].get(verdict, verdict), note)))
+        found[key] = [apart, percent, wins]
     return _framed(found, ["difference", "percent", "wins"], "pair")
 
 

@@ -244,7 +244,7 @@ def estimate(values: Real[np.ndarray, "*tables seeds users"]) -> Estimate:
     with np.errstate(divide="ignore", invalid="ignore"):  # all values, or all users, are equal
         degrees = np.where(squares > 0, variance**2 / squares, users - 1)
         ratio = np.where(own > 0, np.sqrt(seeds * own / of_users), 0)
-    return Estimate(mean, np.sqrt(variance), degrees, ratio)
+    return Estimate(*map(np.asarray, (mean, np.sqrt(variance), degrees, ratio)))
 
 
 def _check(values: Real[np.ndarray, "seeds users"], level: float, least: int) -> None:
