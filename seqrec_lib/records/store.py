@@ -70,6 +70,11 @@ class Runs:
         return np.stack([run.ranks[f"rank_{protocol}"].to_numpy() for run in self.seeds])
 
     @property
+    def numbers(self) -> list[int]:
+        """What the seeds are: ``training.seed`` of each run."""
+        return [run.spec["training"]["seed"] for run in self.seeds]
+
+    @property
     def examples(self) -> pd.DataFrame:
         """User, item and history length of the test examples, the same for every seed."""
         return self.seeds[0].ranks[EXAMPLES]

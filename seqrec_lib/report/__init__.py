@@ -3,12 +3,17 @@
 from seqrec_lib.report.axes import both_protocols, cost_quality, curves, gains_by, style
 from seqrec_lib.report.styles import colour, label, marker
 from seqrec_lib.report.tables import (
+    HOLM,
     PROTOCOLS,
     Metric,
     by_dataset,
     costs,
+    counts,
     figures,
     gain,
+    interval,
+    judged,
+    marked,
     mean,
     paired_seeds,
     popularity_of,
@@ -18,6 +23,7 @@ from seqrec_lib.report.tables import (
 )
 
 __all__ = [
+    "HOLM",
     "PROTOCOLS",
     "Metric",
     "both_protocols",
@@ -25,11 +31,15 @@ __all__ = [
     "colour",
     "cost_quality",
     "costs",
+    "counts",
     "curves",
     "figures",
     "gain",
     "gains_by",
+    "interval",
+    "judged",
     "label",
+    "marked",
     "marker",
     "mean",
     "paired_seeds",

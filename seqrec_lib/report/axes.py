@@ -12,8 +12,15 @@ from matplotlib.axes import Axes
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.records.store import Runs
 from seqrec_lib.report.styles import colour, label, marker
-from seqrec_lib.report.tables import PROTOCOLS, Metric, mean, paired_seeds, values
-from seqrec_lib.statistics.intervals import over_seeds
+from seqrec_lib.report.tables import (
+    PROTOCOLS,
+    Metric,
+    interval,
+    marked,
+    mean,
+    paired_seeds,
+    values,
+)
 from seqrec_lib.statistics.parts import part_name
 
 
@@ -68,15 +75,17 @@ def gains_by(
     names, sizes = [names[i] for i in full], [sizes[i] for i in full]
     columns = {}
     for number, run in enumerate(runs):
-        per_user = values(run, protocol, metric, k)
+        per_user, of = values(run, protocol, metric, k), [run]
         if base is not None:
-            per_user = paired_seeds(per_user, values(base, protocol, metric, k))
-        found = [over_seeds(per_user[:, part == i]) for i in full]
-        middle = np.array([interval.mean for interval in found])
+            own, other = paired_seeds(run, base)
+            per_user, of = per_user[own] - values(base, protocol, metric, k)[other], [run, base]
+        found = [interval(per_user[:, part == i], *of) for i in full]
+        middle = np.array([one.mean for one in found])
         reach = np.abs(np.array([[i.low, i.high] for i in found]).T - middle)
+        name = marked(run, found[0]) if found else label(run.name)
         place = np.arange(len(names)) + 0.08 * (number - (len(runs) - 1) / 2)
         ax.errorbar(place, middle, yerr=reach, color=colour(run.name), marker=marker(run.name),
-                    lw=1.2, ms=5, capsize=2, label=label(run.name))  # fmt: skip
+                    lw=1.2, ms=5, capsize=2, label=name)  # fmt: skip
         columns[label(run.name)] = middle
     ticks = [f"{name}\n{size:,}" for name, size in zip(names, sizes, strict=True)]
     ax.set_xticks(range(len(names)), ticks)
@@ -92,18 +101,19 @@ def gains_by(
 
 def both_protocols(ax: Axes, runs: Sequence[Runs], metric: Metric = ndcg, k: int = 10) -> None:
     """Each model's figure with earlier items left in (U) and taken out (M), joined by a line."""
-    ends = {}
+    ends, names = {}, {}
     for run in runs:
         pair = [mean(run, protocol, metric, k) for protocol in ("unmasked", "masked")]
-        middle = [interval.mean for interval in pair]
+        middle = [one.mean for one in pair]
         reach = np.abs(np.array([[i.low, i.high] for i in pair]).T - middle)
         ax.errorbar([0, 1], middle, yerr=reach, color=colour(run.name), marker=marker(run.name),
                     lw=1.5, capsize=2)  # fmt: skip
         ends[run.name] = middle[1]
+        names[run.name] = marked(run, pair[1])
     gap, height = 0.06 * max(ends.values()), -np.inf
     for name, value in sorted(ends.items(), key=lambda pair: pair[1]):
         height = max(value, height + gap)  # labels do not overlap
-        ax.annotate(label(name), (1, value), xytext=(1.06, height), va="center", color=colour(name))
+        ax.annotate(names[name], (1, value), xytext=(1.06, height), va="center", color=colour(name))
     ax.set_xticks([0, 1], ["U: earlier items left in", "M: earlier items masked"])
     ax.set(xlim=(-0.2, 1.8), ylim=(0, None), ylabel=f"{metric.__name__.upper()}@{k}")
 
@@ -119,7 +129,7 @@ def cost_quality(ax: Axes, runs: Sequence[Runs], protocol: str = "masked") -> No
                     color=colour(run.name), ms=8, capsize=2)  # fmt: skip
         crowded = any(abs(np.log10(seconds / x)) < 0.5 and abs(found.mean - y) < 0.004
                       for x, y in placed)  # fmt: skip
-        ax.annotate(label(run.name), (seconds, found.mean), xytext=(-9 if crowded else 9, 4),
+        ax.annotate(marked(run, found), (seconds, found.mean), xytext=(-9 if crowded else 9, 4),
                     textcoords="offset points", ha="right" if crowded else "left",
                     color=colour(run.name))  # fmt: skip
         placed.append((seconds, found.mean))

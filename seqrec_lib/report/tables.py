@@ -13,10 +13,13 @@ import pandas as pd
 
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.metrics.ranking import hr, ndcg
+from seqrec_lib.models.base import CountModel
+from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.store import Runs
 from seqrec_lib.report.styles import label
-from seqrec_lib.statistics.intervals import Interval, over_seeds, verdict
+from seqrec_lib.statistics.intervals import ONE_SEED, TOO_FEW, Interval, over_seeds, verdicts
 
+HOLM = "verdicts corrected (Holm)"  # stands on a table whose verdicts are
 PROTOCOLS = {"masked": "M", "unmasked": "U"}
 _COSTS = ["parameters", "own_seconds", "total_seconds", "peak_bytes"]
 Metric = Callable[[np.ndarray, int], np.ndarray]
@@ -27,9 +30,24 @@ def values(runs: Runs, protocol: str, metric: Metric = ndcg, k: int = 10) -> np.
     return np.stack([metric(ranks, k) for ranks in runs.ranks(protocol)])
 
 
+def counts(runs: Runs) -> bool:
+    """Does the model only count? Then it has one seed, and another would change nothing."""
+    return issubclass(MODELS[runs.seeds[0].spec["model"]], CountModel)
+
+
+def interval(values: np.ndarray, *runs: Runs) -> Interval:
+    """Mean and 95 % interval of what was computed from the runs, by seed and user.
+
+    It says so if it stands on one seed of what is learned, or on fewer seeds than a run has.
+    """
+    most = max((len(run.seeds) for run in runs if not counts(run)), default=0)
+    note = f"{len(values)} common seeds" if len(values) < most else ""
+    return over_seeds(values, learned=most > 0, note=note)
+
+
 def mean(runs: Runs, protocol: str, metric: Metric = ndcg, k: int = 10) -> Interval:
     """Mean of a metric with its 95 % interval over users and seeds."""
-    return over_seeds(values(runs, protocol, metric, k))
+    return interval(values(runs, protocol, metric, k), runs)
 
 
 def figures(runs: Runs, k: int = 10) -> dict[str, float]:
@@ -44,56 +62,100 @@ def figures(runs: Runs, k: int = 10) -> dict[str, float]:
 def gain(a: Runs, b: Runs, protocol: str, metric: Metric = ndcg, k: int = 10) -> Interval:
     """Paired difference a - b on the same users, with its 95 % interval over users and seeds.
 
-    Seeds are paired in order; a run with one seed is compared with every seed of the other.
+    Seeds are paired by :func:`paired_seeds`.
     """
-    return over_seeds(paired_seeds(values(a, protocol, metric, k), values(b, protocol, metric, k)))
+    first, second = (
+        values(run, protocol, metric, k)[rows]
+        for run, rows in zip((a, b), paired_seeds(a, b), strict=True)
+    )
+    return interval(first - second, a, b)
 
 
-def paired_seeds(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """first - second by seed and user: seeds in order, or a single one with each of the other's."""
-    if len(first) > 1 and len(second) > 1:
-        count = min(len(first), len(second))
-        first, second = first[:count], second[:count]
-    return first - second
+def paired_seeds(*runs: Runs) -> list[list[int]]:
+    """Which of its seeds each run brings to a comparison: those whose number all have.
+
+    A counter brings its only one for each of them. Raises ``ValueError`` if no number is common.
+    """
+    learned = [run for run in runs if not counts(run)]
+    for run in learned:
+        if len(set(run.numbers)) < len(run.numbers):
+            raise ValueError(f"{run.dataset}/{run.name} has a seed twice: {run.numbers}")
+    common = set(learned[0].numbers if learned else [0])
+    for run in learned:
+        common &= set(run.numbers)
+    if not common:
+        named = ", ".join(f"{run.dataset}/{run.name} {run.numbers}" for run in learned)
+        raise ValueError(f"no seed is common to {named}; runs are paired by the seed's number")
+    return [
+        [0] * len(common)
+        if counts(run)
+        else [run.numbers.index(number) for number in sorted(common)]
+        for run in runs
+    ]
 
 
 def table(runs: Sequence[Runs], baseline: str | None = None, k: int = 10) -> pd.DataFrame:
     """HR and NDCG of each run under both protocols, 95 % half-widths over users and seeds.
 
-    With ``baseline``, the name of one of the runs, each row says whether its masked NDCG differs
-    from it: a difference whose interval includes zero is no difference.
+    A row whose half-width is over users alone says so beside its number of seeds; a counter needs
+    none. With ``baseline``, the name of one of the runs, each row says whether its masked NDCG
+    differs from it (:func:`judged`).
     """
     floor = next((r for r in runs if r.name == baseline), None)
     if baseline is not None and floor is None:
         raise ValueError(f"baseline {baseline!r} is not among {[r.name for r in runs]}")
     rows = []
     for run in runs:
-        row = {"model": label(run.name), "seeds": str(len(run.seeds))}
+        row = {"model": label(run.name), "seeds": _seeds(run)}
         for protocol, letter in PROTOCOLS.items():
             for name, metric in (("HR", hr), ("NDCG", ndcg)):
                 row[f"{name}@{k} {letter}"] = _with_half_width(mean(run, protocol, metric, k))
         row["coverage M"] = f"{np.mean([s.card['coverage@10']['masked'] for s in run.seeds]):.1%}"
-        if floor is not None:
-            row[f"NDCG@{k} M against {label(floor.name)}"] = _against(run, floor, k)
         rows.append(row)
-    return pd.DataFrame(rows).set_index("model").rename_axis(None)
+    found = pd.DataFrame(rows).set_index("model").rename_axis(None)
+    if floor is not None:
+        other = [run is not floor for run in runs]
+        differences = [gain(run, floor, "masked", ndcg, k) for run in runs if run is not floor]
+        name = f"NDCG@{k} M against {label(floor.name)}, {HOLM}"
+        found[name] = ""
+        found.loc[other, name] = judged(differences)
+    return found
+
+
+def judged(differences: Sequence[Interval]) -> list[str]:
+    """The differences of one table in print, each with its verdict; those are corrected together.
+
+    The interval is that of the difference alone. What it does not cover stands beside it; if
+    that is most of the spread between seeds, in place of a verdict.
+    """
+    return [
+        f"{one:+.4f}" if one.note == TOO_FEW else f"{one:+.4f} ({said})"
+        for one, said in zip(differences, verdicts(differences), strict=True)
+    ]
+
+
+def _seeds(run: Runs) -> str:
+    """How many seeds, in the words of a table."""
+    if counts(run):
+        return "none"
+    return str(len(run.seeds)) if len(run.seeds) > 1 else "1, users only"
 
 
 def _with_half_width(interval: Interval) -> str:
-    return f"{interval.mean:.4f} ± {(interval.high - interval.low) / 2:.4f}".replace("0.", ".")
+    width = f"{interval.mean:.4f} ± {(interval.high - interval.low) / 2:.4f}".replace("0.", ".")
+    return f"{width}, {TOO_FEW}" if interval.note == TOO_FEW else width
 
 
-def _against(run: Runs, floor: Runs, k: int) -> str:
-    if run is floor:
-        return ""
-    difference = gain(run, floor, "masked", ndcg, k)
-    return f"{difference:+.4f} ({verdict(difference)})"
+def marked(run: Runs, interval: Interval) -> str:
+    """The run's name beside what is drawn of it: an interval of one seed says so."""
+    return f"{label(run.name)}, {ONE_SEED}" if interval.note == ONE_SEED else label(run.name)
 
 
 def published(figures: dict[str, tuple[float, float]], runs: Runs, protocol: str) -> pd.DataFrame:
     """Published (HR@10, NDCG@10) rows above our mean over seeds, for the same protocol."""
+    count = len(runs.seeds)
     ours = {
-        f"ours, {len(runs.seeds)} seeds": tuple(
+        f"ours, {f'{count} seeds' if count > 1 else ONE_SEED}": tuple(
             mean(runs, protocol, metric).mean for metric in (hr, ndcg)
         )
     }
@@ -136,7 +198,7 @@ def by_dataset(
     """
     rows = []
     for run, floor in zip(runs, floors, strict=True):
-        row = {"data set": run.dataset, "seeds": str(len(run.seeds))}
+        row = {"data set": run.dataset, "seeds": _seeds(run)}
         for protocol, letter in PROTOCOLS.items():
             for name, metric in (("HR", hr), ("NDCG", ndcg)):
                 row[f"{name}@10 {letter}"] = _with_half_width(mean(run, protocol, metric))

@@ -1,21 +1,21 @@
 """Parts of the test positions, their means, and how far two of them are apart.
 
 A *part* is a mask over the positions. ``values`` have a row a seed and a column a position,
-``users`` name each position's user. Positions of one user are alike, so every interval resamples
-users with all their positions (:mod:`seqrec_lib.statistics.populations`). A part without positions
-has no mean, and nothing to compare: its interval is of three nan.
+``users`` name each position's user. Positions of one user are alike, so every interval is over
+users with all their positions (:mod:`seqrec_lib.statistics.populations`), and over seeds. A part
+without positions has no mean, and nothing to compare: its interval is of three nan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int, Real, Shaped
 
-from seqrec_lib.statistics.intervals import Interval
-from seqrec_lib.statistics.populations import intervals, per_user
+from seqrec_lib.statistics.intervals import Interval, over_seeds
+from seqrec_lib.statistics.populations import per_user
 
 Part = Bool[np.ndarray, "P"]
 NOTHING = Interval(np.nan, np.nan, np.nan)
@@ -53,24 +53,24 @@ def means(
     values: Mapping[str, Real[np.ndarray, "_ P"]],
     users: Int[np.ndarray, "P"],
     parts: Mapping[str, Part],
+    counters: Collection[str] = (),
 ) -> pd.DataFrame:
     """Mean of each part's positions with its 95 % interval over users and seeds.
 
     A row a part; a column of :class:`Interval` for each name in ``values``, then how many
-    ``events`` and ``users`` the part has.
+    ``events`` and ``users`` the part has. ``counters`` are the names of what learns nothing: their
+    one seed is all there is.
     """
-    there = {name: part for name, part in parts.items() if part.any()}
-    figures = [
-        per_user(one, part.astype(float), users)
-        for part in there.values()
-        for one in values.values()
-    ]
-    found = iter(intervals(figures))
-    rows = [
-        {name: next(found) if part.any() else NOTHING for name in values}
-        | {"events": int(part.sum()), "users": len(np.unique(users[part]))}
-        for part in parts.values()
-    ]
+    rows = []
+    for part in parts.values():
+        inside, ones = users[part], np.ones(part.sum())
+        row = {
+            name: over_seeds(per_user(one[:, part], ones, inside), learned=name not in counters)
+            if part.any()
+            else NOTHING
+            for name, one in values.items()
+        }
+        rows.append(row | {"events": len(inside), "users": len(np.unique(inside))})
     return pd.DataFrame(rows, index=list(parts))
 
 
@@ -80,23 +80,28 @@ def difference(
     a: Real[np.ndarray, "P"] | Part,
     b: Real[np.ndarray, "P"] | Part,
     relative: bool = False,
+    learned: bool = True,
 ) -> Interval:
     """Mean over ``a`` less mean over ``b``, with its 95 % interval over users and seeds.
 
-    ``a`` and ``b`` are parts, or weights of the positions. A user in both is drawn with both, so
-    that what makes a user easy cancels as far as it does. ``relative``: as a share of the mean
-    over ``b``, by the linear form of the ratio; ``ValueError`` where that mean is 0.
+    ``a`` and ``b`` are parts, or weights of the positions. A user in both is one value, so that
+    what makes a user easy cancels as far as it does. ``relative``: as a share of the mean over
+    ``b``, by the linear form of the ratio; ``ValueError`` where that mean is 0. ``learned``: are
+    the values of a model that another seed would change?
     """
     if not a.any() or not b.any():
         return NOTHING
-    first, second = (per_user(values, one.astype(float), users) for one in (a, b))
+    inside = (a != 0) | (b != 0)
+    first, second = (
+        per_user(values[:, inside], one[inside].astype(float), users[inside]) for one in (a, b)
+    )
     if not relative:
-        return intervals([first - second])[0]
+        return over_seeds(first - second, learned=learned)
     base = second.mean(1, keepdims=True)
     if not base.all():
         raise ValueError("the mean over b is 0: nothing is a share of it")
     ratio = first.mean(1, keepdims=True) / base
-    return intervals([ratio - 1 + (first - ratio * second) / base])[0]
+    return over_seeds(ratio - 1 + (first - ratio * second) / base, learned=learned)
 
 
 def quarters(

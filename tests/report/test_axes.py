@@ -16,10 +16,10 @@ from seqrec_lib.metrics.ranking import hr
 from seqrec_lib.records.store import Run, Runs
 
 
-def made(name, *masked, unmasked=None, seconds=10.0):
-    """Runs of given masked ranks, a seed each."""
+def made(name, *masked, unmasked=None, seconds=10.0, numbers=None, model=None):
+    """Runs of given masked ranks, a seed each; seeds are 0, 1, ... unless ``numbers`` says."""
     seeds = []
-    for ranks in masked:
+    for number, ranks in zip(numbers or range(len(masked)), masked, strict=True):
         table = pd.DataFrame(
             {
                 "user": range(len(ranks)), "item": 1, "history_length": range(len(ranks)),
@@ -27,8 +27,13 @@ def made(name, *masked, unmasked=None, seconds=10.0):
                 "rank_unmasked": ranks if unmasked is None else unmasked,
             }
         )  # fmt: skip
-        card = {"coverage@10": {"masked": 0.5, "unmasked": 0.25}, "training_seconds": seconds}
-        one = Run(Path(), {}, card)
+        card = {
+            "coverage@10": {"masked": 0.5, "unmasked": 0.25},
+            "own_seconds": seconds,
+            "total_seconds": seconds,
+        }
+        spec = {"model": model or name, "training": {"seed": number}}
+        one = Run(Path(), spec, card)
         one.__dict__["ranks"] = table
         one.__dict__["history"] = pd.DataFrame(
             {"epoch": [1, 2, 3], "valid_ndcg@10": [0.1, 0.3, 0.2]}
@@ -41,7 +46,7 @@ def made(name, *masked, unmasked=None, seconds=10.0):
 def runs():
     rng = np.random.default_rng(0)
     good, poor = rng.integers(1, 15, 200), rng.integers(1, 200, 200)
-    return [made("markov", poor), made("sasrec", good, good + 1, unmasked=good + 5)]
+    return [made("markov", poor), made("sasrec", *[good, good + 1] * 2, unmasked=good + 5)]
 
 
 @pytest.fixture
@@ -81,7 +86,7 @@ def test_the_two_protocols_are_drawn_apart(runs, ax):
 def test_curves_mark_the_best_epoch(runs, ax):
     report.curves(ax, runs)
     marked = [line.get_xdata().tolist() for line in ax.lines if len(line.get_xdata()) == 1]
-    assert marked == [[2], [2], [2]]
+    assert marked == [[2]] * 5
 
 
 def test_curves_say_under_which_protocol_they_were_selected(runs, ax):
@@ -98,3 +103,13 @@ def test_costs_are_drawn_at_their_seconds(runs, ax):
         "Markov chain", "SASRec"
     ]  # fmt: skip
     assert [line.get_xdata()[0] for line in ax.lines[:2]] == [10.0, 10.0]
+
+
+def test_what_is_drawn_of_one_seed_says_so(ax):
+    single = made("sasrec", np.arange(1, 21))
+    report.gains_by(ax, [single], np.arange(20), (0, 10, 20))
+    assert ax.get_legend_handles_labels()[1] == ["SASRec, one seed"]
+    for draw in (report.both_protocols, report.cost_quality):
+        ax.clear()
+        draw(ax, [single])
+        assert [text.get_text() for text in ax.texts] == ["SASRec, one seed"]

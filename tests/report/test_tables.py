@@ -11,10 +11,10 @@ from seqrec_lib.metrics.ranking import hr
 from seqrec_lib.records.store import Run, Runs
 
 
-def made(name, *masked, unmasked=None, seconds=10.0):
-    """Runs of given masked ranks, a seed each."""
+def made(name, *masked, unmasked=None, seconds=10.0, numbers=None, model=None):
+    """Runs of given masked ranks, a seed each; seeds are 0, 1, ... unless ``numbers`` says."""
     seeds = []
-    for ranks in masked:
+    for number, ranks in zip(numbers or range(len(masked)), masked, strict=True):
         table = pd.DataFrame(
             {
                 "user": range(len(ranks)), "item": 1, "history_length": range(len(ranks)),
@@ -22,8 +22,13 @@ def made(name, *masked, unmasked=None, seconds=10.0):
                 "rank_unmasked": ranks if unmasked is None else unmasked,
             }
         )  # fmt: skip
-        card = {"coverage@10": {"masked": 0.5, "unmasked": 0.25}, "training_seconds": seconds}
-        one = Run(Path(), {}, card)
+        card = {
+            "coverage@10": {"masked": 0.5, "unmasked": 0.25},
+            "own_seconds": seconds,
+            "total_seconds": seconds,
+        }
+        spec = {"model": model or name, "training": {"seed": number}}
+        one = Run(Path(), spec, card)
         one.__dict__["ranks"] = table
         one.__dict__["history"] = pd.DataFrame(
             {"epoch": [1, 2, 3], "valid_ndcg@10": [0.1, 0.3, 0.2]}
@@ -36,20 +41,53 @@ def made(name, *masked, unmasked=None, seconds=10.0):
 def runs():
     rng = np.random.default_rng(0)
     good, poor = rng.integers(1, 15, 200), rng.integers(1, 200, 200)
-    return [made("markov", poor), made("sasrec", good, good + 1, unmasked=good + 5)]
+    return [made("markov", poor), made("sasrec", *[good, good + 1] * 2, unmasked=good + 5)]
 
 
 def test_a_table_holds_the_mean_over_seeds_and_users(runs):
     found = report.table(runs, baseline="markov")
     by_hand = hr(runs[1].ranks("masked").ravel(), 10).mean()
     assert found.loc["SASRec", "HR@10 M"].startswith(f"{by_hand:.4f} ± ".removeprefix("0"))
-    assert found.loc["SASRec", "seeds"] == "2" and found.loc["SASRec", "coverage M"] == "50.0%"
+    assert found.loc["SASRec", "seeds"] == "4" and found.loc["SASRec", "coverage M"] == "50.0%"
     assert "(higher)" in found.loc["SASRec"].iloc[-1] and found.loc["Markov chain"].iloc[-1] == ""
 
 
 def test_a_baseline_that_is_not_there_is_named(runs):
     with pytest.raises(ValueError, match="'gru' is not among"):
         report.table(runs, baseline="gru")
+
+
+def test_a_row_of_one_seed_is_marked_and_a_counter_has_none(runs):
+    single = made("gru", np.arange(1, 201))
+    found = report.table([*runs, single], baseline="gru")
+    assert found["seeds"].tolist() == ["none", "4", "1, users only"]
+    assert found.iloc[:2, -1].str.contains(", one seed (", regex=False).all()
+    assert report.mean(single, "masked").note == "one seed"
+    assert report.mean(runs[0], "masked").note == report.mean(runs[1], "masked").note == ""
+
+
+def test_three_seeds_that_spread_wide_say_so_in_place_of_a_verdict(runs):
+    poor = runs[0].ranks("masked")[0]
+    wide = made("gru", poor, np.where(poor < 60, 1, poor), np.where(poor < 150, 1, poor))
+    found = report.table([runs[0], wide], baseline="markov").loc["GRU-CE"]
+    assert found["NDCG@10 M"].endswith(", too few seeds")
+    assert found.iloc[-1].endswith("], too few seeds")
+
+
+def test_verdicts_of_a_table_are_corrected_together_and_the_table_says_so():
+    missed = np.full(200, 12)
+    found = np.where(
+        np.arange(200) < 6, 1, missed
+    )  # six users of 200: clear alone, not among twenty
+    floor, one = made("markov", missed), made("sasrec", *[found] * 4)
+    assert 0.05 / 20 < report.gain(one, floor, "masked").p < 0.05
+    noise = [made("gru", *[missed] * 4) for _ in range(19)]
+    alone, together = (report.table([floor, one, *more], "markov") for more in ([], noise))
+    assert alone.columns[-1] == "NDCG@10 M against Markov chain, verdicts corrected (Holm)"
+    assert alone.loc["SASRec"].iloc[-1].endswith("(higher)")
+    assert together.loc["SASRec"].iloc[-1].endswith("(no difference)")
+    ends = [cell.loc["SASRec"].iloc[-1].split(" (")[0] for cell in (alone, together)]
+    assert ends[0] == ends[1]  # the interval is that of the difference alone
 
 
 def test_figures_are_the_means_of_the_table_by_name():
@@ -69,19 +107,65 @@ def test_a_gain_is_paired_by_user_and_seed():
     assert found.mean == pytest.approx(0.25) and found.excludes_zero
 
 
+def test_seeds_are_paired_by_their_numbers():
+    rng = np.random.default_rng(1)
+    ranks = {number: rng.integers(1, 30, 60) for number in range(4)}
+    a = made("sasrec", *(ranks[n] for n in (2, 0, 1)), numbers=[2, 0, 1])
+    b = made("gru", *(ranks[n] for n in (0, 1, 2, 3)), numbers=[0, 1, 2, 3])
+    assert report.paired_seeds(a, b) == [[1, 2, 0], [0, 1, 2]]
+    found = report.gain(a, b, "masked")
+    assert (found.low, found.high) == (0, 0) and found.note == "3 common seeds"
+    assert report.gain(a, a, "masked").note == ""
+
+
+def test_a_single_run_is_paired_with_its_own_seed_alone():
+    rng = np.random.default_rng(1)
+    first, second = rng.integers(1, 30, (2, 80))
+    three, one = made("sasrec", second, first, second), made("gru", first, numbers=[1])
+    found = report.gain(three, one, "masked")
+    assert (found.mean, found.low, found.note) == (0, 0, "one seed")
+    assert "one seed" in report.table([three, one], "gru").loc["SASRec"].iloc[-1]
+
+
+def test_a_counter_is_compared_with_every_seed_and_marks_nothing():
+    rng = np.random.default_rng(1)
+    three, counter = (
+        made("sasrec", *rng.integers(1, 30, (3, 80))),
+        made("popular", np.arange(80) + 1),
+    )
+    assert report.paired_seeds(three, counter) == [[0, 1, 2], [0, 0, 0]]
+    by_hand = report.values(three, "masked").mean() - report.values(counter, "masked").mean()
+    assert report.gain(three, counter, "masked").mean == pytest.approx(by_hand)
+    other = made("svd", np.arange(80) + 2)
+    assert report.gain(counter, other, "masked").note == ""
+    assert report.gain(counter, made("gru", np.arange(80) + 2), "masked").note == "one seed"
+
+
+def test_runs_without_a_common_seed_are_refused_in_words():
+    a, b = made("sasrec", [1, 2], numbers=[0]), made("gru", [1, 2], [2, 1], numbers=[1, 2])
+    with pytest.raises(ValueError, match=r"beauty/sasrec \[0\], beauty/gru \[1, 2\]"):
+        report.gain(a, b, "masked")
+    with pytest.raises(ValueError, match="has a seed twice"):
+        report.gain(a, made("gru", [1, 2], [2, 1], numbers=[0, 0]), "masked")
+
+
 def test_costs_are_medians_over_the_seeds(runs):
-    for seed, seconds in zip(runs[1].seeds, (60, 180), strict=True):
-        seed.card.update(training_seconds=seconds, parameters=7, peak_bytes=2**29)
+    for seed, seconds in zip(runs[1].seeds, (60, 120, 120, 180), strict=True):
+        seed.card.update(
+            own_seconds=seconds, total_seconds=2 * seconds, parameters=7, peak_bytes=2**29
+        )
     runs[0].seeds[0].card.update(parameters=0, peak_bytes=2**30)
     runs[0].seeds[0].__dict__["history"] = pd.DataFrame({"epoch": [], "valid_ndcg@10": []})
     found = report.costs(runs)
-    assert found.loc["SASRec"].tolist() == [7, 2, 2.0, 0.5]  # 120 seconds, the second epoch
-    assert found.loc["Markov chain"].tolist() == [0, 0, 0.2, 1.0]
+    assert found.loc["SASRec"].tolist() == [7, 2, 2.0, 4.0, 0.5]  # 120 seconds, the second epoch
+    assert found.loc["Markov chain"].tolist() == [0, 0, 0.2, 0.2, 1.0]
 
 
 def test_published_rows_stand_above_ours(runs):
     found = report.published({"theirs": (0.1, 0.05)}, runs[1], "unmasked")
-    assert found.index.tolist() == ["theirs", "ours, 2 seeds"]
+    assert found.index.tolist() == ["theirs", "ours, 4 seeds"]
+    one = report.published({}, made("sasrec", [1, 2]), "masked")
+    assert one.index.tolist() == ["ours, one seed"]
     assert found.columns.tolist() == ["HR@10 U", "NDCG@10 U"]
     assert found.loc["theirs", "HR@10 U"] == "0.1000"
     across = report.by_dataset([runs[1]], [runs[0]], {"beauty": (0.1, 0.05)})

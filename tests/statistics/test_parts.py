@@ -39,6 +39,37 @@ def test_intervals_are_as_wide_as_there_are_users_not_events():
     assert width == pytest.approx(2 * 1.96 * each.std() / 20, rel=0.1)
 
 
+def test_one_seed_of_what_is_learned_is_marked_and_a_counter_needs_none():
+    found = means({"x": HITS[:1], "popular": HITS[:1]}, USERS, {"a": A}, counters=["popular"])
+    assert found["x"]["a"].note == "one seed" and found["popular"]["a"].note == ""
+    assert difference(HITS[:1], USERS, A, B).note == "one seed"
+    assert difference(HITS[:1], USERS, A, B, relative=True, learned=False).note == ""
+
+
+def test_users_outside_a_part_do_not_count_in_its_interval():
+    rng = np.random.default_rng(4)
+    values, users = rng.random((3, 40)), np.repeat(np.arange(20), 2)
+    few = users < 3
+    alone = means({"x": values[:, few]}, users[few], {"few": few[few]})["x"]["few"]
+    assert means({"x": values}, users, {"few": few})["x"]["few"] == alone
+    first = np.arange(40) % 2 == 0
+    alone = difference(values[:, few], users[few], first[few], ~first[few])
+    assert difference(values, users, few & first, few & ~first) == alone
+
+
+def test_a_part_of_one_user_has_no_interval():
+    found = means({"x": HITS}, USERS, {"one": USERS == 8})["x"]["one"]
+    assert found.mean == 0 and np.isnan(found.low) and found.note == "one user"
+
+
+def test_a_contrast_covers_the_spread_between_seeds():
+    rng = np.random.default_rng(5)
+    users, first = np.repeat(np.arange(300), 2), np.tile([True, False], 300)
+    values = rng.normal(size=(5, 600)) + np.array([[-1], [-0.5], [0], [0.5], [1]]) * first
+    found = difference(values, users, first, ~first)
+    assert found.high - found.low == pytest.approx(2 * 2.776 * 0.79 / 5**0.5, rel=0.1)
+
+
 def test_a_contrast_is_the_difference_of_two_means():
     assert difference(HITS, USERS, A, B).mean == pytest.approx(4 / 6 - 2 / 6)
     share = difference(HITS, USERS, A, B, relative=True)

@@ -1,13 +1,10 @@
 """A weighted mean over positions, its interval over users."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
-from seqrec_lib.statistics import populations
 from seqrec_lib.statistics.intervals import over_seeds
-from seqrec_lib.statistics.populations import intervals, per_user
+from seqrec_lib.statistics.populations import per_user
 
 
 def width(interval):
@@ -56,7 +53,7 @@ def test_the_interval_is_that_of_drawing_users_with_all_their_positions(clustere
     weight = np.bincount(users, weights)
     drawn = rng.integers(300, size=(10_000, 300))
     brute = gain[drawn].sum(1) / weight[drawn].sum(1)
-    found = intervals([per_user(hits, weights, users)], draws=10_000)[0]
+    found = over_seeds(per_user(hits, weights, users))
     assert found.mean == pytest.approx(np.average(hits[0], weights=weights))
     scale = brute.std()
     assert found.low == pytest.approx(np.quantile(brute, 0.025), abs=0.2 * scale)
@@ -67,8 +64,8 @@ def test_the_interval_is_that_of_drawing_users_with_all_their_positions(clustere
 def test_positions_of_one_user_that_are_alike_are_worth_one():
     hits = np.repeat(np.arange(200) % 2, 25)[None].astype(float)  # each user always or never
     users, weights = np.repeat(np.arange(200), 25), np.ones(5000)
-    naive = intervals([per_user(hits, weights, np.arange(5000))])[0]
-    honest = intervals([per_user(hits, weights, users)])[0]
+    naive = over_seeds(per_user(hits, weights, np.arange(5000)))
+    honest = over_seeds(per_user(hits, weights, users))
     assert width(honest) / width(naive) == pytest.approx(5, rel=0.1)  # the root of 25
 
 
@@ -79,7 +76,7 @@ def test_users_outside_a_population_leave_its_interval_alone(clustered):
     within = per_user(hits, inside.astype(float), users)
     assert within.shape == (1, 300) and apart.shape == (1, 150)
     np.testing.assert_allclose(within[0, 150:], within.mean(), rtol=1e-12)
-    one, other = (intervals([x], draws=4000)[0] for x in (apart, within))
+    one, other = (over_seeds(x) for x in (apart, within))
     assert one.mean == pytest.approx(other.mean)
     assert width(one) == pytest.approx(width(other), rel=0.05)
 
@@ -91,30 +88,9 @@ def test_a_difference_of_two_models_is_the_difference_of_their_values(clustered,
     np.testing.assert_allclose(per_user(hits - other, weights, users), apart, atol=1e-12)
 
 
-def test_shared_draws_give_the_intervals_of_over_seeds(rng):
-    figures = [rng.normal(size=(1, 400)), 0.2 * rng.normal(size=(3, 1)) + rng.normal(size=(3, 400))]
-    for values, found in zip(figures, intervals(figures, draws=4000), strict=True):
-        expected = over_seeds(values, draws=4000)
-        assert found.mean == expected.mean
-        assert found.low == pytest.approx(expected.low, abs=0.05 * width(expected))
-        assert found.high == pytest.approx(expected.high, abs=0.05 * width(expected))
-
-
-def test_figures_drawn_together_keep_their_order_and_the_chunk_changes_nothing(rng, monkeypatch):
-    figures = [rng.normal(mean, 1, size=(size, 90)) for mean, size in ((0, 2), (5, 1), (-3, 3))]
-    first = intervals(figures, draws=200)
-    assert [round(found.mean) for found in first] == [0, 5, -3]
-    monkeypatch.setattr(populations, "CHUNK", 7 * 90)
-    for one, other in zip(first, intervals(figures, draws=200), strict=True):
-        np.testing.assert_allclose(dataclasses.astuple(one), dataclasses.astuple(other), rtol=1e-12)
-    assert intervals(figures, draws=200, seed=1) != first and intervals([]) == []
-
-
 def test_an_empty_population_and_rows_that_do_not_fit_are_refused():
     values, users = np.ones((1, 3)), np.array([0, 0, 1])
     with pytest.raises(ValueError, match="is the population empty"):
         per_user(values, np.zeros(3), users)
     with pytest.raises(ValueError, match="weights are 0 or more"):
         per_user(values, np.array([1.0, np.nan, 1.0]), users)
-    with pytest.raises(ValueError, match="two users or more"):
-        intervals([np.ones((2, 1))])

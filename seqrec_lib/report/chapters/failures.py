@@ -19,6 +19,7 @@ from seqrec_lib.metrics.lists import coverage, gini
 from seqrec_lib.metrics.ranking import hr
 from seqrec_lib.records.store import Runs
 from seqrec_lib.report import colour, label, marker
+from seqrec_lib.statistics.intervals import ONE_SEED
 from seqrec_lib.statistics.parts import between
 
 RARE = 50  # occurrences below which seed 001 calls an item rare
@@ -88,7 +89,8 @@ def bars(ax: Axes, table: pd.DataFrame, ylabel: str = "HR@10, U") -> None:
         ends = np.array([[interval.low, interval.high] for interval in table[name]]).T
         place = np.arange(len(table)) + width * (number - (len(names) - 1) / 2)
         ax.bar(place, middle, width * 0.92, yerr=np.abs(ends - middle), color=colour(name),
-               label=label(name), error_kw={"lw": 1, "capsize": 1.5})  # fmt: skip
+               label=label(name) + _one_seed(table[name]),
+               error_kw={"lw": 1, "capsize": 1.5})  # fmt: skip
     ticks = [f"{name}\n{_short(size)}" for name, size in table["events"].items()]
     ax.set_xticks(range(len(table)), ticks, fontsize=8)
     ax.grid(axis="x", visible=False)
@@ -109,11 +111,16 @@ def lines(
         look, sign = (colour(name), marker(name)) if runs else (PALETTE[number], "osv^DPX*"[number])
         middle, low, high = np.array([[one.mean, one.low, one.high] for one in table[name]]).T
         ax.plot(place, middle, color=look, marker=sign, ms=4, lw=1.2,
-                label=label(name) if runs else name)  # fmt: skip
+                label=(label(name) if runs else name) + _one_seed(table[name]))  # fmt: skip
         ax.fill_between(place, low, high, color=look, alpha=0.15, lw=0)
     ticks = [f"{name}\n{_short(size)}" if sizes else name for name, size in table["events"].items()]
     ax.set_xticks(place, ticks, fontsize=8)
     ax.set(ylabel=ylabel, ylim=(0, None))
+
+
+def _one_seed(cells: pd.Series) -> str:
+    """What a legend adds to a name whose intervals are over users alone."""
+    return f", {ONE_SEED}" if any(one.note == ONE_SEED for one in cells) else ""
 
 
 def _short(size: int) -> str:

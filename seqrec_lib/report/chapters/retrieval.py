@@ -21,7 +21,8 @@ from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.records.runs import run
 from seqrec_lib.records.store import RESULTS, Runs
-from seqrec_lib.statistics.intervals import Interval, over_seeds, verdict
+from seqrec_lib.statistics.intervals import TOO_FEW, Interval, Verdict
+from seqrec_lib.statistics.intervals import verdicts as corrected
 
 STAGES = ("encoder", "regenerated", "retrieval", "both")
 # what is held against what: (with the stage, without)
@@ -60,9 +61,11 @@ def table1(found: dict[tuple[str, str], dict[str, Runs]], seed: pd.DataFrame) ->
 
     ``found`` has the stages of each (data set, backbone); ``seed`` the seed's figures, with
     columns ``dataset``, ``method`` (``SASRec``, ``SASRec (Ours)``, ...) and the six metrics, for
-    the sets that it has. A gain of ours whose paired interval includes zero is in brackets.
+    the sets that it has. A gain of ours that is no difference is in brackets; verdicts of all
+    cells are corrected together (:func:`~seqrec_lib.statistics.intervals.verdicts`), and words
+    say where a gain stands on one seed or too few.
     """
-    rows = {}
+    rows, judged = {}, _judged(found, "both")
     figures = seed.set_index(["dataset", "method"])
     for (dataset, backbone), by_stage in found.items():
         name = report.label(backbone)
@@ -73,9 +76,13 @@ def table1(found: dict[tuple[str, str], dict[str, Runs]], seed: pd.DataFrame) ->
             }
         for protocol, letter in (("unmasked", "U"), ("masked", "M")):
             rows[dataset, name, f"ours, {letter}"] = {
-                metric: _ours(by_stage, protocol, metric) for metric in METRICS
+                metric: _ours(
+                    by_stage, protocol, metric, *judged[dataset, backbone, protocol, metric]
+                )
+                for metric in METRICS
             }
-    return pd.DataFrame.from_dict(rows, "index").rename_axis(["data set", "backbone", "figures"])
+    table = pd.DataFrame.from_dict(rows, "index")
+    return table.rename_axis(["data set", "backbone", "figures"]).rename_axis(columns=report.HOLM)
 
 
 def verdicts(
@@ -86,16 +93,28 @@ def verdicts(
 ) -> pd.Series:
     """How many cells of the table a stage makes ``higher``, ``lower`` or ``no difference``.
 
-    ``earned`` is a name of ``EARNED``.
+    ``earned`` is a name of ``EARNED``. Verdicts are those of all cells of the stage, both
+    protocols and all metrics, corrected together, also where few of them are counted.
     """
-    stage, base = EARNED[earned]
-    cells = [
-        verdict(report.gain(by_stage[stage], by_stage[base], protocol, *METRICS[metric]))
-        for by_stage in found.values()
-        for metric in metrics
-    ]
-    names = ["higher", "no difference", "lower"]
+    judged = _judged(found, earned)
+    cells = [judged[(*case, protocol, metric)][1] for case in found for metric in metrics]
+    names = ["higher", "no difference", "lower", TOO_FEW]
     return pd.Series(cells).value_counts().reindex(names, fill_value=0)
+
+
+def _judged(
+    found: dict[tuple[str, str], dict[str, Runs]], earned: str
+) -> dict[tuple[str, str, str, str], tuple[Interval, Verdict]]:
+    """What a stage adds to each cell of the table, by (data set, backbone, protocol, metric)."""
+    stage, base = EARNED[earned]
+    gains = {
+        (*case, protocol, name): report.gain(by_stage[stage], by_stage[base], protocol, *metric)
+        for case, by_stage in found.items()
+        for protocol in report.PROTOCOLS
+        for name, metric in METRICS.items()
+    }
+    pairs = zip(gains.values(), corrected(list(gains.values())), strict=True)
+    return dict(zip(gains, pairs, strict=True))
 
 
 def gains(pairs: Mapping[Any, Sequence[Runs]]) -> pd.DataFrame:
@@ -111,11 +130,10 @@ def gains(pairs: Mapping[Any, Sequence[Runs]]) -> pd.DataFrame:
 
 def gains_apart(one: tuple[Runs, Runs], other: tuple[Runs, Runs], protocol: str) -> Interval:
     """How much more (with, without) gains in NDCG@10 than another pair does, paired on users."""
-    first, second = (
-        report.paired_seeds(*(report.values(run, protocol) for run in pair))
-        for pair in (one, other)
-    )
-    return over_seeds(report.paired_seeds(first, second))
+    runs = (*one, *other)
+    seeds = zip(runs, report.paired_seeds(*runs), strict=True)
+    a, b, c, d = (report.values(run, protocol)[rows] for run, rows in seeds)
+    return report.interval((a - b) - (c - d), *runs)
 
 
 def beyond_noise(found: dict[tuple[str, str], dict[str, Runs]], seed: pd.DataFrame) -> int:
@@ -141,28 +159,38 @@ def _cell(before: float, after: float, sure: bool = True) -> str:
     return f"{old} → {new} {gain if sure else f'({gain})'}"
 
 
-def _ours(by_stage: dict[str, Runs], protocol: str, name: str) -> str:
+def _ours(
+    by_stage: dict[str, Runs], protocol: str, name: str, gain: Interval, verdict: Verdict
+) -> str:
     metric, k = METRICS[name]
     before, after = (
         report.mean(by_stage[stage], protocol, metric, k).mean for stage in ("encoder", "both")
     )
-    gain = report.gain(by_stage["both"], by_stage["encoder"], protocol, metric, k)
-    return _cell(before, after, gain.excludes_zero)
+    cell = _cell(before, after, verdict in ("higher", "lower"))
+    return f"{cell}, {gain.note}" if gain.note else cell
 
 
 def ablation(found: dict[tuple[str, str], dict[str, Runs]], protocol: str) -> pd.DataFrame:
     """What each stage adds to its backbone's NDCG@10, paired, with the study's verdict.
 
-    The last column is retrieval's gain over an encoder of regenerated data.
+    The last column is retrieval's gain over an encoder of regenerated data. Verdicts of the table
+    are corrected together.
     """
+    cells = iter(
+        report.judged(
+            [
+                report.gain(by_stage[stage], by_stage[base], protocol)
+                for by_stage in found.values()
+                for stage, base in EARNED.values()
+            ]
+        )
+    )
     rows = {}
     for (dataset, backbone), by_stage in found.items():
         row = {"backbone alone": f"{report.mean(by_stage['encoder'], protocol).mean:.4f}"[1:]}
-        for name, (stage, base) in EARNED.items():
-            gain = report.gain(by_stage[stage], by_stage[base], protocol)
-            row[name] = f"{gain:+.4f} ({verdict(gain)})"
-        rows[dataset, report.label(backbone)] = row
-    return pd.DataFrame.from_dict(rows, "index").rename_axis(["data set", "backbone"])
+        rows[dataset, report.label(backbone)] = row | {name: next(cells) for name in EARNED}
+    table = pd.DataFrame.from_dict(rows, "index").rename_axis(["data set", "backbone"])
+    return table.rename_axis(columns=report.HOLM)
 
 
 def forest(ax: Axes, found: dict[tuple[str, str], dict[str, Runs]], protocol: str) -> None:

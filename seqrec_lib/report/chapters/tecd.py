@@ -21,8 +21,8 @@ from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.classes import macro
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.records.store import Runs
-from seqrec_lib.statistics.intervals import Interval, verdict
-from seqrec_lib.statistics.populations import intervals, per_user
+from seqrec_lib.statistics.intervals import ONE_SEED, TOO_FEW, Interval, verdicts
+from seqrec_lib.statistics.populations import per_user
 
 LABELS = {
     "events": "every position, per event",
@@ -98,15 +98,12 @@ def table(
     for population, weight in weights.items():
         inside = np.flatnonzero(weight)
         rows, weight = user[inside], weight.to_numpy()[inside]
-        figures = [
-            per_user(np.stack([metric(seed, k) for seed in of[:, inside]]), weight, rows)
-            for of in ranks
-            for metric in _METRICS.values()
-            for k in ks
-        ]
-        cells = iter(intervals(figures))
-        for run in runs:
-            found[population, run.name] = [next(cells) for _ in names]
+        for run, of in zip(runs, ranks, strict=True):
+            found[population, run.name] = [
+                report.interval(per_user(_by_seed(metric, of[:, inside], k), weight, rows), run)
+                for metric in _METRICS.values()
+                for k in ks
+            ]
     return _framed(found, names, "model")
 
 
@@ -120,28 +117,38 @@ def differences(
     """What the first of each pair of runs has over the second, on the same positions.
 
     Rows (population, "a-b"); ``difference`` with its interval, ``percent`` of b's figure, and
-    ``wins``: the label of the better run, or "no difference".
+    ``wins``: the label of the better run, or "no difference". What an interval does not cover is
+    said there too. Verdicts are corrected together over all rows
+    (:func:`~seqrec_lib.statistics.intervals.verdicts`).
     """
     user = _users([run for pair in pairs for run in pair], weights)
-    names, found = ["difference", "percent", "wins"], {}
+    cells: dict[tuple[str, str], tuple[Interval, float]] = {}
+    better = {}
     for population, weight in weights.items():
         inside = np.flatnonzero(weight)
         rows, weight = user[inside], weight.to_numpy()[inside]
-        apart, below = [], []
-        for pair in pairs:
+        for a, b in pairs:
             first, second = (
-                np.stack([metric(seed, k) for seed in run.ranks(protocol)[:, inside]])
-                for run in pair
+                _by_seed(metric, run.ranks(protocol)[seeds][:, inside], k)
+                for run, seeds in zip((a, b), report.paired_seeds(a, b), strict=True)
             )
-            apart.append(per_user(report.paired_seeds(first, second), weight, rows))
-            below.append(float(np.average(second.mean(0), weights=weight)))
-        cells = zip(pairs, intervals(apart), below, strict=True)
-        for (a, b), interval, floor in cells:
-            better = {"higher": report.label(a.name), "lower": report.label(b.name)}
-            wins = better.get(verdict(interval), "no difference")
-            percent = 100 * interval.mean / floor if floor else np.nan
-            found[population, f"{a.name}-{b.name}"] = [interval, percent, wins]
-    return _framed(found, names, "pair")
+            apart = report.interval(per_user(first - second, weight, rows), a, b)
+            floor = float(np.average(second.mean(0), weights=weight))
+            percent = 100 * apart.mean / floor if floor else np.nan
+            key = str(population), f"{a.name}-{b.name}"
+            cells[key] = (apart, percent)
+            better[key] = {"higher": report.label(a.name), "lower": report.label(b.name)}
+    judged = verdicts([apart for apart, _ in cells.values()])
+    found = {}
+    for (key, (apart, percent)), verdict in zip(cells.items(), judged, strict=True):
+        note = apart.note if apart.note != TOO_FEW else ""  # that is the verdict
+        wins = ", ".join(filter(None, (better[key].get(verdict, verdict), note)))
+        found[key] = [apart, percent, wins]
+    return _framed(found, ["difference", "percent", "wins"], "pair")
+
+
+def _by_seed(metric: report.Metric, ranks: Int[np.ndarray, "S P"], k: int) -> np.ndarray:
+    return np.stack([metric(seed, k) for seed in ranks])
 
 
 def by_population(found: pd.DataFrame, column: str = "HR@10") -> pd.DataFrame:
@@ -162,9 +169,11 @@ def draw(ax: Axes, found: pd.DataFrame, metric: str = "HR@10") -> None:
         cells = [found.loc[(population, name), metric] for population in order]
         middle = np.array([cell.mean for cell in cells])
         reach = np.abs(np.array([[cell.low, cell.high] for cell in cells]).T - middle)
+        one = f", {ONE_SEED}" if cells[0].note == ONE_SEED else ""
+        marked = f"{report.label(name)}{one}"
         height = np.arange(len(order)) + 0.7 * ((number + 0.5) / len(models) - 0.5)
         ax.errorbar(middle, height, xerr=reach, fmt=report.marker(name), ms=5, capsize=2, lw=1.2,
-                    color=report.colour(name), label=report.label(name))  # fmt: skip
+                    color=report.colour(name), label=marked)  # fmt: skip
     ax.set_yticks(range(len(order)), [LABELS.get(name, name) for name in order])
     ax.set(xlabel=metric, xlim=(0, None), ylim=(len(order) - 0.5, -0.5))
     ax.grid(axis="y", visible=False)
@@ -229,8 +238,11 @@ def precision_by_class(
             chosen = [weight * (one == name) for one in said]
             predicted.append(np.mean([one.sum() for one in chosen]) / weight.sum())
             right = (true == name).astype(float)[None]
-            seeds = [per_user(right, one, user) for one in chosen if one.any()]
-            precision += intervals([np.concatenate(seeds)]) if seeds else [None]
+            inside = np.any(chosen, axis=0)
+            seeds = [
+                per_user(right[:, inside], one[inside], user[inside]) for one in chosen if one.any()
+            ]
+            precision.append(report.interval(np.concatenate(seeds), run) if seeds else None)
         found[f"{run.name} predicted"] = predicted
         found[run.name] = pd.Series(precision, found.index, dtype=object)
     return found.rename_axis("class")

@@ -78,6 +78,15 @@ def many(runs, repeat, ranks=(1, 1, 1)):
     return runs[0]
 
 
+def test_a_legend_names_intervals_of_one_seed(ax, table):
+    table["sasrec"] = [Interval(0.4, 0.3, 0.5, note="one seed")] * 2
+    failures.bars(ax, table)
+    assert ax.get_legend_handles_labels()[1] == ["popularity", "SASRec, one seed"]
+    ax.clear()
+    failures.lines(ax, table)
+    assert ax.get_legend_handles_labels()[1] == ["popularity", "SASRec, one seed"]
+
+
 def test_bars_stand_as_high_as_the_means_with_their_intervals(ax, table):
     failures.bars(ax, table)
     bars = [bar for bar in ax.patches if bar.get_width() < 1]

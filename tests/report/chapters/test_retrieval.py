@@ -17,15 +17,23 @@ from seqrec_lib.records.store import Run, Runs
 from seqrec_lib.report.chapters import retrieval
 
 
-def runs(name, ranks, seconds=60.0):
-    """A run of one seed whose test users have these ranks; masked they are one better."""
+def runs(name, ranks, seconds=60.0, seeds_of=3):
+    """Three equal seeds whose test users have these ranks; masked they are one better."""
     ranks = np.asarray(ranks, dtype=np.int32)
-    card = {"training_seconds": seconds, "scoring_seconds": 2.0, "peak_bytes": 2**30}
-    one = Run(Path(), {}, card)
-    one.__dict__["ranks"] = pd.DataFrame(
-        {"rank_unmasked": ranks, "rank_masked": np.maximum(1, ranks - 1)}
-    )
-    return Runs(name, "beauty", [one])
+    card = {
+        "own_seconds": seconds,
+        "total_seconds": seconds,
+        "scoring_seconds": 2.0,
+        "peak_bytes": 2**30,
+    }
+    seeds = []
+    for number in range(seeds_of):
+        one = Run(Path(), {"model": "sasrec", "training": {"seed": number}}, card)
+        one.__dict__["ranks"] = pd.DataFrame(
+            {"rank_unmasked": ranks, "rank_masked": np.maximum(1, ranks - 1)}
+        )
+        seeds.append(one)
+    return Runs(name, "beauty", seeds)
 
 
 USERS = 400
@@ -78,6 +86,31 @@ def test_what_a_stage_earns_is_paired_and_has_a_verdict():
     assert row["retrieval"].startswith("+.5000") and row["retrieval"].endswith("(higher)")
     assert row["both"].startswith("+.5000 [+.5000, +.5000]")
     assert row["retrieval after regeneration"].startswith("+.499")  # one had a little already
+    assert retrieval.ablation(FOUND, "masked").columns.name == "verdicts corrected (Holm)"
+
+
+def test_what_stands_on_one_seed_or_two_says_so():
+    by_stage = FOUND["beauty", "sasrec"]
+    for count, words in ((1, "one seed"), (2, "too few seeds")):
+        short = {s: runs(s, r.ranks("unmasked")[0], seeds_of=count) for s, r in by_stage.items()}
+        found = {("beauty", "sasrec"): short}
+        assert words in retrieval.ablation(found, "unmasked").iloc[0]["retrieval"]
+        cells = retrieval.table1(found, SEED).loc[("beauty", "SASRec", "ours, U")]
+        assert cells.str.endswith(f", {words}").all()
+        counted = retrieval.verdicts(found, "unmasked")
+        assert counted["too few seeds"] == (6 if count == 2 else 0) and counted.sum() == 6
+
+
+def test_a_verdict_of_the_table_counts_all_its_cells():
+    rng = np.random.default_rng(0)
+    base = rng.permutation(np.tile(np.arange(2, 42), 10))
+    better = np.where(rng.random(USERS) < 0.05, 2, base)
+    case = {"encoder": runs("sasrec", base), "both": runs("sasrec", better)}
+    alone = retrieval.verdicts({("a", "sasrec"): case}, "unmasked", "both", ["N@10"])
+    none = {"encoder": runs("sasrec", base), "both": runs("sasrec", rng.permutation(base))}
+    many = {("a", "sasrec"): case} | {(f"{n}", "sasrec"): none for n in range(40)}
+    together = retrieval.verdicts(many, "unmasked", "both", ["N@10"])
+    assert alone["higher"] == 1 and together["higher"] == 0
 
 
 def test_the_forest_has_a_line_for_each_stage():
@@ -108,10 +141,10 @@ def test_a_step_was_taken_before_if_some_training_history_took_it(log_of):
 def test_cells_are_counted_by_their_verdict():
     # U: ten places better at once, so that all six cells are; M: not those of rank 10 in R@10, R@20
     assert retrieval.verdicts(FOUND, "unmasked").to_dict() == {
-        "higher": 5, "no difference": 1, "lower": 0,
+        "higher": 5, "no difference": 1, "lower": 0, "too few seeds": 0,
     }  # fmt: skip
     assert retrieval.verdicts(FOUND, "masked").to_dict() == {
-        "higher": 4, "no difference": 2, "lower": 0,
+        "higher": 4, "no difference": 2, "lower": 0, "too few seeds": 0,
     }  # fmt: skip
 
 

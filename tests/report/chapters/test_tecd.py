@@ -39,7 +39,7 @@ def split(log):
 def made(name, log, split, *seeds, chance=0.2):
     """Runs of random ranks, a seed each; where the rank is 1 the true item stands first."""
     runs, item = [], log.item[split.test]
-    for seed in seeds:
+    for number, seed in enumerate(seeds):
         ranks = np.random.default_rng(seed).geometric(chance, len(split.test)).astype(np.int32)
         ranks = np.minimum(ranks, log.num_items)
         table = pd.DataFrame(
@@ -49,7 +49,7 @@ def made(name, log, split, *seeds, chance=0.2):
                 "rank_unmasked": ranks, "first": np.where(ranks == 1, item, item % 30 + 1),
             }
         )  # fmt: skip
-        one = Run(Path(), {}, {})
+        one = Run(Path(), {"model": name, "training": {"seed": number}}, {})
         one.__dict__["ranks"] = table
         runs.append(one)
     return Runs(name, "made", runs)
@@ -130,8 +130,8 @@ def test_every_figure_is_the_weighted_mean_over_seeds(log, split):
 
 
 def test_differences_are_paired_and_name_the_winner(log, split):
-    good = made("sasrec", log, split, 1, 2, chance=0.5)
-    poor = made("gru", log, split, 3, 4, chance=0.05)
+    good = made("sasrec", log, split, 1, 2, 3, 4, chance=0.5)
+    poor = made("gru", log, split, 5, 6, 7, 8, chance=0.05)
     weights = tecd.weights("made", log, split)
     found = tecd.differences([(good, poor), (good, good)], weights, metric=hr)
     assert (found.xs("sasrec-gru", level="pair")["wins"] == "SASRec").all()
@@ -144,6 +144,31 @@ def test_differences_are_paired_and_name_the_winner(log, split):
     assert cell["percent"] == pytest.approx(100 * (high / low - 1))
     turned = tecd.differences([(poor, good)], weights)
     assert (turned["wins"] == "SASRec").all()
+
+
+def test_who_wins_on_one_seed_or_two_is_said(log, split):
+    good = made("sasrec", log, split, 1, 2, 3, 4, chance=0.5)
+    weights = tecd.weights("made", log, split)
+    for seeds, words in (((5,), "SASRec, one seed"), ((5, 6), "too few seeds")):
+        poor = made("gru", log, split, *seeds, chance=0.05)
+        assert (tecd.differences([(good, poor)], weights)["wins"] == words).all()
+    three = tecd.differences([(good, made("gru", log, split, 5, 6, 7, chance=0.05))], weights)
+    assert (three["wins"] == "SASRec, 3 common seeds").any()
+    counter = made("popular", log, split, 5, chance=0.05)
+    assert (tecd.differences([(good, counter)], weights)["wins"] == "SASRec").all()
+    cells = tecd.table([counter, poor, made("gru", log, split, 5)], weights)["HR@10"]
+    assert cells["events", "popular"].note == "" and cells["events", "gru"].note == "one seed"
+
+
+def test_verdicts_over_all_populations_and_pairs_are_corrected_together(log, split):
+    weights = tecd.weights("made", log, split)[["events"]]
+    base = made("gru", log, split, 1, 2, 3, 4)
+    step = made("sasrec", log, split, 5, 6, 7, 8, chance=0.21)
+    alone = tecd.differences([(step, base)], weights, metric=ndcg)
+    assert 0.05 / 20 < alone["difference"].iloc[0].p < 0.05 and alone["wins"].iloc[0] == "SASRec"
+    many = pd.concat({str(n): weights["events"] for n in range(10)}, axis=1)
+    together = tecd.differences([(step, base), (base, step)], many, metric=ndcg)
+    assert len(together) == 20 and (together["wins"] == "no difference").all()
 
 
 def test_groups_split_the_positions(log, split):
@@ -174,7 +199,9 @@ def test_a_dot_and_an_interval_are_drawn_for_each_model_and_population(log, spli
     figure, ax = plt.subplots()
     tecd.draw(ax, found, "NDCG@20")
     assert [text.get_text() for text in ax.get_yticklabels()] == list(tecd.LABELS.values())
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["GRU-CE", "SASRec"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "GRU-CE, one seed", "SASRec, one seed"
+    ]  # fmt: skip
     dots = ax.containers[1].lines[0].get_xdata()
     expected = [cell.mean for cell in found["NDCG@20"].xs("sasrec", level="model")]
     np.testing.assert_allclose(dots, expected)
