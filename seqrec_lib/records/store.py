@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,23 +39,23 @@ class Run:
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        return pd.read_csv(self.folder / "history.csv")
+        return _read(self.folder / "history.csv", pd.read_csv)
 
     @cached_property
     def ranks(self) -> pd.DataFrame:
         """A row a test example: what it is, the true item's ranks, and the item ranked first."""
-        table = pd.read_parquet(self.folder / "ranks.parquet")
+        table = _read(self.folder / "ranks.parquet", pd.read_parquet)
         if "item" in table:  # says itself what its examples are
             return table
         path = _examples(self.folder, self.card)
         if not path.exists():
             raise FileNotFoundError(f"{path} is missing; restore it, or retrain the runs beside it")
         table.insert(1, "rank_unmasked", table["rank_masked"] + table.pop("lost"))
-        return pd.concat([pd.read_parquet(path), table], axis=1)
+        return pd.concat([_read(path, pd.read_parquet), table], axis=1)
 
     @cached_property
     def exposure(self) -> pd.DataFrame:
-        return pd.read_parquet(self.folder / "exposure.parquet")
+        return _read(self.folder / "exposure.parquet", pd.read_parquet)
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,36 @@ def _own(ranks: pd.DataFrame) -> pd.DataFrame:
 
 
 def load(folder: Path) -> Run:
-    """Read a record; raises ``FileNotFoundError`` naming what is missing."""
+    """Read a record; raises ``FileNotFoundError`` naming what is missing.
+
+    Raises ``ValueError`` naming a part that is damaged, as the tables do when they are asked for.
+    """
     for part in ("spec.json", "card.json", "history.csv", "ranks.parquet", "exposure.parquet"):
         if not (folder / part).exists():
             raise FileNotFoundError(f"{folder}: {part} is missing; delete the folder, then retrain")
-    spec, card = (json.loads((folder / f"{part}.json").read_text()) for part in ("spec", "card"))
-    return Run(folder, spec, card)
+    return Run(folder, *(_read(folder / part, _json) for part in ("spec.json", "card.json")))
+
+
+def _read(path: Path, read: Callable[[Path], Any]) -> Any:
+    """A part of a record; raises ``ValueError`` with the path and the remedy if it is damaged."""
+    try:
+        # the other formats say themselves where they end
+        if path.suffix == ".csv" and not path.read_bytes().endswith(b"\n"):
+            raise ValueError("it ends in the middle of a line")
+        return read(path)
+    except (FileNotFoundError, PermissionError):
+        raise
+    except (ValueError, OSError) as error:  # what pandas, Arrow and json say of a cut file
+        raise ValueError(
+            f"{path}: damaged ({error}); restore it from git, or delete the folder and retrain"
+        ) from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text())
+    if not isinstance(content, dict):
+        raise ValueError("it is no JSON object")
+    return content
 
 
 def ranks_digest(table: pd.DataFrame) -> str:

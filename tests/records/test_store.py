@@ -267,6 +267,34 @@ def test_examples_stand_once_beside_the_runs_and_are_missed(record):
         _ = store.load(record).ranks
 
 
+CUT = {
+    "half": lambda content: content[: len(content) // 2],
+    "nothing": lambda content: b"",
+    "noise": lambda content: b"\0\xff" * len(content),
+}
+
+
+@pytest.mark.parametrize("cut", CUT.values(), ids=CUT.keys())
+@pytest.mark.parametrize("part", [*sorted(PARTS), "examples"])
+def test_a_part_that_is_cut_is_named_with_the_remedy(record, part, cut):
+    if part == "examples":
+        (path,) = record.parents[1].glob("examples-*.parquet")
+    else:
+        path = record / part
+    path.write_bytes(cut(path.read_bytes()))
+    with pytest.raises(
+        ValueError, match=f"{path.name}: damaged .*; restore it from git, or delete"
+    ):
+        run = store.load(record)
+        _ = run.history, run.ranks, run.exposure
+
+
+def test_a_part_that_is_no_object_is_named(record):
+    (record / "card.json").write_text("[1]\n")
+    with pytest.raises(ValueError, match="card.json: damaged .it is no JSON object"):
+        store.load(record)
+
+
 LINE = {
     "commit": "0" * 40,
     "date": "2100-01-01T00:00:00+00:00",

@@ -167,7 +167,8 @@ def test_an_index_that_looks_at_too_little_says_what_to_do():
 
 def test_kept_answers_are_bounded_by_their_bytes(monkeypatch):
     memory, queries = filled(), torch.eye(6)
-    monkeypatch.setattr("seqrec_lib.models.memory.KEPT_BYTES", 3 * 6 * 5 * 8 + 1)  # three answers
+    three = 3 * 6 * 5 * 8 + 1
+    monkeypatch.setattr("seqrec_lib.models.wrappers.memory.KEPT_BYTES", three)
     found = [memory.nearest(queries.roll(shift, 1) * 0.5, 5) for shift in range(6)]
     assert len(memory._answers) == 3
     again = [memory.nearest(queries.roll(shift, 1) * 0.5, 5) for shift in range(6)]
