@@ -193,7 +193,7 @@ def over_seeds(
     pigeonhole bootstrap (Owen, 2007, doi:10.1214/07-AOAS122), which shows (S - 1) / S of the
     variance between seeds, .82 with three. Two seeds are always ``too few seeds``, and three where
     the ratio, as estimated, is above 2. The estimate is rough: three seeds are called too few in
-    2 to 12 % of tables where the ratio is 1, 37 % where it is 2, 69 to 78 % where it is 4. Where
+    2 to 17 % of tables where the ratio is 1, 37 % where it is 2, 69 to 78 % where it is 4. Where
     nothing differs, at most 7.4 % of rows get a verdict of a difference, at any ratio.
     """
     _check(values, level, 1)
