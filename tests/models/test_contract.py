@@ -289,7 +289,7 @@ def few(small_log, small_split):
 def test_the_same_seed_gives_the_same_loss_and_another_seed_another(
     name, small_log, small_split, few
 ):
-    case = CASES[name]
+    case, nothing = CASES[name], dataclasses.replace(few, valid=few.valid[:0])
     losses = []
     for seed in (3, 3, 4):
         training = dataclasses.replace(case.training, epochs=1, batch_size=8, seed=seed)
