@@ -29,6 +29,8 @@ class Recommender(nn.Module):
     causal = True  # the state after step t ignores everything later
     reads_attributes = False  # of the items
     mid_pass = True  # can be taken up in the middle of a pass; else only between two
+    averages = True  # a running mean of its weights is a model that can score
+    max_len: int | None = None  # longest history whose places it tells apart; None: any
 
     def __init_subclass__(cls, **rest: Any):
         super().__init_subclass__(**rest)
@@ -38,6 +40,23 @@ class Recommender(nn.Module):
     def __init__(self, catalogue: Catalogue):
         super().__init__()
         self.num_items = catalogue.num_items
+
+    @property
+    def needs_one_process(self) -> str:
+        """Why its batches cannot be spread over processes; empty if they can.
+
+        They can where the loss of a row is the same whatever other rows the batch has.
+        """
+        return ""
+
+    def learn_sparsely(self) -> list[nn.Parameter]:
+        """Give item tables gradients of the rows touched alone, and return these tables.
+
+        Raises ``ValueError`` if it cannot.
+        """
+        raise ValueError(
+            f"the item tables of {type(self).__name__} have dense gradients; use adamw"
+        )
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Mean loss over the batch's targets."""
@@ -80,11 +99,23 @@ class Recommender(nn.Module):
                 batch.target = torch.where(last, batch.target, 0)  # type: ignore[arg-type]
             yield self.prepared(batch, log, windows[rows], rng)
 
+    def num_targets(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> int:
+        """How many targets a pass has. Overridden with ``training_batches`` if they are others."""
+        if self.every_step:
+            return int((log.history_length(positions) > 0).sum())
+        return len(log.windows(positions, length))
+
     def begin_pass(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
         """Get ready for a pass over the training positions, with histories of ``length`` at most.
 
         Called before each pass; of a run without epochs once, so that a model may look at the data
         without learning from them by gradients.
+        """
+
+    def begin_scoring(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
+        """Get ready to score with the weights as they are now, having learned from ``positions``.
+
+        Called before each validation and when training has ended.
         """
 
     def prepared(
@@ -138,6 +169,21 @@ class SequenceEncoder(Recommender):
         self.temperature = temperature
         frequency = torch.from_numpy(np.asarray(catalogue.frequency, dtype=np.float32))
         self.register_buffer("frequency", frequency, persistent=False)
+
+    @property
+    def needs_one_process(self) -> str:
+        if self.objective.contrasts_batch:
+            return "the targets of a batch are each other's negatives"
+        if self.items.sparse and self.item_vectors()[0] is not self.items.weight:
+            # DistributedDataParallel expects sparse gradients of embeddings that say so, alone
+            return "an output table of its own has a sparse gradient"
+        return ""
+
+    def learn_sparsely(self) -> list[nn.Parameter]:
+        self.items.sparse = True
+        # input and output table: the same one, unless there is one of its own to compare with
+        found = (self.items.weight, self.item_vectors()[0])
+        return list({id(t): t for t in found if isinstance(t, nn.Parameter)}.values())
 
     def encode(self, batch: Batch) -> Float[Tensor, "B T D"]:
         """The state after each step."""

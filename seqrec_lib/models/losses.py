@@ -10,13 +10,14 @@ Each is a frozen dataclass called with
 * ``sparse``: the gradient of the table holds the rows that were compared and no others; only for
   objectives that compare a sample,
 
-and returns the mean loss over the positions. Padding is never a candidate.
+and returns the mean loss over the positions. Padding is never a candidate. It says by
+``contrasts_batch`` whether the loss of a position depends on which others are in the batch.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +29,9 @@ from seqrec_lib.models.layers import product
 
 @runtime_checkable  # the shape checks of the tests ask for it
 class Objective(Protocol):
+    @property
+    def contrasts_batch(self) -> bool: ...
+
     def __call__(
         self,
         states: Float[Tensor, "P D"],
@@ -100,6 +104,7 @@ class Softmax:
     Under ``torch.autocast`` the sum over the catalogue runs in its data type (bfloat16).
     """
 
+    contrasts_batch: ClassVar[bool] = False
     chunk: int = 256
 
     def __call__(self, states, targets, vectors, bias, frequency, cosine=False, sparse=False):
@@ -187,6 +192,10 @@ class SampledSoftmax:
     in_batch: bool = False
     logq: bool = True
 
+    @property
+    def contrasts_batch(self) -> bool:
+        return self.in_batch
+
     def __call__(self, states, targets, vectors, bias, frequency, cosine=False, sparse=False):
         table = _Table(vectors, bias, cosine, sparse)
         own = table.own_score(states, targets)
@@ -210,21 +219,29 @@ class BPRMax:
     in_batch: bool = True
     regularisation: float = 1.0
 
+    @property
+    def contrasts_batch(self) -> bool:
+        return self.in_batch
+
     def __call__(self, states, targets, vectors, bias, frequency, cosine=False, sparse=False):
         table = _Table(vectors, bias, cosine, sparse)
         own = table.own_score(states, targets)
         scores, _ = _shared_negatives(
             states, targets, table, frequency, self.num_negatives, self.alpha, self.in_batch
         )
-        weight = torch.softmax(scores, 1)
-        real = scores.masked_fill(weight == 0, 0.0)  # -inf * 0 is not a number
+        alone = (scores == -torch.inf).all(1)  # all that was drawn is the target: no negative
+        weight = torch.softmax(scores.masked_fill(alone[:, None], 0.0), 1)
+        real = scores.masked_fill(scores == -torch.inf, 0.0)  # -inf * 0 is not a number
         won = (weight * torch.sigmoid(own[:, None] - real)).sum(1)
         penalty = (weight * real.square()).sum(1)
-        return (self.regularisation * penalty - (won + 1e-24).log()).mean()
+        lost = self.regularisation * penalty - (won + 1e-24).log()
+        return lost.masked_fill(alone, 0.0).mean()  # with nothing to be above of, nothing to learn
 
 
 def _other_items(targets, count, num_rows):
     """``count`` uniform items for each position, never its target."""
+    if num_rows < 3:
+        raise ValueError("a catalogue of one item has no other one to compare a target with")
     draw = torch.randint(1, num_rows - 1, (len(targets), count), device=targets.device)
     return draw + (draw >= targets[:, None])  # skip the target: uniform over the others
 
@@ -237,6 +254,7 @@ class BCE:
     """
 
     # paper: negatives avoid the whole history; here they avoid the target only (deviations.md)
+    contrasts_batch: ClassVar[bool] = False
     num_negatives: int = 1
 
     def __call__(self, states, targets, vectors, bias, frequency, cosine=False, sparse=False):
@@ -252,6 +270,7 @@ class GBCE:
     ``t`` runs from 0 (beta = 1, plain BCE) to 1 (beta = sampling rate: scores as from softmax).
     """
 
+    contrasts_batch: ClassVar[bool] = False
     num_negatives: int = 256
     t: float = 0.75
 

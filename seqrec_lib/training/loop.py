@@ -28,14 +28,19 @@ from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.base import CountModel, Recommender
 from seqrec_lib.training.evaluation import ranks
-from seqrec_lib.training.optimizers import optimizer
+from seqrec_lib.training.optimizers import NAMES, optimizer
 
 logger = logging.getLogger(__name__)
+
+UNREAD = 64  # losses that wait on a GPU before they are read: reading waits for all its work
 
 
 @dataclass(frozen=True)
 class Training:
-    """How to train. Selection is on validation NDCG@10 under the protocol ``select``."""
+    """How to train. Selection is on validation NDCG@10 under the protocol ``select``.
+
+    Raises ``ValueError`` for a setting that is none.
+    """
 
     epochs: int = 100
     batch_size: int = 256  # windows of average length
@@ -50,6 +55,27 @@ class Training:
     precision: str = "bf16"  # autocast data type of the loss and, on a GPU, the encoder; or "fp32"
     select: str = "masked"  # earlier items left out when validating; or "unmasked"
     seed: int = 0
+
+    def __post_init__(self):
+        if self.optimizer not in NAMES:
+            raise ValueError(
+                f"optimizer {self.optimizer!r} is not known; use one of {', '.join(NAMES)}"
+            )
+        for name, known in (("precision", ("bf16", "fp32")), ("select", ("masked", "unmasked"))):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}; use {' or '.join(map(repr, known))}"
+                )
+        least = {"epochs": 0, "batch_size": 1, "max_len": 1, "plateau": 0, "patience": 0, "seed": 0}
+        for name, bound in least.items():
+            if not getattr(self, name) >= bound:
+                raise ValueError(f"{name} is {getattr(self, name)}; use {bound} or more")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate is {self.learning_rate}; use a number above 0")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay is {self.weight_decay}; use 0 or a number above it")
+        if not 0 <= self.averaging < 1:
+            raise ValueError(f"averaging is {self.averaging}; use 0 or a decay below 1")
 
 
 @dataclass
@@ -81,8 +107,16 @@ def fit(
     Without validation positions the last epoch's are kept. With ``checkpoint`` the state is saved
     after each epoch and, of a model that can be taken up in ``mid_pass``, every
     ``checkpoint_seconds``; a run that finds its file goes on. Another run's raises ``ValueError``,
-    a lost loss ``FloatingPointError``.
+    as do settings that the model cannot be trained with; a lost loss ``FloatingPointError``.
+
+    Processes that train together share the rows of each batch, draw dropout and negatives of their
+    own, and see the mean of their gradients. Process 0 validates for all.
     """
+    if model.max_len is not None and training.max_len > model.max_len:
+        raise ValueError(
+            f"{type(model).__name__} tells {model.max_len} places apart (its max_len), and "
+            f"max_len is {training.max_len} in training; use a model of as many"
+        )
     if isinstance(model, CountModel):
         model.count(log, split.train)
         return []
@@ -115,6 +149,7 @@ def fit(
                 run.save()
                 saved = time.monotonic()
     model.load_state_dict(run.best_weights)
+    model.begin_scoring(log, split.train, training.max_len)
     return run.history
 
 
@@ -128,17 +163,29 @@ class _Run:
         self.distributed = dist.is_available() and dist.is_initialized()
         self.rank = dist.get_rank() if self.distributed else 0
         self.world = dist.get_world_size() if self.distributed else 1
+        if training.averaging and not model.averages:
+            raise ValueError(f"{type(model).__name__} cannot be trained with averaging; use 0")
         torch.manual_seed(training.seed * self.world + self.rank)
-        self.wrapped = DistributedDataParallel(model) if self.distributed else model
         self.optimizer = optimizer(
             model, training.optimizer, training.learning_rate, training.weight_decay
+        )
+        if self.world > 1 and model.needs_one_process:
+            raise ValueError(
+                f"batches of {type(model).__name__} cannot be spread over processes: "
+                f"{model.needs_one_process}; use one process"
+            )
+        # after the optimizer, which says whose gradients are sparse; buffers come from the data,
+        # alike in all processes, and a memory is too large to be sent at every step
+        self.wrapped = (
+            DistributedDataParallel(model, broadcast_buffers=False) if self.distributed else model
         )
         self.average = (
             AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(training.averaging))
             if training.averaging
             else None
         )
-        self.positions_per_epoch = int((log.history_length(split.train) > 0).sum())
+        self.positions_per_epoch = model.num_targets(log, split.train, training.max_len)
+        self.unread: list[tuple[torch.Tensor, int]] = []  # losses not in the sum, their positions
         self.at = _Progress()
         self.history: list[dict[str, int | float]] = []
         self.best_weights = copy.deepcopy(model.state_dict())
@@ -174,16 +221,30 @@ class _Run:
         if self.distributed:
             dist.all_reduce(value)
             value /= self.world
-        if not math.isfinite(value := float(value)):
-            raise FloatingPointError(
-                f"the loss is {value} in epoch {self.at.epoch + 1}, batch {self.at.step + 1}; "
-                "lower the learning rate or use precision='fp32'"
-            )
-        self.at.loss_sum += value * count
         self.at.positions += count
         self.at.step += 1
         self.at.updates += 1
+        self.unread.append((value, count))
+        if self.device.type == "cpu" or len(self.unread) >= UNREAD:
+            self._read()
         return count
+
+    def _read(self) -> None:
+        """Add the losses that wait to the sum; ``FloatingPointError`` if one is no number."""
+        if not self.unread:
+            return
+        losses, counts = zip(*self.unread, strict=True)
+        self.unread = []
+        first = self.at.step - len(losses) + 1
+        for step, (loss, count) in enumerate(
+            zip(torch.stack(losses).tolist(), counts, strict=True), start=first
+        ):
+            if not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"the loss is {loss} in epoch {self.at.epoch + 1}, batch {step}; "
+                    "lower the learning rate or use precision='fp32'"
+                )
+            self.at.loss_sum += loss * count
 
     def _share(self, batch: Batch, count: int) -> tuple[Batch, float]:
         """This process's rows and the weight that makes the mean over processes the batch's."""
@@ -205,14 +266,11 @@ class _Run:
 
     def finish_epoch(self) -> dict[str, int | float]:
         """Validate, keep the best weights, and move to the next epoch."""
+        self._read()
         candidate = self.model if self.average is None else self.average.module
-        held_out, found = self.split.valid, np.full(1, np.inf)  # nothing to choose by: no hit
-        if len(held_out):
-            table = ranks(candidate, self.log, held_out, self.training.max_len)  # type: ignore[arg-type]
-            found = table[f"rank_{self.training.select}"].to_numpy()
-        score = float(ndcg(found, 10).mean())
+        score, hits = self._validated(candidate)
         at = self.at
-        if score > at.best or not len(held_out):
+        if score > at.best or not len(self.split.valid):
             at.best, at.best_epoch = score, at.epoch
             self.best_weights = copy.deepcopy(candidate.state_dict())
         at.waited = 0 if at.best_epoch == at.epoch else at.waited + 1
@@ -223,7 +281,7 @@ class _Run:
             "epoch": at.epoch + 1,
             "loss": at.loss_sum / max(1, at.positions),
             "valid_ndcg@10": score,
-            "valid_hr@10": float(hr(found, 10).mean()),
+            "valid_hr@10": hits,
             "seconds": round(at.seconds, 2),
         }
         self.history.append(row)
@@ -231,6 +289,23 @@ class _Run:
         at.epoch, at.step, at.loss_sum, at.positions = at.epoch + 1, 0, 0.0, 0
         self.started = time.monotonic()
         return row
+
+    def _validated(self, candidate) -> tuple[float, float]:
+        """NDCG@10 and HR@10 of the validation positions, 0 without any."""
+        if not len(self.split.valid):
+            return 0.0, 0.0
+        found = torch.zeros(2, dtype=torch.float64)
+        if self.rank == 0:
+            candidate.begin_scoring(self.log, self.split.train, self.training.max_len)
+            table = ranks(candidate, self.log, self.split.valid, self.training.max_len)
+            rank = table[f"rank_{self.training.select}"].to_numpy()
+            found[0], found[1] = ndcg(rank, 10).mean(), hr(rank, 10).mean()
+        if self.distributed:
+            # one decides for all: another last bit, and a process would leave the loop alone
+            found = found.to(self.device)
+            dist.broadcast(found, 0)
+        score, hits = found.tolist()
+        return score, hits
 
     @property
     def out_of_patience(self) -> bool:
@@ -251,6 +326,7 @@ class _Run:
         }
 
     def save(self) -> None:
+        self._read()
         if self.rank:
             return
         self.at.seconds += time.monotonic() - self.started
@@ -264,7 +340,9 @@ class _Run:
             "average": None if self.average is None else self.average.state_dict(),
             "best_weights": self.best_weights,
             "chance": torch.get_rng_state(),
-            "chance_cuda": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
+            "chance_cuda": (
+                torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
+            ),
         }
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         with written_aside(self.checkpoint) as aside:
@@ -292,7 +370,7 @@ class _Run:
             return
         torch.set_rng_state(state["chance"])
         if state["chance_cuda"] is not None:
-            torch.cuda.set_rng_state(state["chance_cuda"])
+            torch.cuda.set_rng_state(state["chance_cuda"], self.device)
         logger.info(
             "resumed %s at epoch %d, batch %d", self.checkpoint, self.at.epoch + 1, self.at.step
         )

@@ -7,28 +7,33 @@ from typing import Any
 import torch
 from torch import nn
 
+from seqrec_lib.models.base import Recommender
+
 NAMES = ("adamw", "adagrad", "sparse-adam")
 
 
 def optimizer(
-    model: nn.Module, name: str, learning_rate: float, weight_decay: float
+    model: Recommender, name: str, learning_rate: float, weight_decay: float
 ) -> torch.optim.Optimizer | Together:
     """AdamW, Adagrad, or Adam that leaves alone the rows of an item table no batch touched.
 
-    Weight decay is for matrices; norms, biases and other vectors have none. ``sparse-adam`` sets
-    ``model.items.sparse``: gradient and step cost what the batch touches, not what the catalogue
-    holds, and the tables themselves have no decay (Adam's moments rest too where a row is not
-    touched).
-    Raises ``ValueError`` for another name.
+    Weight decay is for matrices; norms, biases and other vectors have none. With ``sparse-adam``
+    gradient and step of the item tables cost what the batch touches, not what the catalogue holds,
+    and the tables have no decay (Adam's moments rest too where a row is not touched).
+    Raises ``ValueError`` for another name, for a model whose tables have dense gradients with
+    ``sparse-adam``, and for a decay with ``adagrad``.
     """
     if name not in NAMES:
         raise ValueError(f"optimizer {name!r} is not known; use one of {', '.join(NAMES)}")
+    if name == "adagrad" and weight_decay:
+        # torch's adds it to the gradient, whose size Adagrad divides out: all entries would move
+        # by the learning rate, small and large alike
+        raise ValueError(
+            f"weight_decay is {weight_decay}: adagrad has no decoupled decay; use adamw, or 0"
+        )
     tables: list[nn.Parameter] = []
     if name == "sparse-adam":
-        model.items.sparse = True  # type: ignore[union-attr]
-        # input and output table: the same one, unless the model has one of its own to compare with
-        found = (model.items.weight, model.item_vectors()[0])  # type: ignore[operator, union-attr]
-        tables = list({id(t): t for t in found if isinstance(t, nn.Parameter)}.values())
+        tables = model.learn_sparsely()
     rest = [p for p in model.parameters() if all(p is not table for table in tables)]
     groups = [
         {"params": [p for p in rest if p.ndim > 1], "weight_decay": weight_decay},

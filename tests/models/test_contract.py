@@ -114,6 +114,8 @@ for name, config, training in (
 ENCODERS = [name for name, case in CASES.items() if issubclass(MODELS[case.model], SequenceEncoder)]
 every_case = pytest.mark.parametrize("name", CASES)
 every_encoder = pytest.mark.parametrize("name", ENCODERS)
+LEARNERS = [name for name, case in CASES.items() if not issubclass(MODELS[case.model], CountModel)]
+every_learner = pytest.mark.parametrize("name", LEARNERS)
 
 
 def favourites():
@@ -276,31 +278,80 @@ def test_it_learns_the_rule_of_a_small_world(name, worlds):
     assert hr(found, first[case.world]).mean() > 0.5
 
 
-@every_encoder
-def test_the_same_seed_gives_the_same_loss_and_another_seed_another(name, small_log, small_split):
-    case = CASES[name]
+@pytest.fixture(scope="module")
+def few(small_log, small_split):
+    """The split of the first thirty users."""
     parts = (small_split.train, small_split.valid, small_split.test)
-    few = Split(*(part[small_log.user_of(part) < 30] for part in parts))
+    return Split(*(part[small_log.user_of(part) < 30] for part in parts))
+
+
+@every_learner
+def test_the_same_seed_gives_the_same_loss_and_another_seed_another(
+    name, small_log, small_split, few
+):
+    case, nothing = CASES[name], dataclasses.replace(few, valid=few.valid[:0])
     losses = []
     for seed in (3, 3, 4):
-        training = dataclasses.replace(case.training, epochs=1, batch_size=4, seed=seed)
+        training = dataclasses.replace(case.training, epochs=1, batch_size=8, seed=seed)
         model = untrained(case, small_log, small_split)
-        (row,) = fit(model, small_log, few, training)
+        (row,) = fit(model, small_log, nothing, training)
         losses.append(row["loss"])
     assert losses[0] == losses[1] != losses[2]
     assert losses[0] > 0.1
 
 
-@every_encoder
-def test_every_weight_takes_part_and_padding_stays_zero(ready, small_log, small_split):
-    torch.manual_seed(0)
-    rng = np.random.default_rng(0)
-    steps = ready.train().training_batches(small_log, small_split.train, 64, 30, rng)
-    for _, batch in zip(range(3), steps, strict=False):  # beyond the first, a state is carried
-        ready.loss(batch).backward()
+@every_learner
+def test_every_weight_takes_part_and_padding_stays_zero(name, ready, small_log, few):
+    before = {part: weight.detach().clone() for part, weight in ready.named_parameters()}
+    fit(ready, small_log, few, dataclasses.replace(CASES[name].training, epochs=1, batch_size=8))
     for part, weight in ready.named_parameters():
-        assert weight.grad is not None and weight.grad.abs().max() > 0, part
-    assert ready.items.weight.grad[0].abs().max() == 0
+        assert not weight.equal(before[part]), part
+    assert encoder_of(ready).items.weight[0].abs().max() == 0
+
+
+@every_learner
+def test_a_pass_has_as_many_targets_as_it_says(name, small_log, small_split, few):
+    model = untrained(CASES[name], small_log, small_split)
+    for model.every_step in (True, False):
+        said = model.num_targets(small_log, few.train, 10)
+        batches = model.training_batches(small_log, few.train, 8, 10, np.random.default_rng(0))
+        if isinstance(model, GRU4Rec) and not model.every_step:
+            continue  # one step a batch: each is the last one
+        assert said == sum(int((batch.target > 0).sum()) for batch in batches) > 30
+
+
+def weights_learned(model, log, split):
+    training = Training(epochs=1, batch_size=8, max_len=20, precision="fp32", learning_rate=1e-2)
+    fit(model, log, dataclasses.replace(split, valid=split.valid[:0]), training)
+    return {part: x for part, x in model.state_dict().items() if isinstance(x, torch.Tensor)}
+
+
+@every_learner
+def test_no_weight_depends_on_held_out_events(name, small_log, small_split, few, with_other_items):
+    other = with_other_items(small_log, np.r_[small_split.valid, small_split.test])
+    a, b = (
+        weights_learned(untrained(CASES[name], log, small_split), log, few)
+        for log in (small_log, other)
+    )
+    assert a.keys() == b.keys() and all(a[part].equal(b[part]) for part in a)
+
+
+def test_a_model_that_peeks_before_a_pass_is_found(
+    small_log, small_split, few, with_other_items, monkeypatch
+):
+    """What the test above is for: its batches are those of a model that does not."""
+
+    def peek(model, log, positions, length):
+        with torch.no_grad():
+            model.items.weight[log.item[few.test]] += 0.01
+
+    monkeypatch.setattr(GRU, "begin_pass", peek)
+    other = with_other_items(small_log, np.r_[small_split.valid, small_split.test])
+    a, b = (
+        weights_learned(untrained(CASES["gru-softmax"], log, small_split), log, few)
+        for log in (small_log, other)
+    )
+    assert not a["items.weight"].equal(b["items.weight"])
 
 
 @every_case

@@ -395,3 +395,24 @@ def test_negatives_by_popularity_follow_frequency_to_the_power_alpha(alpha):
     counts = torch.bincount(items, minlength=5).numpy()
     assert counts[0] == 0 and ((counts == 0) == (expected == 0)).all()
     np.testing.assert_allclose(counts / 90_000, expected, atol=4 * math.sqrt(0.25 / 90_000))
+
+
+def test_where_all_negatives_are_the_target_there_is_nothing_to_learn():
+    """BPR-max of two positions, one of which meets only its own target."""
+    torch.manual_seed(0)
+    states, vectors = torch.randn(2, 4, requires_grad=True), torch.randn(3, 4, requires_grad=True)
+    frequency = torch.tensor([0.0, 9.0, 0.0])  # item 1 is all that is drawn
+    objective = BPRMax(5, alpha=1.0, in_batch=False)
+    both = objective(states, torch.tensor([1, 2]), vectors, None, frequency)
+    other = objective(states[1:], torch.tensor([2]), vectors, None, frequency)
+    assert both.item() == pytest.approx(other.item() / 2, rel=1e-6) and both > 0
+    both.backward()
+    assert states.grad.isfinite().all() and vectors.grad.isfinite().all()
+    assert (states.grad[0] == 0).all() and (states.grad[1] != 0).all()
+
+
+@pytest.mark.parametrize("objective", [BCE(), GBCE(4)])
+def test_one_item_has_no_other_to_be_compared_with(objective):
+    states, targets = torch.randn(3, 4), torch.ones(3, dtype=torch.long)
+    with pytest.raises(ValueError, match="a catalogue of one item has no other one"):
+        objective(states, targets, torch.randn(2, 4), None, torch.tensor([0.0, 3.0]))

@@ -19,6 +19,9 @@ from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.gru4rec import GRU4Rec
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import SampledSoftmax
+from seqrec_lib.models.wrappers.ensemble import Ensemble
+from seqrec_lib.models.wrappers.personalised import Personalised
+from seqrec_lib.models.wrappers.retrieval import Retrieval
 from seqrec_lib.training import loop
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import Training, fit
@@ -114,7 +117,7 @@ def test_the_history_has_a_row_an_epoch_that_later_scoring_confirms(
 
 def test_the_loss_of_an_epoch_is_the_mean_over_positions(model_of, small_log, small_split):
     model = model_of(dropout=0.0)
-    frozen = dataclasses.replace(SHORT, epochs=1, learning_rate=0.0)
+    frozen = dataclasses.replace(SHORT, epochs=1, learning_rate=1e-30)
     (row,) = fit(model, small_log, small_split, frozen)
     batch = small_log.training_batch(small_log.windows(small_split.train, 20))
     with torch.no_grad():
@@ -258,6 +261,159 @@ def test_averaging_keeps_a_running_mean_of_the_weights(model_of, small_log, smal
         expected = 0.8 * expected + 0.2 * weight
     torch.testing.assert_close(model.items.weight.detach(), expected, rtol=1e-5, atol=1e-7)
     assert not model.items.weight.allclose(learned[-1][1], atol=1e-5)
+
+
+# --- settings ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("base", "change"),
+    [
+        ({}, {"epochs": 3}),
+        ({}, {"batch_size": 8}),
+        ({}, {"max_len": 10}),
+        ({}, {"optimizer": "adagrad"}),
+        ({}, {"learning_rate": 2e-3}),
+        ({}, {"weight_decay": 0.1}),
+        ({}, {"cosine": True}),
+        ({"epochs": 4, "learning_rate": 1.0}, {"plateau": 1}),
+        ({}, {"averaging": 0.5}),
+        ({"epochs": 4, "learning_rate": 1.0}, {"patience": 0}),
+        ({}, {"precision": "bf16"}),
+        ({}, {"seed": 1}),
+    ],
+)
+def test_every_setting_reaches_the_weights(
+    model_of, small_log, small_split, monkeypatch, base, change
+):
+    """``select`` is the best epoch's business, above."""
+    users = small_log.user_of(small_split.train) < 40
+    few = dataclasses.replace(small_split, train=small_split.train[users])
+    models = []
+    for settings in (base, base, base | change):
+        # the second epoch is the worst; what comes after it is better again
+        scripted(monkeypatch, rank_masked=[5, 9, 3, 2])
+        models.append(model_of())
+        fit(models[-1], small_log, few, dataclasses.replace(SHORT, **settings))
+    assert same_weights(models[0], models[1])
+    assert not same_weights(models[0], models[2])
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"precision": "fp16"}, "precision is 'fp16'; use 'bf16' or 'fp32'"),
+        ({"select": "Masked"}, "select is 'Masked'; use 'masked' or 'unmasked'"),
+        ({"optimizer": "adam"}, "optimizer 'adam' is not known; use one of adamw"),
+        ({"epochs": -1}, "epochs is -1; use 0 or more"),
+        ({"batch_size": 0}, "batch_size is 0; use 1 or more"),
+        ({"max_len": 0}, "max_len is 0; use 1 or more"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0; use a number above 0"),
+        ({"learning_rate": math.nan}, "learning_rate is nan"),
+        ({"learning_rate": math.inf}, "learning_rate is inf"),
+        ({"weight_decay": -0.1}, "weight_decay is -0.1"),
+        ({"averaging": 1.0}, "averaging is 1.0"),
+        ({"plateau": -1}, "plateau is -1"),
+        ({"patience": -1}, "patience is -1; use 0 or more"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+)
+def test_a_setting_that_is_none_is_refused_in_words(setting, words):
+    with pytest.raises(ValueError, match=words):
+        Training(**setting)
+
+
+def test_a_model_with_fewer_places_than_training_has_is_refused(
+    model_of, small_log, small_split, small_catalogue
+):
+    encoder = SASRec.Config(8, 16, num_layers=1, max_len=5)
+    around = (
+        Retrieval.Config(encoder),
+        Personalised.Config(encoder),
+        Ensemble.Config((GRU.Config(), encoder)),
+    )
+    for config in (encoder, *around):
+        with pytest.raises(ValueError, match="tells 5 places apart .*max_len is 20 in training"):
+            fit(build(small_catalogue, config), small_log, small_split, SHORT)
+    fit(model_of(max_len=21), small_log, small_split, dataclasses.replace(SHORT, epochs=0))
+
+
+def test_averaging_what_has_a_memory_is_refused(small_log, small_split, small_catalogue):
+    averaged = dataclasses.replace(SHORT, averaging=0.9)
+    for frozen in (True, False):
+        model = build(small_catalogue, Retrieval.Config(GRU.Config(), frozen=frozen))
+        with pytest.raises(ValueError, match="Retrieval cannot be trained with averaging; use 0"):
+            fit(model, small_log, small_split, averaged)
+
+
+# --- sources of chance -------------------------------------------------------------------------
+
+
+def test_two_epochs_have_different_orders(model_of, small_log, small_split, monkeypatch):
+    seen, learn = [], loop._Run.learn
+
+    def learn_and_note(run, batch):
+        seen.append((run.at.epoch, tuple(batch.item.flatten().tolist())))
+        return learn(run, batch)
+
+    monkeypatch.setattr(loop._Run, "learn", learn_and_note)
+    fit(model_of(), small_log, small_split, SHORT)
+    first, second = ([items for at, items in seen if at == epoch] for epoch in (0, 1))
+    assert len(first) > 5 and not set(first) & set(second)
+
+
+@pytest.mark.parametrize(("alone", "dropout"), [("order", 0.0), ("dropout", 0.5), ("neither", 0.0)])
+def test_the_seed_rules_order_and_dropout_each(
+    model_of, small_log, small_split, monkeypatch, alone, dropout
+):
+    if alone != "order":
+        same = np.random.default_rng
+        monkeypatch.setattr(loop.np.random, "default_rng", lambda seed: same(0))
+    short, models = dataclasses.replace(SHORT, epochs=1), []
+    for seed in (3, 3, 4):
+        models.append(model_of(dropout=dropout))
+        fit(models[-1], small_log, small_split, dataclasses.replace(short, seed=seed))
+    assert same_weights(models[0], models[1])
+    assert same_weights(models[0], models[2]) == (alone == "neither")
+
+
+def test_a_cosine_ends_at_zero_where_only_last_steps_are_targets(
+    model_of, small_log, small_split, learned, monkeypatch
+):
+    model = model_of()
+    monkeypatch.setattr(model, "every_step", False)
+    fit(model, small_log, small_split, dataclasses.replace(SHORT, cosine=True))
+    rates = [rate for (rate,), _ in learned]
+    assert rates[0] == 1e-3 and rates == sorted(rates, reverse=True)
+    assert rates[len(rates) // 2] == pytest.approx(0.5e-3, rel=1e-9)
+    assert 0 < rates[-1] < 0.05e-3
+
+
+def test_losses_that_wait_are_summed_and_checked_as_if_read_at_once(
+    model_of, small_log, small_split, monkeypatch
+):
+    """As on a GPU, where reading a loss waits for the device."""
+    expected = without_seconds(fit(model_of(), small_log, small_split, SHORT))
+    read, waited = loop._Run._read, []
+
+    def read_four(run, at_end=False):
+        if at_end or len(run.unread) == 4:
+            waited.append(len(run.unread))
+            read(run)
+
+    finish = loop._Run.finish_epoch
+    monkeypatch.setattr(loop._Run, "_read", read_four)
+    monkeypatch.setattr(
+        loop._Run, "finish_epoch", lambda run: (read_four(run, True), finish(run))[1]
+    )
+    assert without_seconds(fit(model_of(), small_log, small_split, SHORT)) == expected
+    assert waited.count(4) > 2
+    model = model_of()
+    objective, calls = model.objective, iter(range(100))
+    model.objective = lambda *given: objective(*given) * (torch.nan if next(calls) == 5 else 1.0)
+    with pytest.raises(FloatingPointError, match="the loss is nan in epoch 1, batch 6; lower"):
+        fit(model, small_log, small_split, SHORT)
+    assert next(calls) == 8  # it was read with the eighth
 
 
 # --- checkpoints -------------------------------------------------------------------------------

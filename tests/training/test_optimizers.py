@@ -4,6 +4,7 @@ import torch
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import BCE, SampledSoftmax
+from seqrec_lib.models.registry import MODELS
 from seqrec_lib.training.loop import Training, fit
 from seqrec_lib.training.optimizers import optimizer
 
@@ -36,6 +37,34 @@ def test_the_first_step_goes_by_the_sign_of_the_gradient(model_of, name, decay):
 def test_another_optimizer_is_refused_with_the_names_there_are(model_of, small_log, small_split):
     with pytest.raises(ValueError, match="'sgd' is not known; use one of adamw, adagrad, sparse-"):
         fit(model_of(), small_log, small_split, Training(epochs=1, optimizer="sgd"))
+
+
+def test_decay_shrinks_every_entry_by_a_share_of_itself(model_of):
+    """With gradients of zero nothing else moves: the large and the small by the same factor."""
+    model = model_of()
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    for weight in model.parameters():
+        weight.grad = torch.zeros_like(weight)
+    optimizer(model, "adamw", 0.01, 0.5).step()
+    for name, weight in model.named_parameters():
+        kept = 1 - 0.01 * 0.5 if weight.ndim > 1 else 1
+        torch.testing.assert_close(weight.detach(), before[name] * kept, rtol=1e-6, atol=0)
+
+
+def test_a_decay_that_adagrad_would_take_for_a_gradient_is_refused(model_of):
+    with pytest.raises(ValueError, match="weight_decay is 0.5: adagrad has no decoupled decay"):
+        optimizer(model_of(), "adagrad", 0.01, 0.5)
+
+
+@pytest.mark.parametrize("name", ["retrieval", "ensemble", "personalised", "sasrec-attributed"])
+def test_tables_with_dense_gradients_are_refused_before_a_step(
+    small_catalogue, small_log, small_split, name
+):
+    model = MODELS[name](small_catalogue, MODELS[name].Config())
+    training = Training(epochs=1, optimizer="sparse-adam")
+    words = f"item tables of {type(model).__name__} have dense gradients; use adamw"
+    with pytest.raises(ValueError, match=words):
+        fit(model, small_log, small_split, training)
 
 
 # --- Adam that leaves rows alone ---------------------------------------------------------------

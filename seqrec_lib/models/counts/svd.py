@@ -50,6 +50,8 @@ class SVD(CountModel):
         self.register_buffer("factors", torch.zeros(catalogue.num_items + 1, config.embed_dim))
 
     def count(self, log: EventLog, positions: Int[np.ndarray, "P"]) -> None:
+        if log.num_items < 2:
+            raise ValueError("a catalogue of one item has no pairs to factor")
         size = log.num_items + 1
         share = np.bincount(log.item[positions], minlength=size) / len(positions)
         self.popularity = torch.from_numpy(share).float()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.encoders.sasrec import SASRec
 
 
@@ -52,6 +53,9 @@ class AttributedSASRec(SASRec):
         )
         nn.init.normal_(self.attribute_vectors.weight[1:], std=0.04)  # a mean of four: as an item
         nn.init.zeros_(self.attribute_vectors.weight[0])
+
+    def learn_sparsely(self) -> list[nn.Parameter]:
+        return Recommender.learn_sparsely(self)  # attributes move the vectors of all items
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         self._vectors = self.item_vectors()[0]  # once, for what is read and what is scored

@@ -84,6 +84,10 @@ class DuoRec(SASRec):
         super().__init__(catalogue, config)
         self._same_target: SameTarget | None = None
 
+    @property
+    def needs_one_process(self) -> str:
+        return "a history is told from the others of its batch"
+
     def begin_pass(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
         self._same_target, self._length = SameTarget(log, positions), length
 

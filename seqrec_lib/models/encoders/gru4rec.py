@@ -47,6 +47,10 @@ class GRU4Rec(SequenceEncoder):
         nn.init.zeros_(self.items.weight[0])
         self.carried: Tensor | None = None  # (layers, B, hidden) after the last training batch
 
+    @property
+    def needs_one_process(self) -> str:
+        return "its rows go on from states of the batch before"
+
     def encode(self, batch: Batch) -> Float[Tensor, "B T D"]:
         start = self._continued(batch) if batch.previous is not None else None
         states, last = self.gru(self.embed_dropout(self.items(batch.item)), start)
@@ -93,4 +97,5 @@ class GRU4Rec(SequenceEncoder):
         return {"carried": self.carried}
 
     def set_extra_state(self, state: dict[str, Tensor | None]) -> None:
-        self.carried = state["carried"]
+        carried = state["carried"]  # no buffer: nobody else moves it to where it is used
+        self.carried = None if carried is None else carried.to(self.items.weight.device)

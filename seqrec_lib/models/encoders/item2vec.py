@@ -137,6 +137,10 @@ class Item2Vec(SequenceEncoder):
         nn.init.zeros_(self.items.weight[0])
         self._unit: tuple[list, Tensor] | None = None
 
+    @property
+    def needs_one_process(self) -> str:
+        return "a partner is told from the other partners of its batch"
+
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         learn = batch.target > 0  # type: ignore[operator]
         anchor, partner = batch.item[learn], batch.target[learn]  # type: ignore[index]

@@ -94,6 +94,7 @@ class SASRec(SequenceEncoder):
     def __init__(self, catalogue: Catalogue, config: Config):
         super().__init__(catalogue, config.embed_dim, config.objective, config.temperature)
         self.config = config
+        self.max_len = config.max_len
         self.positions = nn.Embedding(config.max_len, config.embed_dim)
         self.dropout = Dropout(config.dropout)
         self.drop_events = Dropout(config.drop_events)

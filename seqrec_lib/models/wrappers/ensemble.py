@@ -38,8 +38,15 @@ class Ensemble(Recommender):
             raise ValueError(f"shares must be {count}, each above 0, and sum to 1, not {shares}")
         self.config = config
         self.members = nn.ModuleList(from_config(catalogue, member) for member in config.members)
+        longest: list[int] = [m.max_len for m in self.members if m.max_len is not None]  # type: ignore[misc]
+        self.max_len = min(longest, default=None)
         self.register_buffer("repeat_share", torch.tensor(0.5))
         self.repeat_share: Tensor
+
+    @property
+    def needs_one_process(self) -> str:
+        reasons = [member.needs_one_process for member in self.members]
+        return next((reason for reason in reasons if reason), "")  # type: ignore[return-value]
 
     def start_from(self, *sources: Recommender) -> None:
         """Take the trained members, in the order of the settings."""

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -87,19 +86,20 @@ class Personalised(Recommender):
         self.worth = nn.Sequential(nn.Linear(width, width), nn.GELU(), last)
         self.register_buffer("mean_worth", torch.zeros(()))  # of the histories weighed last
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
+        self.max_len = self.encoder.max_len
         self.mean_worth: Tensor
         self.batches: Tensor
 
+    @property
+    def needs_one_process(self) -> str:
+        return "each process would learn chances of its own"
+
     def begin_pass(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
-        """Hold out users, the same in every pass; ``ValueError`` with several processes.
+        """Hold out users, the same in every pass.
 
         Only those of whom more follows than is learned from, if there are any: what a regenerator
         wrote judges nothing. What it wrote from those held out is learned from.
         """
-        if dist.is_initialized() and dist.get_world_size() > 1:
-            raise ValueError(
-                "every process would learn chances of its own; train DR4SR+ with one process"
-            )
         real = ~np.isin(log.offsets[1:] - 1, positions)
         lot = np.random.default_rng(0).random(log.num_users)
         self._held_out = (lot < self.config.held_out) & (real if real.any() else True)

@@ -76,6 +76,8 @@ class CrossAttention(nn.Module):
 
 
 class Retrieval(Recommender):
+    averages = False  # a mean of weights has no memory of its own
+
     @dataclass(frozen=True)
     class Config:
         encoder: Any = SASRec.Config()  # of any SequenceEncoder
@@ -98,14 +100,21 @@ class Retrieval(Recommender):
         self.encoder: SequenceEncoder = from_config(catalogue, config.encoder)  # type: ignore[assignment]
         width = self.encoder.item_vectors()[0].shape[1]
         how = (width, config.num_heads, config.dropout, config.sharpness)
-        self.items_read, self.states_read = CrossAttention(*how), CrossAttention(*how)
+        self.items_read = CrossAttention(*how)
+        self.states_read = CrossAttention(*how) if config.beta < 1 else None  # else never asked
         self.memory = Memory(width)
+        self.max_len = self.encoder.max_len
         self.mid_pass = config.frozen  # else a pass asks the encoder that it began with
         self._asked: Int[np.ndarray, "P"] = np.zeros(0, dtype=np.int64)  # learned from
-        self._filled_from: tuple | None = None  # what an encoder that moves was asked about
         # of every position of the log, known where it is learned from
         self._neighbours: Int[np.ndarray, "L K"] | None = None
         self._states: Float[Tensor, "L D"] | None = None
+
+    @property
+    def needs_one_process(self) -> str:
+        if self.config.objective.contrasts_batch:
+            return "the targets of a batch are each other's negatives"
+        return ""
 
     def start_from(self, source: Recommender) -> None:
         """Take a trained encoder, or all of another retrieval.
@@ -118,11 +127,8 @@ class Retrieval(Recommender):
             weight.requires_grad_(not self.config.frozen)
 
     def train(self, mode: bool = True) -> Retrieval:
-        moved = self._filled_from if self.training and not mode else None
         super().train(mode)
         self.encoder.train(mode and not self.config.frozen)
-        if moved is not None:  # else an encoder that has learned would be asked of its old self
-            self.fill(*moved)
         return self
 
     # --- the memory ------------------------------------------------------------------------
@@ -181,17 +187,19 @@ class Retrieval(Recommender):
     # --- learning --------------------------------------------------------------------------
 
     def begin_pass(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
-        """Fill the memory; of an encoder that moves anew for every pass, and before scoring."""
+        """Fill the memory; of an encoder that moves, anew for every pass."""
         if len(self._asked) and self.config.frozen:
             return
-        self._filled_from = None
         self._asked = positions[log.history_length(positions) > 0]
         states = self.states(log, self._asked, length)
         self.fill(log, positions, length, states)
         self._states, self._neighbours = torch.zeros(len(log), states.shape[1]), None
         self._states[torch.from_numpy(self._asked)] = states.cpu()
+
+    def begin_scoring(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
+        """Fill the memory with what an encoder that has moved says now."""
         if not self.config.frozen:
-            self._filled_from = (log, positions, length)
+            self.fill(log, positions, length)
 
     def _found(self, log: EventLog) -> Int[np.ndarray, "L K"]:
         """The neighbours of every position that is learned from, looked for when first needed."""
@@ -245,7 +253,7 @@ class Retrieval(Recommender):
         if self.encoder.temperature is not None:  # of states and items only directions count
             states, values = unit, F.normalize(values, dim=-1)
         read = config.beta * self.items_read(unit, keys, values)
-        if config.beta < 1:
+        if self.states_read is not None:
             read = read + (1 - config.beta) * self.states_read(unit, values, keys)
         return config.alpha * states + (1 - config.alpha) * read
 

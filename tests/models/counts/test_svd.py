@@ -79,3 +79,10 @@ def test_the_same_counts_give_the_same_factors(log_of):
     log = log_of(*histories, np.arange(1, 30))
     a, b = (counted(log, embed_dim=8) for _ in range(2))
     assert a.factors.equal(b.factors) and a.factors.abs().max() > 0.1
+
+
+def test_a_catalogue_of_one_item_is_refused_in_words(log_of):
+    log = log_of([1, 1, 1])
+    model = SVD(Catalogue.learned(log, np.arange(3)), SVD.Config())
+    with pytest.raises(ValueError, match="a catalogue of one item has no pairs"):
+        model.count(log, np.arange(3))

@@ -229,3 +229,12 @@ def test_the_loss_of_two_steps_is_that_of_a_plain_numpy_version(log, objective, 
         expected = formula(scores, batch.target[:, 0].tolist(), sampled.tolist(), frequency)
         assert expected > 0.1
         assert loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_state_that_is_read_back_goes_where_the_items_are(small_catalogue):
+    """A device that holds no values stands for a GPU: a checkpoint is read on the CPU."""
+    model = GRU4Rec(small_catalogue, GRU4Rec.Config(hidden_dim=8)).to("meta")
+    model.set_extra_state({"carried": torch.zeros(1, 4, 8)})
+    assert model.carried.device.type == "meta"
+    model.set_extra_state({"carried": None})
+    assert model.carried is None

@@ -133,14 +133,6 @@ def test_an_encoder_that_learns_from_more_than_targets_is_refused(small_log, sma
         of(small_log, small_split, Personalised.Config(duorec))
 
 
-def test_several_processes_are_refused(small_log, small_split, monkeypatch):
-    model = of(small_log, small_split)
-    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
-    with pytest.raises(ValueError, match="one process"):
-        model.begin_pass(small_log, small_split.train, 20)
-
-
 def test_what_is_learned_to_its_end_judges_nothing(small_log, small_split):
     model = of(small_log, small_split, dataclasses.replace(CONFIG, held_out=0.5))
     whole = small_log.user_of(np.arange(len(small_log))) % 2 == 0  # as if a regenerator's
