@@ -19,10 +19,11 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.simulator import small_world
 from seqrec_lib.data.splits import leave_last_out
-from seqrec_lib.models import MODELS, losses
+from seqrec_lib.models import losses
 from seqrec_lib.models.base import CountModel
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.recipes import RECIPES, TECD_RECIPES
 from seqrec_lib.training import loop
 
