@@ -96,8 +96,8 @@ class Engine:
 
         DuckDB writes one file, Spark a folder of files under the same name; :meth:`read` takes
         either. A table that was sorted is written in that order (of Spark's files, by name), and
-        DuckDB keeps the order of what it read, but not through a join. Raises EngineError, for instance when the disk
-        is full; what stood at ``path`` is then still there.
+        DuckDB keeps the order of what it read, but not through a join. Raises EngineError, for
+        instance when the disk is full; what stood at ``path`` is then still there.
         """
         with self._explained(f"{path}: cannot be written"), written_aside(path) as aside:
             if self.name == "duckdb":
