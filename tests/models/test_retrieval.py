@@ -156,19 +156,15 @@ def test_in_training_no_step_reads_its_own_present_or_future(small_log, small_sp
     model = around(small_log, small_split)
     where = model.memory.positions.numpy()
     owner = model.memory.owners.numpy()
-    windows, own_earlier = small_log.windows(small_split.train, 20), 0
-    last = {(int(small_log.user_of(w[1:])[0]), w[1] - w[0] + 1): w for w in windows}
     for batch in model.training_batches(
         small_log, small_split.train, 32, 20, np.random.default_rng(0)
     ):
         assert batch.extra["neighbours"].shape == (*batch.item.shape, 5)
     asked = small_split.train[small_log.history_length(small_split.train) > 0]
     found = model._neighbours[asked]
-    assert (found >= 0).all() and len(last) > 100
+    assert (found >= 0).all()
     own = owner[found] == small_log.user_of(asked)[:, None]
-    assert (where[found] < asked[:, None])[own].all()
-    own_earlier += int(own.sum())
-    assert own_earlier > 0
+    assert own.any() and (where[found] < asked[:, None])[own].all()
 
 
 def test_each_step_gets_the_neighbours_of_its_own_target(small_log, small_split):
