@@ -94,9 +94,10 @@ class Engine:
     def write(self, table: ir.Table, path: Path) -> int:
         """Write ``table`` to ``path`` whole or not at all, and return its number of rows.
 
-        DuckDB writes one file, in the order of the table. Spark writes a folder of files under
-        the same name; :meth:`read` takes either. Raises EngineError, for instance when the disk
-        is full; what stood at ``path`` is then still there.
+        DuckDB writes one file, Spark a folder of files under the same name; :meth:`read` takes
+        either. A table that was sorted is written in that order (of Spark's files, by name), and
+        DuckDB keeps the order of what it read, but not through a join. Raises EngineError, for
+        instance when the disk is full; what stood at ``path`` is then still there.
         """
         with self._explained(f"{path}: cannot be written"), written_aside(path) as aside:
             if self.name == "duckdb":

@@ -145,8 +145,9 @@ def recipe(name: str, dataset: str = "") -> tuple[Any, ...]:
     model, config, training, *start = known[name]
     _, regenerated, kind = dataset.removesuffix("-with-validation").partition("-regenerated")
     if regenerated:
-        # so many times as many steps to learn, in windows so many times as short (Beauty): as many
-        # updates of as many steps, and the same schedule; two passes of tuning stay two
+        # so many times as many steps to learn, in windows so many times as short (Beauty): there as
+        # many updates of as many steps, and the same schedule; on other files about as many (ratios
+        # in book/deviations.md); two passes of tuning stay two
         ratios = {"-distinct": (1.3, 2.12), "-released": (2.73, 2.04)}
         more, shorter = ratios.get(kind, (1.6, 2.8))
         epochs, windows = round(training.epochs / more), round(training.batch_size * shorter)

@@ -3,11 +3,15 @@
 The rank of the true item among the whole catalogue, best = 1, is counted twice from the same
 scores: once with the user's earlier items left in (``rank_unmasked``, U) and once with them taken
 out (``rank_masked``, M). Ties count half, rounded up, so equal scores earn nothing by luck.
+Infinite scores are scores: items at minus infinity tie at the end of the list, those at infinity at
+its top. Padding is no item, and never counts.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -33,14 +37,16 @@ def ranks(
     ``history_length``, ``repeat`` (is the item in the user's earlier events?), ``rank_masked``,
     ``rank_unmasked``, ``first`` (the item at the top, earlier items left in). A repeat cannot be
     found where earlier items are masked: its ``rank_masked`` is the last one. Raises
-    ``FloatingPointError`` on a score that is not a number.
+    ``FloatingPointError`` on a score that is not a number, ``ValueError`` if the model scores
+    another number of items than the log has, or padding (column 0, which must be minus infinity).
     """
     masked, unmasked, first = np.empty((3, len(positions)), dtype=np.int32)
     repeat = np.empty(len(positions), dtype=bool)
-    for rows, scores in _scored(model, log, positions, length, batch_size):
-        unmasked[rows], masked[rows], repeat[rows], first[rows] = _count(
-            scores, log, positions[rows]
-        )
+    with _evaluating(model):
+        for rows, scores in _scored(model, log, positions, length, batch_size):
+            unmasked[rows], masked[rows], repeat[rows], first[rows] = _count(
+                scores, log, positions[rows]
+            )
     return pd.DataFrame(
         {
             "user": log.user_of(positions).astype(np.int32),
@@ -65,15 +71,20 @@ def exposure(
 ) -> pd.DataFrame:
     """How many of the positions' top-k lists show each item, earlier items masked and not.
 
-    A row per item 1..num_items with columns ``item``, ``masked``, ``unmasked``.
+    A row per item 1..num_items with columns ``item``, ``masked``, ``unmasked``. A list is shorter
+    than k where fewer items are left: none shows an item that is masked, or scored minus infinity.
+    Raises as :func:`ranks` does.
     """
     counts = np.zeros((2, log.num_items + 1), dtype=np.int64)
-    for rows, scores in _scored(model, log, positions, length, batch_size):
-        for protocol in (1, 0):  # not masked first: masking overwrites
-            if protocol == 0:
-                scores[_earlier(log, positions[rows], scores.device)] = -torch.inf
-            shown = scores.topk(min(k, log.num_items)).indices.flatten().cpu().numpy()
-            counts[protocol] += np.bincount(shown, minlength=log.num_items + 1)
+    with _evaluating(model):
+        for rows, scores in _scored(model, log, positions, length, batch_size):
+            for protocol in (1, 0):  # not masked first: masking overwrites
+                if protocol == 0:
+                    scores[_earlier(log, positions[rows], scores.device)] = -torch.inf
+                best, item = scores.topk(min(k, log.num_items))
+                _refuse_nan(best)
+                shown = item[best > -torch.inf].cpu().numpy()
+                counts[protocol] += np.bincount(shown, minlength=log.num_items + 1)
     masked, unmasked = counts[:, 1:].astype(np.int32)
     item = np.arange(1, log.num_items + 1, dtype=np.int32)
     return pd.DataFrame({"item": item, "masked": masked, "unmasked": unmasked})
@@ -86,14 +97,36 @@ def _scored(model, log, positions, length, batch_size):
     if batch_size is None:  # scores that stay in cache while they are counted
         batch_size = int(np.clip(2**22 // log.num_items, 16, 256))
     device = next(itertools.chain(model.parameters(), model.buffers())).device
-    training = model.training
-    model.eval()
     # histories of similar length together, so that padding is nearly absent
     order = np.argsort(np.minimum(log.history_length(positions), length), kind="stable")
     for begin in range(0, len(order), batch_size):
         rows = order[begin : begin + batch_size]
-        yield rows, model.score_all(log.histories(positions[rows], length).to(device)).float()
-    model.train(training)
+        scores = model.score_all(log.histories(positions[rows], length).to(device)).float()
+        if scores.shape != (len(rows), log.num_items + 1):
+            raise ValueError(
+                f"scores of shape {tuple(scores.shape)} for {len(rows)} histories and "
+                f"{log.num_items} items: give a column for padding and one for each item"
+            )
+        if (scores[:, 0] > -torch.inf).any():
+            raise ValueError("padding is scored: column 0 must be minus infinity")
+        yield rows, scores
+
+
+@contextmanager
+def _evaluating(model: Recommender) -> Iterator[None]:
+    """The model in evaluation mode; afterwards, or after an error, in the mode it was in."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+def _refuse_nan(best: Tensor) -> None:
+    """``best`` is a maximum of scores, which is not a number if one of them is none."""
+    if best.isnan().any():
+        raise FloatingPointError("a score is not a number; ranks would be meaningless")
 
 
 def _earlier(log: EventLog, positions: np.ndarray, device) -> tuple[Tensor, Tensor]:
@@ -112,19 +145,20 @@ def _count(scores: Tensor, log: EventLog, chunk: np.ndarray):
     target = torch.from_numpy(log.item[chunk].astype(np.int64)).to(scores.device)
     own = scores.gather(1, target[:, None])
     best, first = scores.max(1)
-    if best.isnan().any():
-        raise FloatingPointError("a score is not a number; ranks would be meaningless")
+    _refuse_nan(best)
+    first = first.clamp(min=1)  # padding comes first where nothing is above minus infinity
     flag = torch.empty_like(scores)  # comparing into one float buffer beats counting booleans
     higher = torch.gt(scores, own, out=flag).sum(1).long()
     tied = torch.eq(scores, own, out=flag).sum(1).long() - 1
+    tied -= (own[:, 0] == -torch.inf).long()  # padding is
     row, item = _earlier(log, chunk, scores.device)
     repeat = torch.zeros(len(chunk), dtype=torch.bool, device=scores.device)
     repeat[row[item == target[row]]] = True
     row, item = row[item != target[row]], item[item != target[row]]
-    seen = scores[row, item] - own[row, 0]
+    seen, true = scores[row, item], own[row, 0]
     size = len(chunk)
-    seen_higher = torch.bincount(row[seen > 0], minlength=size)
-    seen_tied = torch.bincount(row[seen == 0], minlength=size)
+    seen_higher = torch.bincount(row[seen > true], minlength=size)
+    seen_tied = torch.bincount(row[seen == true], minlength=size)
     unmasked = 1 + higher + (tied + 1) // 2
     masked = 1 + higher - seen_higher + (tied - seen_tied + 1) // 2
     masked[repeat] = log.num_items

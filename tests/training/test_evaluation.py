@@ -9,15 +9,21 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.training.evaluation import exposure, ranks
 
+INF = float("inf")
+
 
 class Table(Recommender):
-    """Scores that depend on the newest item alone, few distinct ones, so that ties abound."""
+    """Scores that depend on the newest item alone, few distinct ones, so that ties abound.
+
+    ``distinct`` is their number, or a list of them.
+    """
 
     def __init__(self, catalogue, distinct, seed=0):
         super().__init__(catalogue)
         chance = torch.Generator().manual_seed(seed)
         size = catalogue.num_items + 1
-        table = torch.randint(0, distinct, (size, size), generator=chance).float()
+        values = torch.tensor(distinct if isinstance(distinct, list) else range(distinct))
+        table = values[torch.randint(0, len(values), (size, size), generator=chance)].float()
         table[:, 0] = -torch.inf
         self.register_buffer("table", table)
 
@@ -47,6 +53,11 @@ def by_sorting(model, log, position, length):
     return found
 
 
+def by_argmax(model, log, position, length):
+    scores = model.score_all(log.histories(np.array([position]), length))[0]
+    return 1 + int(scores[1:].argmax())
+
+
 @pytest.mark.parametrize("length", [3, 50])  # most histories are longer than 3, or none
 @pytest.mark.parametrize("distinct", [2, 10, 10**6])
 def test_ranks_are_those_of_a_sort(small_log, small_split, small_catalogue, distinct, length):
@@ -58,6 +69,44 @@ def test_ranks_are_those_of_a_sort(small_log, small_split, small_catalogue, dist
     np.testing.assert_array_equal(found["rank_masked"], masked)
     np.testing.assert_array_equal(found["rank_unmasked"], unmasked)
     assert found["repeat"].sum() > 10 and len(set(unmasked)) > (3 if distinct == 2 else 30)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[-INF], [INF], [-INF, INF], [-INF, 0.0], [0.0, INF], [-INF, -1.0, 0.0, INF], [-1e38, 1e38]],
+)
+def test_infinite_scores_are_ranked_like_any_others(log_of, values):
+    rng, checked = np.random.default_rng(0), 0
+    for seed in range(12):
+        num_items = rng.integers(2, 9)
+        lengths = rng.integers(1, 7, size=rng.integers(1, 8))
+        log = log_of(*(rng.integers(1, num_items + 1, size=size) for size in lengths))
+        model = Table(catalogue_of(log.num_items), values, seed)
+        positions = rng.permutation(len(log))
+        length = int(rng.integers(1, 5))
+        found = ranks(model, log, positions, length, batch_size=int(rng.integers(1, 6)))
+        expected = [by_sorting(model, log, p, length) for p in positions]
+        assert found[["rank_masked", "rank_unmasked"]].to_numpy().tolist() == expected
+        best = [by_argmax(model, log, p, length) for p in positions]
+        assert found["first"].tolist() == best
+        checked += len(positions)
+    assert checked > 100
+
+
+@pytest.mark.parametrize("true", [-INF, 0.0, INF])
+@pytest.mark.parametrize("seen", [-INF, 0.0, INF])
+@pytest.mark.parametrize("other", [-INF, 0.0, INF])
+def test_an_item_ties_with_its_equals_wherever_they_are(log_of, true, seen, other):
+    log = log_of([1, 2, 4], [3, 1])  # item 4 is asked for; 1 and 2 are seen, 3 is another
+    model = Table(catalogue_of(4), 1)
+    model.table[:, 1:] = torch.tensor([seen, seen, other, true])
+    found = ranks(model, log, np.array([2])).iloc[0]
+
+    def middle(*rivals):
+        return 1 + sum(r > true for r in rivals) + math.ceil(sum(r == true for r in rivals) / 2)
+
+    assert found["rank_unmasked"] == middle(seen, seen, other)
+    assert found["rank_masked"] == middle(other)
 
 
 def test_a_row_says_what_was_asked_in_the_order_asked(small_log, small_split, small_catalogue):
@@ -144,12 +193,41 @@ def test_masking_never_hurts_but_a_repeat(small_log, small_split, small_catalogu
     assert (found["rank_masked"][repeat] == 40).all() and repeat.any()
 
 
-@pytest.mark.parametrize("where", [0, 7, 40])
-def test_a_score_that_is_not_a_number_is_refused(small_log, small_split, small_catalogue, where):
-    model = Table(small_catalogue, 10)
-    model.table[:, where] = torch.nan
+@pytest.mark.parametrize("measure", [ranks, exposure])
+@pytest.mark.parametrize("best", [1.0, INF, -INF])
+@pytest.mark.parametrize("where", [0, 1, 7, 40])
+def test_a_single_score_that_is_not_a_number_is_refused(
+    small_log, small_split, small_catalogue, where, best, measure
+):
+    model = Table(small_catalogue, 1)
+    model.table[:, 1:] = best
+    newest = small_log.item[small_split.test[100] - 1]
+    model.table[newest, where] = torch.nan
     with pytest.raises(FloatingPointError, match="a score is not a number"):
-        ranks(model, small_log, small_split.test)
+        measure(model, small_log, small_split.test)
+
+
+@pytest.mark.parametrize("measure", [ranks, exposure])
+@pytest.mark.parametrize("columns", [40, 42])  # without padding, or with a token for a mask
+def test_a_table_of_another_width_is_refused(
+    small_log, small_split, small_catalogue, columns, measure
+):
+    model = Table(small_catalogue, 10)
+    model.table = torch.zeros(41, columns)
+    model.table[:, 0] = -torch.inf
+    with pytest.raises(ValueError, match=rf"scores of shape \(200, {columns}\).* 40 items"):
+        measure(model, small_log, small_split.test)
+
+
+@pytest.mark.parametrize("measure", [ranks, exposure])
+@pytest.mark.parametrize("score", [-1e38, 0.0, INF])
+def test_padding_that_can_be_ranked_is_refused(
+    small_log, small_split, small_catalogue, score, measure
+):
+    model = Table(small_catalogue, 10)
+    model.table[small_log.item[small_split.test[100] - 1], 0] = score
+    with pytest.raises(ValueError, match="padding is scored: column 0 must be minus infinity"):
+        measure(model, small_log, small_split.test)
 
 
 def test_nothing_to_score_is_refused(small_log, small_catalogue):
@@ -166,6 +244,22 @@ def test_scoring_leaves_the_model_as_it_was(small_log, small_split, small_catalo
     model.eval()
     ranks(model, small_log, small_split.test)
     assert not model.training
+
+
+@pytest.mark.parametrize("measure", [ranks, exposure])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("broken", ["a number", "the model"])
+def test_a_pass_that_fails_leaves_the_model_as_it_was_too(
+    small_log, small_split, small_catalogue, broken, training, measure
+):
+    model = Table(small_catalogue, 10).train(training)
+    if broken == "a number":
+        model.table[:, 7] = torch.nan
+    else:
+        model.score_all = None
+    with pytest.raises((FloatingPointError, TypeError)) as error:
+        measure(model, small_log, small_split.test)
+    assert error.tb and model.training == training
 
 
 # --- what the lists show -----------------------------------------------------------------------
@@ -198,12 +292,21 @@ def test_a_list_never_shows_an_item_of_the_whole_history(log_of):
     assert shown[[2, 3, 4, 5]].sum() == 0 and shown[[7, 8, 9]].sum() > 0
 
 
-@pytest.mark.xfail(strict=True, reason="masked items and padding fill lists that are too short")
 def test_short_lists_show_what_is_left_and_nothing_else(log_of):
     log = log_of([1, 2, 3, 4, 5], [5, 4, 3, 2, 1])
     shown = exposure(Table(catalogue_of(5), 10**6), log, np.array([4, 8]), k=3)
     masked = shown.set_index("item")["masked"]
     assert masked.tolist() == [1, 1, 0, 0, 1]  # only 5 is left to user 1; 2 and 1 to user 2
+    assert shown["unmasked"].sum() == 6
+
+
+def test_an_item_that_cannot_be_recommended_fills_no_list(log_of):
+    log = log_of([1, 2, 3, 4], [4, 3])
+    model = Table(catalogue_of(4), 1)
+    model.table[:, 1:] = torch.tensor([0.0, 1.0, -INF, INF])
+    shown = exposure(model, log, np.array([2]), k=10)
+    assert shown["unmasked"].tolist() == [1, 1, 0, 1]
+    assert shown["masked"].tolist() == [0, 0, 0, 1]
 
 
 @pytest.mark.gpu

@@ -59,7 +59,8 @@ def clean(
     """Clean the files of ``tables`` and ``days`` (all, if not given) below ``root`` into ``out``.
 
     ``out`` gets the layout of the source, ``quarantine/`` with the rejected rows as they were, and
-    ``audit/`` with the account, which is returned (:func:`.audit.audit`). Files that an
+    ``audit/`` with the account, which is returned (:func:`.audit.audit`). Rows stay in the order of
+    the source, on either engine (of the parts that Spark writes, by name). Files that an
     earlier call finished are not cleaned again, unless their source, the rules or they themselves
     have changed. Raises TecdError for a file that is not there or not what its name says,
     EngineError for one that cannot be read or written, ValueError if ``out`` is ``root``, and
@@ -126,6 +127,8 @@ def clean_file(engine: Engine, root: Path, out: Path, table: str, day: int | Non
             joined = flagged.left_join(copies, flagged.row == copies.place)
             rule = joined.place.notnull().ifelse(len(names), joined.rule)
             flagged = joined.mutate(rule=rule.cast("int8")).drop("place")
+        # a join hands on its rows as its threads finish, and Spark promises no order at all
+        sort = copies is not None or engine.name == "spark"
         seen = _count(engine, flagged, names, repairs)
         entries = audit.account(source, table, day, seen)
         rejected, good = 0, flagged  # where no row is bad, the rules need not be tried again
@@ -133,8 +136,9 @@ def clean_file(engine: Engine, root: Path, out: Path, table: str, day: int | Non
             good = flagged.filter(_.rule == 0)
             ends = [place for one in seen.values() if one.kind == "reject" for place in one.places]
             bad = flagged.filter(_.rule > 0, _.row >= min(ends), _.row <= max(ends))
-            rejected = engine.write(_named(bad, names), stage / "quarantine")
-        rows = engine.write(_mended(good, repairs), stage / "clean")
+            rejected = engine.write(_in_order(_named(bad, names), sort), stage / "quarantine")
+        mended = _in_order(_mended(good, repairs), sort).drop("rule", "row")
+        rows = engine.write(mended, stage / "clean")
         _validate(engine, stage / "clean", entries, repairs, rows, rejected)
         _publish(root, out, stage, table, day, entries)
     finally:
@@ -212,7 +216,11 @@ def _count(
 def _mended(good: ir.Table, repairs: Sequence[Mend]) -> ir.Table:
     masks = {repair.mask: repair.broken(good) for repair in repairs if repair.mask}
     values = {repair.column: repair.value(good) for repair in repairs}
-    return good.mutate(**values, **masks).drop("rule", "row")
+    return good.mutate(**values, **masks)
+
+
+def _in_order(rows: ir.Table, sort: bool) -> ir.Table:
+    return rows.order_by("row") if sort else rows
 
 
 def _named(bad: ir.Table, names: Sequence[str]) -> ir.Table:
