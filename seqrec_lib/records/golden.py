@@ -24,7 +24,7 @@ import logging
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -33,11 +33,11 @@ from unittest import mock
 
 import numpy as np
 import pandas as pd
-import torch
 
 from seqrec_lib.data import datasets
 from seqrec_lib.data.files import written_aside
 from seqrec_lib.records import recipes, runs
+from seqrec_lib.records.golden_world import attributes, world
 from seqrec_lib.records.provenance import golden_file
 
 Figures = dict[str, list[float]]
@@ -50,7 +50,6 @@ WORLDS = {
     "tecd": "tecd-golden.csv",
     "pairs": "tecd-golden.csv-pairs",
 }
-NUM_USERS, NUM_ITEMS, NUM_COLD, FAVOURITES = 40, 150, 6, 15
 EPOCHS, PATIENCE = 3, 1
 ROWS = {"gru4rec": 64, "item2vec": 300}  # of a batch, by model
 WINDOWS = 4  # of a batch of any other
@@ -59,62 +58,6 @@ LONGEST = {"gru4rec": 1}
 MARGIN = 10.0
 # by the first words of a figure's name; one or two ranks may change places
 FLOOR = {"loss_bf16": 1e-4, "loss": 2e-6, "valid": 1e-6, "rank": 0.02, "shown": 0.02}
-
-
-def events(seed: int = 0) -> pd.DataFrame:
-    """The world: a rule that most events follow, and favourites that the last events go to.
-
-    The favourites are learned first and the rule after them, so that validation falls while the
-    loss does: patience strikes. ``user`` and ``item`` are integers, ``time`` seconds.
-    """
-    rng = np.random.default_rng(seed)
-    follows = np.roll(rng.permutation(NUM_ITEMS), 1)
-    rows = []
-    for user in range(1, NUM_USERS + 1):
-        length = int(rng.integers(5, 20)) if user % 4 else int(rng.integers(55, 75))
-        items = [int(rng.integers(NUM_ITEMS))]
-        for step in range(1, length):
-            draw, new = rng.random(), [i for i in range(FAVOURITES) if i not in items]
-            if step >= length - 2 and new and draw < 0.8:
-                item = int(rng.choice(new))
-            elif draw < 0.15:
-                item = int(rng.integers(FAVOURITES))
-            elif draw < 0.25:
-                item = items[-1]
-            elif draw < 0.9:
-                item = int(follows[items[-1]])
-            else:
-                item = int(rng.integers(NUM_ITEMS))
-            if step % 2 and item == items[-1]:  # two events at a time, and none twice
-                item = (item + 1) % NUM_ITEMS
-            items.append(item)
-        if user <= NUM_COLD:
-            items[-1] = NUM_ITEMS + user - 1  # training never sees it
-        for step, item in enumerate(items):
-            # a break of two hours after every fourth
-            time = 1_600_000_000 + user * 60 + step // 2 * 600 + step // 4 * 7_200
-            rows.append({"user": user, "item": item + 1, "time": time})
-    return pd.DataFrame(rows)
-
-
-def regenerated() -> pd.DataFrame:
-    """What a regenerator might have written: sequences of a user's items, some of them twice."""
-    rng = np.random.default_rng(1)
-    rows, number = [], 0
-    for user, items in events().groupby("user")["item"]:
-        for _ in range(int(rng.integers(1, 4))):
-            start = int(rng.integers(max(1, len(items) - 6)))
-            written = items.to_numpy()[start : start + int(rng.integers(2, 5))]
-            rows += [{"sequence": number, "user": user - 1, "item": item} for item in written]
-            number += 1
-    return pd.DataFrame(rows)
-
-
-def attributes(dataset: str) -> np.ndarray:
-    """Made-up attributes of the items, two or one each."""
-    item = np.arange(NUM_ITEMS + NUM_COLD + 1)[:, None]
-    table = np.hstack([item % 7 + 1, np.where(item % 3, item % 11 + 8, 0)])
-    return (table * (item > 0)).astype(np.int32)
 
 
 def small(recipe: tuple[Any, ...], epochs: int, rows: int, precision: str) -> tuple[Any, ...]:
@@ -130,31 +73,6 @@ def small(recipe: tuple[Any, ...], epochs: int, rows: int, precision: str) -> tu
         patience=PATIENCE,
     )
     return model, config, training, *start
-
-
-@contextlib.contextmanager
-def world(folder: Path) -> Iterator[None]:
-    """The worlds as files of ``folder``, which is the working folder inside the block."""
-    table = events()
-    for name in ("golden.csv", "tecd-golden.csv"):
-        table.to_csv(folder / name, index=False)
-    before, threads = Path.cwd(), torch.get_num_threads()
-    os.chdir(folder)
-    torch.set_num_threads(1)
-    try:
-        written = folder / "regenerated"
-        written.mkdir()
-        sequences = regenerated()
-        codes = pd.Index(np.unique(table["item"]))
-        sequences["item"] = codes.get_indexer(sequences["item"]) + 1
-        sequences.to_parquet(written / "sequences.parquet", index=False)
-        digest = datasets.digest(*datasets.load("golden.csv"))
-        (written / "card.json").write_text(json.dumps({"data_digest": digest}))
-        with mock.patch.object(datasets, "regenerated", lambda dataset: written):
-            yield
-    finally:
-        os.chdir(before)
-        torch.set_num_threads(threads)
 
 
 def figures(golden: str) -> Figures:
@@ -294,3 +212,26 @@ def write(names: Sequence[str] | None = None) -> list[str]:
         with written_aside(path) as aside:
             aside.write_text(json.dumps(content, indent=None) + "\n")
     return changed
+
+
+def sensitivity(higher: float = 0.01) -> pd.DataFrame:
+    """The loss of the first epoch: its noise, how far it may move, and how far a learning rate
+    higher by this share moves it; a row a golden run that learns.
+    """
+    real, rows = small, []
+
+    def hastier(*given: Any) -> tuple[Any, ...]:
+        model, config, training, *start = real(*given)
+        rate = training.learning_rate * (1 + higher)
+        return model, config, replace(training, learning_rate=rate), *start
+
+    with mock.patch(f"{__name__}.small", hastier), tempfile.TemporaryDirectory() as place:
+        with world(Path(place)):
+            for name in known():
+                kept = json.loads(golden_file(name).read_text())
+                if kept["figures"]["loss"]:
+                    (then, *_), (now, *_) = kept["figures"]["loss"], figures(name)["loss"]
+                    noise, allowed = kept["noise"]["loss 1"], tolerances(kept["noise"])["loss 1"]
+                    moves = abs(now - then) / abs(then)
+                    rows.append({"golden": name, "noise": noise, "may": allowed, "moves": moves})
+    return pd.DataFrame(rows)

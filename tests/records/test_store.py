@@ -18,7 +18,7 @@ from seqrec_lib.models.base import CountModel
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import GBCE
 from seqrec_lib.models.registry import MODELS
-from seqrec_lib.records import runs, store
+from seqrec_lib.records import provenance, runs, standing, store
 from seqrec_lib.records.recipes import recipe
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.training.loop import Training
@@ -27,13 +27,13 @@ RESULTS = root() / store.RESULTS
 RECORDS = sorted(card.parent for card in RESULTS.glob("*/*/s*/card.json"))
 PARTS = {"spec.json", "card.json", "history.csv", "ranks.parquet", "exposure.parquet"}
 CARD = {
-    *("commit", "date", "device", "threads", "versions", "peak_bytes"),
-    *("training_seconds", "scoring_seconds", "parameters", "data_digest", "summary", "coverage@10"),
+    *("commit", "date", "device", "threads", "versions", "golden", "data_digest", "starts_from"),
+    *("own_seconds", "total_seconds", "scoring_seconds", "peak_bytes", "parameters", "summary"),
+    "coverage@10",
 }
-# cards of before have no "lists"; the other two are only of cards of before
-OPTIONAL = {"lists", "code_digest", "renewed"}
+OPTIONAL = {"lists"}  # cards of before have none
 COMMIT = re.compile(r"[0-9a-f]{40}\+?|unknown")
-BUDGET = 40e6  # bytes, of all records together
+BUDGET = 80e6  # bytes, of all records together
 
 
 def check(folder):
@@ -117,16 +117,12 @@ def check_card(run):
     assert CARD <= set(card) <= CARD | OPTIONAL
     assert COMMIT.fullmatch(card["commit"])
     assert re.fullmatch("[0-9a-f]{64}", card["data_digest"])
-    if "renewed" in card:
-        assert card["renewed"]
-        for line in card["renewed"]:
-            assert line.keys() == {"commit", "evidence", "date"}
-            assert COMMIT.fullmatch(line["commit"])
-            assert re.match(
-                "trained again: epoch 1 loss|counted and ranked again", line["evidence"]
-            )
-        dates = [card["date"]] + [line["date"] for line in card["renewed"]]
-        assert dates == sorted(dates)
+    assert card["golden"] is None or re.fullmatch("[0-9a-f]{64}", card["golden"])
+    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in card["starts_from"].values())
+    sources = (run.spec.get("pretrained") or "").split(",")
+    assert [name.rsplit("/", 1)[0] for name in card["starts_from"]] == [s for s in sources if s]
+    assert 0 <= card["own_seconds"] <= card["total_seconds"]
+    assert card["starts_from"] or card["own_seconds"] == card["total_seconds"]
     assert card["peak_bytes"] > 1e7 and card["device"] and card["versions"]["torch"]
     assert (card["parameters"] == 0) == issubclass(MODELS[run.spec["model"]], CountModel)
     for protocol in ("masked", "unmasked"):
@@ -205,7 +201,8 @@ def fresh(tmp_path_factory):
     training = Training(epochs=4, batch_size=128, max_len=20, precision="fp32", patience=3)
     spec = Spec("simulated", "attention", "sasrec", config, training)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "root", lambda: folder)
+        for module in (runs, standing, provenance):
+            patch.setattr(module, "root", lambda: folder)
         return runs.run_spec(spec).folder
 
 
@@ -295,13 +292,6 @@ def test_a_part_that_is_no_object_is_named(record):
         store.load(record)
 
 
-LINE = {
-    "commit": "0" * 40,
-    "date": "2100-01-01T00:00:00+00:00",
-    "evidence": "trained again: epoch 1 loss 1.0 then, 1.0 now",
-}
-
-
 def without(folder, *names):
     card = json.loads((folder / "card.json").read_text())
     changed = {name: value for name, value in card.items() if name not in names}
@@ -313,11 +303,9 @@ def without(folder, *names):
     [
         change_table("ranks.parquet", lambda table: table.drop(columns="first")),
         lambda folder: without(folder, "lists"),
-        change_json("card.json", renewed=[LINE]),
-        change_json("card.json", renewed=[LINE, LINE]),
     ],
 )
-def test_a_record_of_before_or_a_renewed_one_is_whole_too(record, change):
+def test_a_record_of_before_is_whole_too(record, change):
     change(record)
     check(record)
 
@@ -339,7 +327,8 @@ def many_rows(small_log, tmp_path, monkeypatch):
     split = global_time(small_log, 86_400 * 15_009, 86_400 * 15_011)
     monkeypatch.setattr(datasets, "load", lambda _: (small_log, split))
     monkeypatch.setattr(runs, "LISTS", 500)
-    monkeypatch.setattr(runs, "root", lambda: tmp_path)
+    for module in (runs, standing, provenance):
+        monkeypatch.setattr(module, "root", lambda: tmp_path)
     assert len(split.test) > 1000
     return runs.run("tecd-small", "popular").seeds[0].folder
 
@@ -372,14 +361,14 @@ def test_rows_out_of_order_or_lists_uncounted_are_found_out(many_rows, damage):
         lambda folder: (folder / "history.csv").write_text("epoch,loss\n"),
         lambda folder: folder.rename(folder.with_name("s1")),
         change_json("spec.json", name="another"),
-        change_json("spec.json", config={"embed_dim": 8}),
+        change_json("spec.json", config={"no_such_setting": 8}),
         change_json("card.json", parameters=0),
         change_json("card.json", commit="yesterday"),
         change_json("card.json", **{"coverage@10": {"masked": 1.0, "unmasked": 0.5}}),
-        change_json("card.json", renewed=[]),
-        change_json("card.json", renewed=[LINE | {"commit": "yesterday"}]),
-        change_json("card.json", renewed=[LINE | {"evidence": "it looked right"}]),
-        change_json("card.json", renewed=[LINE | {"date": "2000-01-01T00:00:00+00:00"}]),
+        change_json("card.json", golden="today's"),
+        change_json("card.json", starts_from={"simulated/list/s0": "0" * 64}),
+        change_json("card.json", total_seconds=1e9),
+        lambda folder: without(folder, "own_seconds"),
         change_json("card.json", lists=399),
         shifted_summary,
         change_table("ranks.parquet", lambda table: table[1:]),

@@ -11,11 +11,11 @@ from seqrec_lib.data import datasets
 from seqrec_lib.data.files import root
 from seqrec_lib.metrics.entropy import normalised_entropy
 from seqrec_lib.models.encoders.sasrec import SASRec
-from seqrec_lib.records import runs
+from seqrec_lib.records import provenance, runs, standing
 from seqrec_lib.records.recipes import RECIPES
 from seqrec_lib.records.store import RESULTS, load
+from seqrec_lib.studies import attention as module
 from seqrec_lib.studies.attention import attention, looked_at, measured, permuted, uniform
-from seqrec_lib.training import attention as module
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import Training
 
@@ -119,7 +119,8 @@ def test_a_model_whose_queries_are_zero_attends_to_all_alike(
 @pytest.fixture
 def trained(tmp_path, monkeypatch):
     """Runs of a quick SASRec and of a counter, in a project's folder of their own."""
-    monkeypatch.setattr(runs, "root", lambda: tmp_path)
+    for one in (runs, standing, provenance):
+        monkeypatch.setattr(one, "root", lambda: tmp_path)
     training = Training(epochs=2, batch_size=64, max_len=20, precision="fp32")
     monkeypatch.setitem(RECIPES, "attends", ("sasrec", CONFIG, training))
     return runs.run("simulated", "attends"), runs.run("simulated", "markov")
