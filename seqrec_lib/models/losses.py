@@ -173,6 +173,7 @@ def _shared_negatives(states, targets, table, frequency, count, alpha, in_batch)
         items = torch.cat([items, targets])
         expected = expected + len(targets) * frequency / frequency.sum()
     scores = table.score(states, items)
+    # paper: GRU4Rec's official code counts an own target among the negatives
     hit = items[None, :] == targets[:, None]
     return scores.masked_fill(hit, -torch.inf), expected[items].log()
 
@@ -217,6 +218,7 @@ class BPRMax:
     num_negatives: int = 2048
     alpha: float = 0.5
     in_batch: bool = True
+    # paper: the official code passes scores through an ELU
     regularisation: float = 1.0
 
     @property

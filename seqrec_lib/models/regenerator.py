@@ -168,6 +168,8 @@ class Regenerator(nn.Module):
                 break
         return written[:, 1:].view(size, ways, -1), chance.view(size, ways)
 
+    # paper: item vectors are not multiplied; the reader sees START and END, the chooser only the
+    # past; ReLU (released code)
     def _placed(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         place = torch.arange(tokens.shape[1], device=tokens.device)
         return self.dropout(self.items(tokens) * self.config.embed_dim**0.5 + self.positions(place))

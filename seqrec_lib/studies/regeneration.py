@@ -108,6 +108,7 @@ def train(
     valid, learn = np.split(order, [cut])
     steps = how.epochs * -(-len(learn) // how.batch_size)
     optimizer = torch.optim.Adam(model.parameters(), how.learning_rate, (0.9, 0.98), 1e-9)
+    # paper: T_max 40, moved at every batch: it falls and rises every 80 (released code)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     state: dict[str, Any] = {"epoch": 0, "temperature": 1.0, "rows": [], "best": None}
     parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "schedule": schedule}

@@ -41,6 +41,7 @@ def optimizer(
     ]
     groups = [group for group in groups if group["params"]]
     if name == "adagrad":
+        # paper: GRU4Rec's official code adds 1e-6 inside the root, torch 1e-10 outside
         return torch.optim.Adagrad(groups, lr=learning_rate, fused=True)
     dense = torch.optim.AdamW(groups, lr=learning_rate, fused=True) if groups else None
     if not tables:

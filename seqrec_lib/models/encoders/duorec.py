@@ -67,6 +67,8 @@ def contrast(
     return F.cross_entropy(scores.masked_fill(out, -torch.inf), partner)
 
 
+# paper: norms after the sublayers and on the embeddings, attention dropout, places from the start
+# (released code); negatives are rows of a random batch, here of one of similar lengths
 class DuoRec(SASRec):
     @dataclass(frozen=True)
     class Config(SASRec.Config):

@@ -36,12 +36,14 @@ class GRU4Rec(SequenceEncoder):
     def __init__(self, catalogue: Catalogue, config: Config):
         super().__init__(catalogue, config.hidden_dim, config.objective)
         self.config = config
+        # paper: biases start at 0 (official code); at PyTorch's uniform here
         self.gru = nn.GRU(config.hidden_dim, config.hidden_dim, config.num_layers, batch_first=True)
         self.bias = nn.Parameter(torch.zeros(catalogue.num_items + 1))
         self.embed_dropout = Dropout(config.dropout_embed)
         self.hidden_dropout = Dropout(config.dropout_hidden)
         for weight in self.parameters():
-            if weight.ndim > 1:  # paper: uniform, by fan in and fan out
+            # paper: the official code draws each gate by its own fans, the three as one here
+            if weight.ndim > 1:
                 bound = math.sqrt(6 / sum(weight.shape))
                 nn.init.uniform_(weight, -bound, bound)
         nn.init.zeros_(self.items.weight[0])
@@ -55,6 +57,7 @@ class GRU4Rec(SequenceEncoder):
         start = self._continued(batch) if batch.previous is not None else None
         states, last = self.gru(self.embed_dropout(self.items(batch.item)), start)
         if batch.previous is not None:
+            # paper: the official code drops out what is carried, and between layers
             self.carried = last.detach()  # one step of back-propagation, no further
         return self.hidden_dropout(states)
 
@@ -77,6 +80,7 @@ class GRU4Rec(SequenceEncoder):
         A session is a user's whole training history: ``length`` does not cut it. Towards the end,
         when no session is left to fill a slot, batches get smaller.
         """
+        # paper: in order of time, and the loss divided by the rows asked for (official code)
         sessions = rng.permutation(log.windows(positions, len(log)))
         place, last = sessions[:batch_size].T.copy()
         waiting, previous = len(place), np.full(len(place), -1)

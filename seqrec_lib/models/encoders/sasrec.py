@@ -65,7 +65,7 @@ class Block(nn.Module):
         self.feed_norm = nn.LayerNorm(embed_dim)
         self.feed = nn.Sequential(
             nn.Linear(embed_dim, hidden_dim),
-            nn.GELU(),
+            nn.GELU(),  # paper: ReLU, and dropout after it
             nn.Linear(hidden_dim, embed_dim),
         )
         self.dropout = Dropout(dropout)
@@ -73,6 +73,7 @@ class Block(nn.Module):
     def forward(
         self, x: Float[Tensor, "B T D"], weights: Float[Tensor, "B H T T"] | None = None
     ) -> Float[Tensor, "B T D"]:
+        # paper: the released code normalises queries alone, and adds to the normalised input
         x = x + self.dropout(self.attention(self.attention_norm(x), weights))
         return x + self.dropout(self.feed(self.feed_norm(x)))
 
@@ -132,7 +133,7 @@ class SASRec(SequenceEncoder):
         steps = torch.arange(batch.item.shape[1], device=batch.item.device)
         # counted back from the newest event, so that "just now" has one place whatever the length
         age = (batch.length[:, None] - 1 - steps).clamp(0, self.config.max_len - 1)
-        items = self.embedded(batch.item)
+        items = self.embedded(batch.item)  # paper: times the root of embed_dim (released code)
         if self.training and self.config.drop_events:
             items = items * self.drop_events(torch.ones_like(items[..., :1]))
         return self.dropout(items + self.positions(age))

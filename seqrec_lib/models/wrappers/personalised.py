@@ -115,6 +115,7 @@ class Personalised(Recommender):
         batch.extra["held_out"] = torch.from_numpy(held_out)
         return self.encoder.prepared(batch, log, windows, rng)
 
+    # paper: rows of patterns always weigh 1, each step by itself (released code)
     def chance(self, batch: Batch) -> Float[Tensor, "B"]:
         """How likely each history is to be learned from."""
         return (LEVEL + self._worth_of(batch) - self.mean_worth).sigmoid()

@@ -55,6 +55,7 @@ class CrossAttention(nn.Module):
         # the keys' projection is moved to the one query: K times less work, the same numbers
         key = self.key.weight.unflatten(0, (self.num_heads, -1))
         query = torch.einsum("phd,hde->phe", self._heads(self.query(state)), key)
+        # paper: states as they are over the root of d, temperature 1 (released code)
         # heads share what a cosine of the whole would be: their logits sum to it
         logits = query @ keys.mT * self.num_heads * self.sharpness.exp()
         return logits.softmax(-1)
