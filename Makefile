@@ -9,11 +9,11 @@ READY := $(VENV)/ready
 export MALLOC_TRIM_THRESHOLD_ = 1073741824
 export MALLOC_MMAP_THRESHOLD_ = 33554432
 
-.PHONY: help book test lint smoke full chapters lock clean
+.PHONY: help book test test-all lint smoke full chapters stale golden remake lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
@@ -32,6 +32,9 @@ book: $(READY)  ## run every chapter and compile the book into book/_build/html
 test: $(READY)  ## the whole suite
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile
 
+test-all: $(READY)  ## the whole suite with what CI leaves out
+	SEQREC_TESTS=all OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile
+
 lint: $(READY)  ## style and types
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
@@ -45,6 +48,12 @@ full: $(READY)  ## retrain every record of the book: make full DEVICE=cuda
 
 chapters: $(READY)  ## run every chapter and store its outputs in notebooks/
 	$(RUN) book/chapters.py --store
+
+golden: $(READY)  ## write the golden runs that are new or have moved
+	$(RUN) -m seqrec_lib.records golden
+
+remake: $(READY)  ## train one record again and compare: make remake RECORD=book/results/beauty/sasrec/s0
+	$(RUN) -m seqrec_lib.records remake $(RECORD) --device $(DEVICE)
 
 lock: $(READY)  ## make requirements.lock anew from pyproject.toml
 	mkdir -p build
