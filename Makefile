@@ -49,6 +49,9 @@ full: $(READY)  ## retrain every record of the book: make full DEVICE=cuda
 chapters: $(READY)  ## run every chapter and store its outputs in notebooks/
 	$(RUN) book/chapters.py --store
 
+stale: $(READY)  ## list the records that do not stand, and fail if there are any
+	$(RUN) -m seqrec_lib.records stale
+
 golden: $(READY)  ## write the golden runs that are new or have moved
 	$(RUN) -m seqrec_lib.records golden
 
