@@ -123,10 +123,10 @@ def written_aside(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """One process at a time makes ``path``; another one waits its turn.
+    """One at a time is inside the block of the file ``path``; another one waits its turn.
 
-    A lock of the system on a hidden file beside it: a process that dies lets go of it. Where the
-    system has no such locks (Windows), nobody waits.
+    The lock is the system's: a process that dies lets go of it. Where the system has none of the
+    kind (Windows), nobody waits.
     """
     try:
         import fcntl  # here: POSIX only
@@ -134,13 +134,9 @@ def alone(path: Path) -> Iterator[None]:
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.with_name(f".{path.name}.part-lock")
-    with lock.open("w") as handle:
+    with path.open("w") as handle:  # never removed: who waits has it open
         fcntl.flock(handle, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+        yield
 
 
 def _move(aside: Path, path: Path) -> None:

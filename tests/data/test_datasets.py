@@ -280,3 +280,29 @@ def test_an_unknown_tecd_is_refused(tmp_path):
     with pytest.raises(ValueError, match="'tecdd' is no T-ECD; use tecd, simulated"):
         datasets.tecd_folders("tecdd", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_loaded_is_kept_until_its_file_changes(tmp_path):
+    path = tmp_path / "shop.csv"
+    small_world(num_users=20).to_csv(path, index=False)
+    first, _ = datasets.load(str(path))
+    assert datasets.load(str(path))[0] is first
+    small_world(num_users=21).to_csv(path, index=False)
+    assert datasets.load(str(path))[0].num_users == 21
+
+
+@pytest.mark.parametrize(
+    ("dataset", "file"),
+    [
+        ("beauty-shuffled", "amazon/beauty.parquet"),
+        ("toys-regenerated", "amazon/raw/Toys_and_Games.txt"),
+        ("tecd-marketplace-users-pairs", "tecd/dataset/small/users.pq"),
+    ],
+)
+def test_data_are_at_hand_if_a_data_folder_has_them(tmp_path, monkeypatch, dataset, file):
+    monkeypatch.setenv("SEQREC_DATA", str(tmp_path))
+    assert not datasets.at_hand(dataset)
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).touch()
+    assert datasets.at_hand(dataset)
+    assert all(datasets.at_hand(one) for one in ("simulated", "tecd-sim", "beauty.csv"))

@@ -319,3 +319,40 @@ def test_a_folder_never_replaces_a_file_nor_a_file_a_folder(kind, tmp_path):
         fill(aside, CONTENT, "file" if kind == "folder" else "folder")
     assert content_of(target) == before
     assert os.listdir(tmp_path) == ["target"]
+
+
+def test_one_at_a_time_makes_a_thing_and_the_next_waits(tmp_path):
+    seen, inside = [], threading.Event()
+
+    def make(name, pause):
+        with files.alone(tmp_path / "locks" / "run"):
+            seen.append(f"{name} in")
+            inside.set()
+            pause.wait(10)
+            seen.append(f"{name} out")
+
+    hold = threading.Event()
+    first = threading.Thread(target=make, args=("first", hold))
+    first.start()
+    inside.wait(10)
+    done = threading.Event()
+    done.set()
+    second = threading.Thread(target=make, args=("second", done))
+    second.start()
+    second.join(0.3)
+    assert seen == ["first in"]
+    hold.set()
+    first.join()
+    second.join()
+    assert seen == ["first in", "first out", "second in", "second out"]
+
+
+def test_the_lock_of_a_process_that_died_is_free(tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from seqrec_lib.data.files import alone\n"
+        "with alone(Path(sys.argv[1])): os._exit(1)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(files.root())}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], env=environment)
+    with files.alone(tmp_path / "run"):
+        pass
