@@ -344,7 +344,7 @@ def test_rows_out_of_order_or_lists_uncounted_are_found_out(many_rows, damage):
         lambda folder: (folder / "history.csv").write_text("epoch,loss\n"),
         lambda folder: folder.rename(folder.with_name("s1")),
         change_json("spec.json", name="another"),
-        change_json("spec.json", config={"embed_dim": 8}),
+        change_json("spec.json", config={"no_such_setting": 8}),
         change_json("card.json", parameters=0),
         change_json("card.json", commit="yesterday"),
         change_json("card.json", **{"coverage@10": {"masked": 1.0, "unmasked": 0.5}}),

@@ -14,8 +14,8 @@ from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.records import runs
 from seqrec_lib.records.recipes import RECIPES
 from seqrec_lib.records.store import RESULTS, load
+from seqrec_lib.studies import attention as module
 from seqrec_lib.studies.attention import attention, looked_at, measured, permuted, uniform
-from seqrec_lib.training import attention as module
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import Training
 

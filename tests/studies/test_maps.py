@@ -32,7 +32,7 @@ def made(world):
         return model
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(maps, "trained", untrained)
+        patch.setattr(maps, "trained_model", untrained)
         patch.setattr(maps, "_layout", lambda v: {"x": v[:, 0], "y": v[:, 1]})
         return maps.make("simulated")
 
