@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 export MALLOC_TRIM_THRESHOLD_ = 1073741824
 export MALLOC_MMAP_THRESHOLD_ = 33554432
 
-.PHONY: help book test lint smoke full chapters lock clean
+.PHONY: help book test mutants lint smoke full chapters lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -31,6 +31,9 @@ book: $(READY)  ## run every chapter and compile the book into book/_build/html
 
 test: $(READY)  ## the whole suite
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile
+
+mutants: $(READY)  ## does the suite notice faults? half an hour on two cores
+	$(RUN) tests/mutants/run.py
 
 lint: $(READY)  ## style and types
 	$(RUN) -m ruff check .
