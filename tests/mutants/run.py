@@ -76,7 +76,7 @@ class Fault:
 
 
 def listed(path: Path, root: Path) -> list[Fault]:
-    """The faults of a list; ``ValueError`` naming one whose ``before`` is not there exactly once."""
+    """The faults of a list; ``ValueError`` naming one whose ``before`` is not there once."""
     found = []
     for one in tomllib.loads(path.read_text())["fault"]:
         text = (root / one["file"]).read_text()
@@ -151,18 +151,17 @@ def changes(file: str, text: str) -> Iterator[Change]:
 
 
 def _operators() -> list[type]:
-    from cosmic_ray.operators import (
-        binary_operator_replacement as binary,
-        boolean_replacer,
-        comparison_operator_replacement as comparison,
-        number_replacer,
-        unary_operator_replacement as unary,
-    )
+    from cosmic_ray.operators import binary_operator_replacement as binary
+    from cosmic_ray.operators import boolean_replacer, number_replacer
+    from cosmic_ray.operators import comparison_operator_replacement as comparison
+    from cosmic_ray.operators import unary_operator_replacement as unary
 
     kinds: list[type] = [number_replacer.NumberReplacer]
-    for name in ("ReplaceTrueWithFalse", "ReplaceFalseWithTrue", "ReplaceAndWithOr"):
+    for name in (
+        *("ReplaceTrueWithFalse", "ReplaceFalseWithTrue"),
+        *("ReplaceAndWithOr", "ReplaceOrWithAnd", "AddNot"),
+    ):
         kinds.append(getattr(boolean_replacer, name))
-    kinds += [boolean_replacer.ReplaceOrWithAnd, boolean_replacer.AddNot]
     alike = (
         ("Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow"),
         ("BitOr", "BitAnd", "BitXor"),
@@ -225,7 +224,9 @@ class Worker:
         """Pytest's exit code (None: the time was up) and the end of what it wrote."""
         shutil.rmtree(self.tree / ".hypothesis", ignore_errors=True)  # each draws for itself
         assert self.process.stdin is not None and self.process.stdout is not None
-        print(json.dumps({"tests": list(tests), "limit": LIMIT}), file=self.process.stdin, flush=True)
+        print(
+            json.dumps({"tests": list(tests), "limit": LIMIT}), file=self.process.stdin, flush=True
+        )
         return tuple(json.loads(self.process.stdout.readline()))
 
     def write(self, file: str, text: str) -> None:

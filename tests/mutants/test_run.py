@@ -127,7 +127,9 @@ def test_annotations_and_messages_are_not_changed():
         '    print(f"{a + 4}")\n'
         '    raise ValueError("5" + a)\n'
     )
-    found = {(one.line, one.before[one.column - len("    ") :][:1]) for one in run.changes("f", text)}
+    found = {
+        (one.line, one.before[one.column - len("    ") :][:1]) for one in run.changes("f", text)
+    }
     assert {line for line, _ in found} == {2, 3}
     assert len(found) == 2
 

@@ -130,7 +130,9 @@ def test_two_epochs_are_plain_training_written_out(model_of, small_log, small_sp
     model = model_of().eval()  # as a model comes from its file
     fit(model, small_log, nothing, dataclasses.replace(SHORT, weight_decay=0.1))
     plain = model_of()
-    matrices, vectors = ([w for w in plain.parameters() if (w.ndim > 1) == m] for m in (True, False))
+    matrices, vectors = (
+        [w for w in plain.parameters() if (w.ndim > 1) == m] for m in (True, False)
+    )
     groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
     step = torch.optim.AdamW(groups, lr=SHORT.learning_rate, fused=True)
     torch.manual_seed(0)
