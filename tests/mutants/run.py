@@ -212,7 +212,6 @@ class Worker:
         environment = os.environ | {
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": os.pathsep.join(map(str, (folder, folder / "book"))),
-            "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / ".hypothesis"),
         }
         command = [sys.executable, __file__, "--worker", json.dumps(heavy)]
         pipe = subprocess.PIPE
@@ -222,7 +221,6 @@ class Worker:
 
     def run(self, tests: Sequence[str]) -> tuple[int | None, str]:
         """Pytest's exit code (None: the time was up) and the end of what it wrote."""
-        shutil.rmtree(self.tree / ".hypothesis", ignore_errors=True)  # each draws for itself
         assert self.process.stdin is not None and self.process.stdout is not None
         print(
             json.dumps({"tests": list(tests), "limit": LIMIT}), file=self.process.stdin, flush=True
@@ -251,10 +249,12 @@ class Worker:
 
 def _serve(heavy: Sequence[str]) -> None:
     """Run pytest in a fork for every line of the input."""
+    import gc
     import importlib
 
     for name in heavy:
         importlib.import_module(name)
+    gc.freeze()  # else every fork looks through all of it
     for line in sys.stdin:
         asked, log = json.loads(line), Path("pytest.log")
         child = os.fork()
@@ -266,8 +266,14 @@ def _serve(heavy: Sequence[str]) -> None:
                 os.dup2(new, old)
             sys.path.insert(0, os.getcwd())
             import pytest
+            from hypothesis import Phase, settings
 
-            how = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0"]
+            # the same draws for every fault, and no search for the simplest one that fails
+            phases = (Phase.explicit, Phase.generate)
+            settings.register_profile("fault", derandomize=True, database=None, phases=phases)
+            settings.load_profile("fault")
+            without = [f"-pno:{name}" for name in ("cacheprovider", "xdist", "anyio")]
+            how = ["-x", "-q", *without]
             code = int(pytest.main([*how, *asked["tests"]]))
             os._exit(code)
         end = time.monotonic() + asked["limit"]
