@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 export MALLOC_TRIM_THRESHOLD_ = 1073741824
 export MALLOC_MMAP_THRESHOLD_ = 33554432
 
-.PHONY: help book test test-all lint smoke full chapters stale golden remake lock clean
+.PHONY: help book test test-all mutants lint smoke full chapters stale golden remake lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -34,6 +34,9 @@ test: $(READY)  ## the whole suite
 
 test-all: $(READY)  ## the whole suite with what CI leaves out
 	SEQREC_TESTS=all OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile
+
+mutants: $(READY)  ## does the suite notice faults? half an hour on two cores
+	$(RUN) tests/mutants/run.py
 
 lint: $(READY)  ## style and types
 	$(RUN) -m ruff check .

@@ -80,6 +80,11 @@ def test_held_out_shares_are_kept_and_depend_on_the_seed(small_log):
     assert not np.array_equal(first.test, other.test)
 
 
+def test_a_tenth_of_the_users_validates_and_a_tenth_tests_unless_told_otherwise(small_log):
+    split = held_out_users(small_log)
+    assert [len(np.unique(small_log.user_of(p))) for p in (split.valid, split.test)] == [20, 20]
+
+
 # --- bad input ---------------------------------------------------------------------------------
 
 
@@ -134,6 +139,7 @@ def honest(log_of):
         ({"train": [0, 3, 4, 5], "valid": [6], "test": [2, 7]}, "user .*1.*: a test event"),
         ({"valid": [3, 6], "test": [2, 7]}, "user .*1.*: a test event precedes"),
         ({"test": [3, 8]}, "outside the log of 8 events"),
+        ({"test": [3, 99]}, "outside the log of 8 events"),
         ({"train": [-1, 0, 1, 4]}, "outside the log"),
     ],
 )

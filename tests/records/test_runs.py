@@ -13,12 +13,12 @@ from seqrec_lib.data.simulator import small_world
 from seqrec_lib.models.counts.popular import Popular
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.sasrec import SASRec
-from seqrec_lib.models.losses import GBCE
+from seqrec_lib.models.losses import GBCE, SampledSoftmax
 from seqrec_lib.records import provenance, runs, standing, store
 from seqrec_lib.records.model_file import load_model, save_model, stored_spec
 from seqrec_lib.records.recipes import RECIPES, TECD_RECIPES, published, recipe
 from seqrec_lib.records.spec import Spec
-from seqrec_lib.training.evaluation import ranks
+from seqrec_lib.training.evaluation import exposure, ranks
 from seqrec_lib.training.loop import Training
 
 SASREC = SASRec.Config(8, 16, 1, max_len=20, objective=GBCE(3))
@@ -72,6 +72,8 @@ def test_a_record_says_what_the_model_file_confirms(project):
     log, split = datasets.load("simulated")
     assert model.config == SASREC and items.tolist() == log.items.tolist()
     pd.testing.assert_frame_equal(ranks(model, log, split.test, 20), run.ranks)
+    pd.testing.assert_frame_equal(exposure(model, log, split.test, length=20), run.exposure)
+    assert log.history_length(split.test).max() > 20
     assert run.card["parameters"] == sum(weight.numel() for weight in model.parameters())
     assert run.card["data_digest"] == datasets.digest(log, split)
     assert run.card["summary"]["masked"]["HR@10"] == (run.ranks["rank_masked"] <= 10).mean()
@@ -114,6 +116,35 @@ def test_another_results_folder_keeps_the_records_apart(project, trained):
 def test_an_unpublished_name_is_refused_with_the_names_there_are(project):
     with pytest.raises(ValueError, match="'sasrek' is not published; use one of .*popular, "):
         runs.run("simulated", "sasrek")
+
+
+# --- chance and leaks, on the way of a record --------------------------------------------------
+
+
+def test_the_seed_alone_decides_the_first_weights(project):
+    data, first = datasets.load("simulated"), []
+    for seed in (0, 1, 0):
+        (spec,) = published("simulated", "attention", [seed])
+        torch.rand(7)  # whatever was drawn before
+        first.append(runs.started(spec, *data).state_dict())
+    assert all(first[0][part].equal(first[2][part]) for part in first[0])
+    assert not first[0]["items.weight"].equal(first[1]["items.weight"])
+
+
+def test_held_out_events_change_nothing_that_a_run_learns(
+    project, monkeypatch, small_log, small_split, with_other_items
+):
+    """Negatives go by frequency, which must be that of the training positions."""
+    config = dataclasses.replace(SASREC, objective=SampledSoftmax(8, alpha=0.5))
+    monkeypatch.setitem(RECIPES, "attention", ("sasrec", config, TRAINING))
+    other = with_other_items(small_log, np.r_[small_split.valid, small_split.test])
+    weights = []
+    for results, log in (("one", small_log), ("other", other)):
+        monkeypatch.setattr(datasets, "load", lambda _, log=log: (log, small_split))
+        # of one epoch: which one is the best is for validation to say
+        (run,) = runs.run("simulated", "attention", epochs=1, results=results).seeds
+        weights.append(load_model(runs.model_file(run.folder))[0].state_dict())
+    assert all(weights[0][part].equal(weights[1][part]) for part in weights[0])
 
 
 # --- what differs ------------------------------------------------------------------------------
@@ -229,6 +260,24 @@ def test_a_run_starts_from_the_vectors_of_another_trained_if_need_be(pairs, trai
     (record,) = runs.run("simulated-pairs", "vectors").seeds
     assert len(trained) == 2  # neither the source nor the run again
     assert run.card["starts_from"] == {str(of): store.ranks_digest(record.ranks)}
+
+
+def test_a_source_whose_items_are_numbered_otherwise_is_refused(pairs):
+    (spec,) = published("simulated", "start", [0])
+    (of,) = runs.sources_of(spec)
+    source = runs.trained_model(of)
+    other = dataclasses.replace(source, items=source.items[::-1])
+    with pytest.raises(ValueError, match="s0: its items are not those of simulated/start/s0"):
+        runs.started(spec, *datasets.load("simulated"), {str(of): other})
+
+
+def test_a_run_starts_from_the_source_of_its_own_seed_but_of_pairs_from_seed_0():
+    for dataset, name, source in (
+        ("beauty", "sasrec-retrieval", "beauty/sasrec/s2"),
+        ("tecd-marketplace", "sasrec-pretrained", "tecd-marketplace-pairs/item2vec/s0"),
+    ):
+        (spec,) = published(dataset, name, [2])
+        assert [str(one) for one in runs.sources_of(spec)] == [source]
 
 
 def test_a_run_costs_its_own_seconds_and_in_total_those_of_what_it_starts_from(pairs, project):

@@ -264,6 +264,13 @@ def test_examples_stand_once_beside_the_runs_and_are_missed(record):
         _ = store.load(record).ranks
 
 
+def test_the_digest_of_ranks_is_of_both_protocols_and_of_their_order():
+    table = pd.DataFrame({"rank_masked": [1, 2], "rank_unmasked": [1, 3]}, dtype=np.int32)
+    others = [table[::-1], *(table.assign(**{name: [1, 4]}) for name in table)]
+    assert len({store.ranks_digest(one) for one in (table, *others)}) == 4
+    assert store.ranks_digest(table.assign(first=1).astype(np.int64)) == store.ranks_digest(table)
+
+
 CUT = {
     "half": lambda content: content[: len(content) // 2],
     "nothing": lambda content: b"",

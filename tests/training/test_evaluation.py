@@ -150,6 +150,15 @@ def test_the_size_of_a_chunk_changes_no_rank(small_log, small_split, small_catal
     assert of_its_own["rank_unmasked"].nunique() > 2
 
 
+@pytest.mark.parametrize("asked", [ranks, exposure])
+def test_histories_of_fifty_events_are_scored_unless_told_otherwise(log_of, asked):
+    model, lengths = Table(catalogue_of(60), 10), []
+    score_all = model.score_all
+    model.score_all = lambda batch: lengths.extend(batch.length.tolist()) or score_all(batch)
+    asked(model, log_of(np.arange(1, 61)), np.array([59, 10]))
+    assert lengths == [10, 50]
+
+
 class Even(Recommender):
     """Scores all items alike and notes how many histories it was given at a time."""
 

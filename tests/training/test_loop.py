@@ -5,6 +5,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,26 @@ def test_the_loss_of_an_epoch_is_the_mean_over_positions(model_of, small_log, sm
     batch = small_log.training_batch(small_log.windows(small_split.train, 20))
     with torch.no_grad():
         assert row["loss"] == pytest.approx(model.loss(batch).item(), rel=1e-5)
+
+
+def test_two_epochs_are_plain_training_written_out(model_of, small_log, small_split):
+    nothing = dataclasses.replace(small_split, valid=small_split.valid[:0])
+    model = model_of().eval()  # as a model comes from its file
+    fit(model, small_log, nothing, dataclasses.replace(SHORT, weight_decay=0.1))
+    plain = model_of()
+    matrices, vectors = (
+        [w for w in plain.parameters() if (w.ndim > 1) == m] for m in (True, False)
+    )
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
+    step = torch.optim.AdamW(groups, lr=SHORT.learning_rate, fused=True)
+    torch.manual_seed(0)
+    for epoch in range(2):
+        rng = np.random.default_rng([0, epoch])
+        for batch in plain.training_batches(small_log, small_split.train, 32, 20, rng):
+            step.zero_grad()
+            plain.loss(batch).backward()
+            step.step()
+    assert same_weights(model, plain)
 
 
 def test_a_model_that_counts_is_counted_and_has_no_history(small_catalogue, small_log, small_split):
@@ -451,6 +472,29 @@ def test_a_killed_run_resumes_and_ends_as_if_never_interrupted(killed_runs, mode
     assert without_seconds(history) == without_seconds(expected)
     assert same_weights(resumed, whole)
     assert expected[0]["loss"] != expected[1]["loss"]
+
+
+def test_the_seconds_of_a_run_add_up_over_epochs_and_an_interruption(
+    model_of, small_log, small_split, tmp_path, monkeypatch
+):
+    now, stops, learn = [0.0], [], loop._Run.learn
+
+    def learn_for_a_second(run, batch):
+        if run.at.updates in stops:
+            raise KeyboardInterrupt
+        now[0] += 1
+        return learn(run, batch)
+
+    monkeypatch.setattr(loop, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(loop._Run, "learn", learn_for_a_second)
+    whole = fit(model_of(), small_log, small_split, SHORT)
+    assert [row["seconds"] for row in whole] == [now[0] / 2, now[0]]
+    stops.append(now[0] // 2 + 3)
+    with pytest.raises(KeyboardInterrupt):
+        fit(model_of(), small_log, small_split, SHORT, tmp_path / "run.ckpt", 0.0)
+    stops.clear()
+    now[0] += 1000  # nobody was there
+    assert fit(model_of(), small_log, small_split, SHORT, tmp_path / "run.ckpt") == whole
 
 
 def test_a_finished_run_is_read_from_its_checkpoint(
