@@ -310,9 +310,9 @@ def test_weights_that_are_not_those_of_the_record_are_made_again_aside(pairs, tr
     for _ in range(2):
         again = runs.trained_model(spec)
         assert again.record.folder == record.folder and bytes_of(record.folder) == before
+        assert len(trained) == 2  # the second time its weights lay there
         pairs.unlink(missing_ok=True)
     assert (project / "build/results/simulated-pairs/vectors/s0/card.json").exists()
-    assert len(trained) == 2  # the second time its weights lay there
 
 
 def test_weights_made_again_that_are_another_run_are_refused(pairs, monkeypatch):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seqrec_lib.statistics.intervals import paired
+from seqrec_lib.statistics.intervals import over_seeds, paired
 from seqrec_lib.statistics.parts import between, difference, matched, means
 
 USERS = np.array([3, 3, 3, 5, 5, 8])
@@ -86,6 +86,15 @@ def test_what_makes_a_user_easy_cancels_in_a_contrast():
     assert found.mean == pytest.approx(by_pairs.mean)
     assert found.high - found.low == pytest.approx(by_pairs.high - by_pairs.low, rel=0.15)
     assert found.high - found.low < 0.01
+
+
+def test_a_contrast_compares_each_seed_with_itself():
+    """A good seed is good in both parts: what it adds cancels."""
+    values = np.random.default_rng(0).normal(size=(3, 60)) + np.array([[0], [5], [9]])
+    users, a = np.repeat(np.arange(30), 2), np.arange(60) % 2 == 0
+    found, expected = difference(values, users, a, ~a), over_seeds(values[:, a] - values[:, ~a])
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert found.high - found.low < 2
 
 
 def test_a_share_has_the_interval_of_the_ratio():
