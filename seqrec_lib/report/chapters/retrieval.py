@@ -123,7 +123,7 @@ def gains(pairs: Mapping[Any, Sequence[Runs]]) -> pd.DataFrame:
     for name, (one, base) in pairs.items():
         rows[name] = {}
         for protocol, letter in report.PROTOCOLS.items():
-            rows[name][f"NDCG@10 {letter}"] = f"{report.mean(one, protocol).mean:.4f}"[1:]
+            rows[name][f"NDCG@10 {letter}"] = f"{report.mean(one, protocol).mean:.4f}".removeprefix("0")
             rows[name][f"gain {letter}"] = f"{report.gain(one, base, protocol):+.4f}"
     return pd.DataFrame.from_dict(rows, "index")
 
@@ -187,7 +187,7 @@ def ablation(found: dict[tuple[str, str], dict[str, Runs]], protocol: str) -> pd
     )
     rows = {}
     for (dataset, backbone), by_stage in found.items():
-        row = {"backbone alone": f"{report.mean(by_stage['encoder'], protocol).mean:.4f}"[1:]}
+        row = {"backbone alone": f"{report.mean(by_stage['encoder'], protocol).mean:.4f}".removeprefix("0")}
         rows[dataset, report.label(backbone)] = row | {name: next(cells) for name in EARNED}
     table = pd.DataFrame.from_dict(rows, "index").rename_axis(["data set", "backbone"])
     return table.rename_axis(columns=report.HOLM)
