@@ -32,8 +32,17 @@ from seqrec_lib.records import provenance
 from seqrec_lib.records.model_file import load_model, save_model, stored_about
 from seqrec_lib.records.recipes import asked, published, recipe, sources_of
 from seqrec_lib.records.spec import Spec
-from seqrec_lib.records.standing import differences
-from seqrec_lib.records.store import RESULTS, Run, Runs, load, ranks_digest, summarise, write
+from seqrec_lib.records.standing import differences, home
+from seqrec_lib.records.store import (
+    RESULTS,
+    SCRATCH,
+    Run,
+    Runs,
+    load,
+    ranks_digest,
+    summarise,
+    write,
+)
 from seqrec_lib.training.evaluation import exposure, ranks
 from seqrec_lib.training.loop import fit
 
@@ -41,7 +50,6 @@ logger = logging.getLogger(__name__)
 
 LISTS = 40_000  # exposure is counted over so many lists at most, evenly spaced
 TOLERANCE = {"HR@10": 0.006, "NDCG@10": 0.004}  # between trainings on unlike machines
-SCRATCH = "build/results"  # where a committed run is trained again for its weights
 
 
 def run(
@@ -125,7 +133,7 @@ def _made(spec: Spec, device: str, results: str | Path) -> Run:
     standing = provenance.golden(spec)
     log, split = datasets.load(spec.dataset)
     data = datasets.digest(log, split)
-    sources = {str(one): trained_model(one, device, results) for one in sources_of(spec)}
+    sources = {str(one): trained_model(one, device, home(one, results)) for one in sources_of(spec)}
     model = started(spec, log, split, sources).to(device)
     provenance.reset_peak(device)
     clock = time.monotonic()
@@ -194,14 +202,15 @@ def initialised(spec: Spec, catalogue: Catalogue) -> Recommender:
 # --- weights ------------------------------------------------------------------------------------
 
 
-def trained_model(spec: Spec, device: str = "cpu", results: str | Path = RESULTS) -> Trained:
+def trained_model(spec: Spec, device: str = "cpu", results: str | Path | None = None) -> Trained:
     """A run with its weights, trained now if there is no record, or no model file of that record.
 
-    Weights are not committed: those of a committed record are made again in ``SCRATCH``, and the
-    record stays as it is. Raises ``ValueError`` if what is made again is not the run on record
+    Without ``results`` the committed record, or one in ``SCRATCH`` where there is none. Weights
+    are not committed: those of a committed record are made again in ``SCRATCH``, and the record
+    stays as it is. Raises ``ValueError`` if what is made again is not the run on record
     (:func:`compared`).
     """
-    record = run_spec(spec, device, results=results)
+    record = run_spec(spec, device, results=home(spec, RESULTS) if results is None else results)
     kept = record
     if not _has_weights(kept):
         scratch = spec.folder(root() / SCRATCH)

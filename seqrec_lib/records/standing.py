@@ -17,7 +17,7 @@ from seqrec_lib.records import provenance
 from seqrec_lib.records.model_file import completed
 from seqrec_lib.records.recipes import asked, sources_of
 from seqrec_lib.records.spec import Spec
-from seqrec_lib.records.store import RESULTS, Run, load, ranks_digest, summarise
+from seqrec_lib.records.store import RESULTS, SCRATCH, Run, load, ranks_digest, summarise
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def differences(record: Run, spec: Spec, results: str | Path = RESULTS) -> list[
     Settings, data (where they are at hand), the golden run of its recipe as it is committed, and
     the committed ranks of the runs that it starts from.
     """
-    found = _settings(completed(record.spec), json.loads(json.dumps(spec.as_dict())))
+    found = _settings(completed(record.spec), _plain(spec))
     card, today = record.card, data_digest(spec.dataset)
     if today is not None and today != card["data_digest"]:
         found.append(f"data (digest {card['data_digest'][:8]} stored, {today[:8]} today)")
@@ -36,11 +36,30 @@ def differences(record: Run, spec: Spec, results: str | Path = RESULTS) -> list[
         found.append(f"golden run ({provenance.golden_of(spec)})")
     then = card.get("starts_from", {})
     for source in sources_of(spec):
-        folder = source.folder(root() / results)
+        folder = source.folder(root() / home(source, results))
         now = ranks_digest(load(folder).ranks) if folder.exists() else None
         if then.get(str(source)) != now:
             found.append(f"the run it starts from ({source})")
     return found
+
+
+def home(source: Spec, results: str | Path) -> str | Path:
+    """The results folder in which a run of ``results`` finds, or makes, one that it starts from.
+
+    Its own, but for two cases: what has no record among the committed ones is not trained into
+    them, and a record of other settings (of fewer epochs, in a trial) is no start: then scratch.
+    What is made in scratch starts from the committed records.
+    """
+    there = [place for place in (results, RESULTS) if _is_run(source, root() / place)]
+    if root() / results == root() / SCRATCH and there:
+        return there[-1]
+    free = root() / results != root() / RESULTS and not source.folder(root() / results).exists()
+    return results if free or results in there else SCRATCH
+
+
+def _is_run(spec: Spec, results: Path) -> bool:
+    folder = spec.folder(results)
+    return folder.exists() and not _settings(completed(load(folder).spec), _plain(spec))
 
 
 def stale(results: str | Path = RESULTS, rerun: bool = True) -> Iterator[tuple[str, list[str]]]:
@@ -91,6 +110,11 @@ def _tells_its_ranks(record: Run) -> bool:
         for protocol, metrics in given.items()
         for name, value in metrics.items()
     )
+
+
+def _plain(spec: Spec) -> dict:
+    """A spec as it would be read back."""
+    return json.loads(json.dumps(spec.as_dict()))
 
 
 def _settings(stored: dict, asked: dict, prefix: str = "") -> list[str]:

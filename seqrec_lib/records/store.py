@@ -26,6 +26,7 @@ from seqrec_lib.metrics.ranking import summary
 from seqrec_lib.records.spec import Spec
 
 RESULTS = "book/results"  # relative to the project's folder
+SCRATCH = "build/results"  # of runs trained for their weights alone; nothing there is committed
 EXAMPLES = ["user", "item", "history_length", "repeat"]  # what a test example is, for every run
 
 

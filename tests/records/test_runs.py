@@ -248,8 +248,10 @@ def pairs(project, monkeypatch):
 
 def test_a_run_starts_from_the_vectors_of_another_trained_if_need_be(pairs, trained):
     (run,) = runs.run("simulated", "start").seeds
-    assert len(trained) == 2
-    source, items = load_model(pairs)
+    assert len(trained) == 2 and not pairs.exists()
+    assert not (pairs.parents[2] / "book/results/simulated-pairs").exists()  # nobody asked for it
+    aside = pairs.parents[1] / "results/models" / pairs.name
+    source, items = load_model(aside)
     log, split = datasets.load("simulated")
     np.testing.assert_array_equal(items, log.items)
     (spec,) = published("simulated", "start", [0])
@@ -257,7 +259,8 @@ def test_a_run_starts_from_the_vectors_of_another_trained_if_need_be(pairs, trai
     model = runs.started(spec, log, split, {str(of): runs.trained_model(of)})
     start = torch.nn.functional.normalize(model.items.weight[1:], dim=1).detach()
     torch.testing.assert_close(start, torch.from_numpy(source.vectors()[1:]))
-    (record,) = runs.run("simulated-pairs", "vectors").seeds
+    record = runs.trained_model(of).record
+    runs.run("simulated", "start")
     assert len(trained) == 2  # neither the source nor the run again
     assert run.card["starts_from"] == {str(of): store.ranks_digest(record.ranks)}
 
@@ -281,15 +284,26 @@ def test_a_run_starts_from_the_source_of_its_own_seed_but_of_pairs_from_seed_0()
 
 
 def test_a_run_costs_its_own_seconds_and_in_total_those_of_what_it_starts_from(pairs, project):
-    (run,) = runs.run("simulated", "start").seeds
     (source,) = runs.run("simulated-pairs", "vectors").seeds
+    (run,) = runs.run("simulated", "start").seeds
     own, total = run.card["own_seconds"], run.card["total_seconds"]
     assert source.card["total_seconds"] == source.card["own_seconds"] > 0
     assert total == pytest.approx(own + source.card["total_seconds"], abs=0.11) and total > own
     assert own == pytest.approx(run.history["seconds"].iloc[-1], abs=0.06)
 
 
+def test_a_run_starts_from_the_recipe_of_its_source_not_from_a_shorter_trial(pairs, trained):
+    (trial,) = runs.run("simulated-pairs", "vectors", epochs=1, results="trial").seeds
+    (run,) = runs.run("simulated", "start", results="trial").seeds
+    assert run.card["starts_from"] != {
+        "simulated-pairs/vectors/s0": store.ranks_digest(trial.ranks)
+    }
+    runs.run("simulated", "start", results="trial")
+    assert len(trained) == 3
+
+
 def test_a_run_does_not_stand_on_a_starting_run_made_anew(pairs, trained):
+    runs.run("simulated-pairs", "vectors")
     runs.run("simulated", "start")
     runs.run("simulated-pairs", "vectors", retrain=True)  # the same ranks: the same run
     runs.run("simulated", "start")
@@ -304,6 +318,7 @@ def test_a_run_does_not_stand_on_a_starting_run_made_anew(pairs, trained):
 
 def test_weights_that_are_not_those_of_the_record_are_made_again_aside(pairs, trained, project):
     (spec,) = published("simulated-pairs", "vectors", [0])
+    runs.run("simulated-pairs", "vectors")
     record = runs.trained_model(spec).record
     before, (model, items) = bytes_of(record.folder), load_model(pairs)
     save_model(model, stored_spec(pairs), items, pairs, {"ranks": "another training's"})
@@ -317,6 +332,7 @@ def test_weights_that_are_not_those_of_the_record_are_made_again_aside(pairs, tr
 
 def test_weights_made_again_that_are_another_run_are_refused(pairs, monkeypatch):
     (spec,) = published("simulated-pairs", "vectors", [0])
+    runs.run("simulated-pairs", "vectors")
     record = runs.trained_model(spec).record
     pairs.unlink()
     card = json.loads((record.folder / "card.json").read_text())
@@ -359,7 +375,7 @@ def test_two_files_of_one_name_do_not_share_a_record(project, tmp_path):
         (tmp_path / folder).mkdir()
         small_world(num_users=users).to_csv(tmp_path / folder / "shop.csv", index=False)
     runs.run(str(tmp_path / "a/shop.csv"), "list")
-    with pytest.raises(ValueError, match="in data .*dataset"):
+    with pytest.raises(ValueError, match="in dataset .*, data "):
         runs.run(str(tmp_path / "b/shop.csv"), "list")
 
 

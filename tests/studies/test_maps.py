@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from seqrec_lib.metrics.ranking import hr
 from seqrec_lib.models.base import CountModel
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.recipes import published
-from seqrec_lib.records.runs import Trained, initialised
+from seqrec_lib.records.runs import initialised
 from seqrec_lib.studies import maps
 from seqrec_lib.training.evaluation import ranks
 
@@ -29,7 +31,7 @@ def made(world):
         model = initialised(spec, Catalogue.learned(log, split.train)).eval()
         if isinstance(model, CountModel):
             model.count(log, split.train)
-        return Trained(model, log.items, record=None)
+        return SimpleNamespace(model=model)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(maps, "trained_model", untrained)

@@ -15,6 +15,7 @@ import torch
 
 from seqrec_lib.data.files import root
 from seqrec_lib.metrics.ranking import hr, ndcg
+from seqrec_lib.models.base import from_config
 from seqrec_lib.models.counts.popular import Popular
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.gru4rec import GRU4Rec
@@ -355,14 +356,14 @@ def test_a_model_with_fewer_places_than_training_has_is_refused(
     )
     for config in (encoder, *around):
         with pytest.raises(ValueError, match="tells 5 places apart .*max_len is 20 in training"):
-            fit(build(small_catalogue, config), small_log, small_split, SHORT)
+            fit(from_config(small_catalogue, config), small_log, small_split, SHORT)
     fit(model_of(max_len=21), small_log, small_split, dataclasses.replace(SHORT, epochs=0))
 
 
 def test_averaging_what_has_a_memory_is_refused(small_log, small_split, small_catalogue):
     averaged = dataclasses.replace(SHORT, averaging=0.9)
     for frozen in (True, False):
-        model = build(small_catalogue, Retrieval.Config(GRU.Config(), frozen=frozen))
+        model = from_config(small_catalogue, Retrieval.Config(GRU.Config(), frozen=frozen))
         with pytest.raises(ValueError, match="Retrieval cannot be trained with averaging; use 0"):
             fit(model, small_log, small_split, averaged)
 
