@@ -41,7 +41,7 @@ def product(
     """``a @ b``, plus ``shift`` on every row, in their data type.
 
     Products of bfloat16 are summed in single precision and rounded once. A CPU without units for
-    them gets there by single precision: the same numbers but for the order of the sums, and fifty
+    them gets there by single precision: the same numbers but for the order of the sums, and many
     times sooner than by torch's own loop.
     """
     if a.dtype == torch.bfloat16 and a.device.type == "cpu" and not _BF16_UNITS:
