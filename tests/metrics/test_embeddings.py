@@ -79,6 +79,7 @@ def test_neighbours_are_those_of_a_full_sort_whatever_the_chunk(monkeypatch):
     np.testing.assert_allclose(cosine, np.take_along_axis(every, expected, 1), atol=1e-12)
     rows = np.array([399, 3, 3])
     np.testing.assert_array_equal(nearest(DRAWN, 7, rows)[0], expected[rows])
+    np.testing.assert_array_equal(nearest(DRAWN, 1)[0], expected[:, :1])
     assert uniformity(DRAWN) == pytest.approx(whole, abs=1e-12)
 
 

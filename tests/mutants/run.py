@@ -266,11 +266,18 @@ def _serve(heavy: Sequence[str]) -> None:
                 os.dup2(new, old)
             sys.path.insert(0, os.getcwd())
             import pytest
-            from hypothesis import Phase, settings
+            from hypothesis import HealthCheck, Phase, settings
 
-            # the same draws for every fault, and no search for the simplest one that fails
-            phases = (Phase.explicit, Phase.generate)
-            settings.register_profile("fault", derandomize=True, database=None, phases=phases)
+            # the same draws for every fault, no search for the simplest one that fails, and no
+            # failure by the clock: a slow machine would notice every fault
+            settings.register_profile(
+                "fault",
+                derandomize=True,
+                database=None,
+                phases=(Phase.explicit, Phase.generate),
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            )
             settings.load_profile("fault")
             without = [f"-pno:{name}" for name in ("cacheprovider", "xdist", "anyio")]
             how = ["-x", "-q", *without]

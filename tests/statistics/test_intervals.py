@@ -166,6 +166,7 @@ def test_the_seed_decides_the_interval_and_the_chunk_does_not(rng, monkeypatch):
     first = bootstrap(values, seed=3)
     assert first == bootstrap(values, seed=3) != bootstrap(values, seed=4)
     assert first != bootstrap(values, draws=999, seed=3)
+    assert first == bootstrap(values, draws=1000, level=0.95, seed=3)  # unless told otherwise
     monkeypatch.setattr(intervals, "CHUNK", 7 * 500)
     in_chunks = bootstrap(values, seed=3)
     np.testing.assert_allclose(
@@ -275,6 +276,15 @@ def test_a_value_without_spread_has_no_width():
     same, nothing = over_seeds(np.full((3, 9), 0.25)), over_seeds(np.zeros((3, 9)))
     assert (same.low, same.high, same.p) == (0.25, 0.25, 0)
     assert (nothing.low, nothing.high, nothing.p) == (0, 0, 1)
+    assert estimate(np.zeros((3, 9))).degrees == 8
+
+
+def test_many_tables_are_estimated_at_once_as_each_alone(rng):
+    tables = rng.normal(size=(4, 3, 9)) + rng.normal(size=(4, 3, 1))
+    together, alone = estimate(tables), [estimate(one) for one in tables]
+    for name in ("mean", "error", "degrees", "ratio"):
+        expected = [getattr(one, name) for one in alone]
+        np.testing.assert_allclose(getattr(together, name), expected, rtol=1e-12)
 
 
 def trials(rng, seeds, ratio, share, count, users=60):
@@ -341,8 +351,9 @@ def test_bad_input_is_refused_in_words():
         bootstrap(np.array([1.0, np.nan, 0.0]))
     with pytest.raises(ValueError, match="draws is 0"):
         bootstrap(np.arange(5), draws=0)
-    with pytest.raises(ValueError, match="level is 95"):
-        bootstrap(np.arange(5), level=95.0)
+    for level in (95.0, 1.0, 0.0, -0.5):
+        with pytest.raises(ValueError, match=f"level is {level}"):
+            bootstrap(np.arange(5), level=level)
 
 
 def test_pairs_need_the_same_users():
