@@ -201,16 +201,16 @@ def _figures_of(names: Sequence[str]) -> dict[str, Figures]:
 def write(names: Sequence[str] | None = None) -> list[str]:
     """Write the figures of golden runs that are not committed or have moved; which those were."""
     names = list(names or known())
-    changed = [name for name, found in run_all(names).items() if moved(name, found)]
+    there = run_all(names)
+    changed = [name for name in names if moved(name, there[name])]
     if not changed:
         return []
-    there = run_all(changed)
     plain = run_all(changed, plain=True)
     for name in changed:
         path = golden_file(name)
         content = {"figures": there[name], "noise": distances(there[name], plain[name])}
         with written_aside(path) as aside:
-            aside.write_text(json.dumps(content, indent=None) + "\n")
+            aside.write_text(json.dumps(content) + "\n")
     return changed
 
 

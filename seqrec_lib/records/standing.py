@@ -62,23 +62,16 @@ def _is_run(spec: Spec, results: Path) -> bool:
     return folder.exists() and not _settings(completed(load(folder).spec), _plain(spec))
 
 
-def stale(results: str | Path = RESULTS, rerun: bool = True) -> Iterator[tuple[str, list[str]]]:
+def stale(results: str | Path = RESULTS) -> Iterator[tuple[str, list[str]]]:
     """Records that do not stand, as paths relative to the project's folder, with the reasons.
 
-    Beside :func:`differences`, ranks and card must tell the same; with ``rerun``, every golden run
-    is run, and one that moved takes the records of its recipe with it.
+    Beside :func:`differences`, ranks and card must tell the same; every golden run is run, and one
+    that moved takes the records of its recipe with it.
     """
-    moved: dict[str, list[str]] = {}
-    if rerun:
-        from seqrec_lib.records import golden  # here: golden runs pass through this module
+    from seqrec_lib.records import golden  # here: golden runs pass through this module
 
-        names = golden.known()
-        there = [name for name in names if provenance.golden_file(name).exists()]
-        moved = {
-            name: words
-            for name, figures in golden.run_all(there).items()
-            if (words := golden.moved(name, figures))
-        }
+    there = [name for name in golden.known() if provenance.golden_file(name).exists()]
+    moved = {name: golden.moved(name, found) for name, found in golden.run_all(there).items()}
     for card in sorted((root() / results).glob("*/*/s*/card.json")):
         record = load(card.parent)
         spec = asked(record.spec)

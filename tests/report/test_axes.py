@@ -1,52 +1,15 @@
 """Axes follow from ranks, by arithmetic."""
 
-from pathlib import Path
-
 import matplotlib
 
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 
 from seqrec_lib import report
 from seqrec_lib.metrics.ranking import hr
-from seqrec_lib.records.store import Run, Runs
-
-
-def made(name, *masked, unmasked=None, seconds=10.0, numbers=None, model=None):
-    """Runs of given masked ranks, a seed each; seeds are 0, 1, ... unless ``numbers`` says."""
-    seeds = []
-    for number, ranks in zip(numbers or range(len(masked)), masked, strict=True):
-        table = pd.DataFrame(
-            {
-                "user": range(len(ranks)), "item": 1, "history_length": range(len(ranks)),
-                "repeat": False, "rank_masked": ranks,
-                "rank_unmasked": ranks if unmasked is None else unmasked,
-            }
-        )  # fmt: skip
-        card = {
-            "coverage@10": {"masked": 0.5, "unmasked": 0.25},
-            "own_seconds": seconds,
-            "total_seconds": seconds,
-        }
-        spec = {"model": model or name, "training": {"seed": number}}
-        one = Run(Path(), spec, card)
-        one.__dict__["ranks"] = table
-        one.__dict__["history"] = pd.DataFrame(
-            {"epoch": [1, 2, 3], "valid_ndcg@10": [0.1, 0.3, 0.2]}
-        )
-        seeds.append(one)
-    return Runs(name, "beauty", seeds)
-
-
-@pytest.fixture
-def runs():
-    rng = np.random.default_rng(0)
-    good, poor = rng.integers(1, 15, 200), rng.integers(1, 200, 200)
-    return [made("markov", poor), made("sasrec", *[good, good + 1] * 2, unmasked=good + 5)]
 
 
 @pytest.fixture
@@ -105,7 +68,7 @@ def test_costs_are_drawn_at_their_seconds(runs, ax):
     assert [line.get_xdata()[0] for line in ax.lines[:2]] == [10.0, 10.0]
 
 
-def test_what_is_drawn_of_one_seed_says_so(ax):
+def test_what_is_drawn_of_one_seed_says_so(ax, made):
     single = made("sasrec", np.arange(1, 21))
     report.gains_by(ax, [single], np.arange(20), (0, 10, 20))
     assert ax.get_legend_handles_labels()[1] == ["SASRec, one seed"]

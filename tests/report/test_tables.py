@@ -1,47 +1,11 @@
 """Tables follow from ranks, by arithmetic."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from seqrec_lib import report
 from seqrec_lib.metrics.ranking import hr
-from seqrec_lib.records.store import Run, Runs
-
-
-def made(name, *masked, unmasked=None, seconds=10.0, numbers=None, model=None):
-    """Runs of given masked ranks, a seed each; seeds are 0, 1, ... unless ``numbers`` says."""
-    seeds = []
-    for number, ranks in zip(numbers or range(len(masked)), masked, strict=True):
-        table = pd.DataFrame(
-            {
-                "user": range(len(ranks)), "item": 1, "history_length": range(len(ranks)),
-                "repeat": False, "rank_masked": ranks,
-                "rank_unmasked": ranks if unmasked is None else unmasked,
-            }
-        )  # fmt: skip
-        card = {
-            "coverage@10": {"masked": 0.5, "unmasked": 0.25},
-            "own_seconds": seconds,
-            "total_seconds": seconds,
-        }
-        spec = {"model": model or name, "training": {"seed": number}}
-        one = Run(Path(), spec, card)
-        one.__dict__["ranks"] = table
-        one.__dict__["history"] = pd.DataFrame(
-            {"epoch": [1, 2, 3], "valid_ndcg@10": [0.1, 0.3, 0.2]}
-        )
-        seeds.append(one)
-    return Runs(name, "beauty", seeds)
-
-
-@pytest.fixture
-def runs():
-    rng = np.random.default_rng(0)
-    good, poor = rng.integers(1, 15, 200), rng.integers(1, 200, 200)
-    return [made("markov", poor), made("sasrec", *[good, good + 1] * 2, unmasked=good + 5)]
 
 
 def test_a_table_holds_the_mean_over_seeds_and_users(runs):
@@ -57,7 +21,7 @@ def test_a_baseline_that_is_not_there_is_named(runs):
         report.table(runs, baseline="gru")
 
 
-def test_a_row_of_one_seed_is_marked_and_a_counter_has_none(runs):
+def test_a_row_of_one_seed_is_marked_and_a_counter_has_none(runs, made):
     single = made("gru", np.arange(1, 201))
     found = report.table([*runs, single], baseline="gru")
     assert found["seeds"].tolist() == ["none", "4", "1, users only"]
@@ -66,7 +30,7 @@ def test_a_row_of_one_seed_is_marked_and_a_counter_has_none(runs):
     assert report.mean(runs[0], "masked").note == report.mean(runs[1], "masked").note == ""
 
 
-def test_three_seeds_that_spread_wide_say_so_in_place_of_a_verdict(runs):
+def test_three_seeds_that_spread_wide_say_so_in_place_of_a_verdict(runs, made):
     poor = runs[0].ranks("masked")[0]
     wide = made("gru", poor, np.where(poor < 60, 1, poor), np.where(poor < 150, 1, poor))
     found = report.table([runs[0], wide], baseline="markov").loc["GRU-CE"]
@@ -74,7 +38,7 @@ def test_three_seeds_that_spread_wide_say_so_in_place_of_a_verdict(runs):
     assert found.iloc[-1].endswith("], too few seeds")
 
 
-def test_verdicts_of_a_table_are_corrected_together_and_the_table_says_so():
+def test_verdicts_of_a_table_are_corrected_together_and_the_table_says_so(made):
     missed = np.full(200, 12)
     found = np.where(
         np.arange(200) < 6, 1, missed
@@ -90,14 +54,14 @@ def test_verdicts_of_a_table_are_corrected_together_and_the_table_says_so():
     assert ends[0] == ends[1]  # the interval is that of the difference alone
 
 
-def test_figures_are_the_means_of_the_table_by_name():
+def test_figures_are_the_means_of_the_table_by_name(made):
     found = report.figures(made("sasrec", [1, 2, 30], [1, 30, 30], unmasked=[3, 30, 30]))
     second = 1 / np.log2(3)
     by_hand = {"hr-m": 1 / 2, "ndcg-m": (2 + second) / 6, "hr-u": 1 / 3, "ndcg-u": 1 / 6}
     assert found == pytest.approx(by_hand) and list(found) == list(by_hand)
 
 
-def test_a_gain_is_paired_by_user_and_seed():
+def test_a_gain_is_paired_by_user_and_seed(made):
     ranks = np.array([1, 20, 1, 20] * 25)
     a, b = made("sasrec", ranks, ranks), made("gru", ranks, ranks)
     assert report.gain(a, b, "masked") == report.gain(b, a, "masked")
@@ -107,7 +71,7 @@ def test_a_gain_is_paired_by_user_and_seed():
     assert found.mean == pytest.approx(0.25) and found.excludes_zero
 
 
-def test_seeds_are_paired_by_their_numbers():
+def test_seeds_are_paired_by_their_numbers(made):
     rng = np.random.default_rng(1)
     ranks = {number: rng.integers(1, 30, 60) for number in range(4)}
     a = made("sasrec", *(ranks[n] for n in (2, 0, 1)), numbers=[2, 0, 1])
@@ -118,7 +82,7 @@ def test_seeds_are_paired_by_their_numbers():
     assert report.gain(a, a, "masked").note == ""
 
 
-def test_a_single_run_is_paired_with_its_own_seed_alone():
+def test_a_single_run_is_paired_with_its_own_seed_alone(made):
     rng = np.random.default_rng(1)
     first, second = rng.integers(1, 30, (2, 80))
     three, one = made("sasrec", second, first, second), made("gru", first, numbers=[1])
@@ -127,7 +91,7 @@ def test_a_single_run_is_paired_with_its_own_seed_alone():
     assert "one seed" in report.table([three, one], "gru").loc["SASRec"].iloc[-1]
 
 
-def test_a_counter_is_compared_with_every_seed_and_marks_nothing():
+def test_a_counter_is_compared_with_every_seed_and_marks_nothing(made):
     rng = np.random.default_rng(1)
     three, counter = (
         made("sasrec", *rng.integers(1, 30, (3, 80))),
@@ -141,7 +105,7 @@ def test_a_counter_is_compared_with_every_seed_and_marks_nothing():
     assert report.gain(counter, made("gru", np.arange(80) + 2), "masked").note == "one seed"
 
 
-def test_runs_without_a_common_seed_are_refused_in_words():
+def test_runs_without_a_common_seed_are_refused_in_words(made):
     a, b = made("sasrec", [1, 2], numbers=[0]), made("gru", [1, 2], [2, 1], numbers=[1, 2])
     with pytest.raises(ValueError, match=r"beauty/sasrec \[0\], beauty/gru \[1, 2\]"):
         report.gain(a, b, "masked")
@@ -161,7 +125,7 @@ def test_costs_are_medians_over_the_seeds(runs):
     assert found.loc["Markov chain"].tolist() == [0, 0, 0.2, 0.2, 1.0]
 
 
-def test_published_rows_stand_above_ours(runs):
+def test_published_rows_stand_above_ours(runs, made):
     found = report.published({"theirs": (0.1, 0.05)}, runs[1], "unmasked")
     assert found.index.tolist() == ["theirs", "ours, 4 seeds"]
     one = report.published({}, made("sasrec", [1, 2]), "masked")

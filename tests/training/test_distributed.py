@@ -1,16 +1,12 @@
 """Two gloo processes started by torchrun learn what one process learns."""
 
 import json
-import os
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from seqrec_lib.data.files import root
 from seqrec_lib.training.loop import fit
 
 SCRIPT = Path(__file__).with_name("small_run.py")
@@ -22,13 +18,9 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def two_processes(tmp_path_factory):
+def two_processes(in_two_processes, tmp_path_factory):
     path = tmp_path_factory.mktemp("spread") / "seen.json"
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", str(SCRIPT), "spread", str(path)]
-    environment = os.environ | {"PYTHONPATH": str(root()), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
+    in_two_processes(SCRIPT, "spread", path)
     return json.loads(path.read_text())
 
 
@@ -70,12 +62,8 @@ def test_some_batches_have_too_few_rows_to_go_round():
     assert any(n % 2 for n in rows)
 
 
-def test_the_command_under_torchrun_writes_one_record(tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", "-m", "seqrec_lib.records", "train", "simulated"]
-    command += ["sasrec", "--epochs", "1", "--results", str(tmp_path)]
-    environment = os.environ | {"PYTHONPATH": str(root()), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("simulated sasrec s0 masked: HR@10 0.") == 1
+def test_the_command_under_torchrun_writes_one_record(in_two_processes, tmp_path):
+    words = ("-m", "seqrec_lib.records", "train", "simulated", "sasrec", "--epochs", "1")
+    shown = in_two_processes(*words, "--results", tmp_path)
+    assert shown.count("simulated sasrec s0 masked: HR@10 0.") == 1
     assert (tmp_path / "simulated" / "sasrec" / "s0" / "ranks.parquet").exists()

@@ -1,15 +1,11 @@
 """Every published recipe, on two gloo processes: the loss of one, or refused in words."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from seqrec_lib.data.files import root
 from seqrec_lib.records.recipes import RECIPES, TECD_RECIPES
 
 SCRIPT = Path(__file__).with_name("recipe_steps.py")
@@ -22,14 +18,10 @@ WHOLE = {"gru4rec", "duorec", "item2vec", "personalised"}  # models whose batche
 
 
 @pytest.fixture(scope="module")
-def two_processes(tmp_path_factory):
+def two_processes(in_two_processes, tmp_path_factory):
     """What a pair of processes finds on its way through all recipes."""
     path = tmp_path_factory.mktemp("spread") / "seen.json"
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", str(SCRIPT), str(path)]
-    environment = os.environ | {"PYTHONPATH": str(root()), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
+    in_two_processes(SCRIPT, path)
     return json.loads(path.read_text())
 
 
