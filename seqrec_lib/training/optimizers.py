@@ -42,7 +42,9 @@ def optimizer(
     groups = [group for group in groups if group["params"]]
     if name == "adagrad":
         # paper: GRU4Rec's official code adds 1e-6 inside the root, torch 1e-10 outside
-        return torch.optim.Adagrad(groups, lr=learning_rate, fused=True)
+        # torch fuses Adagrad's step on processors alone
+        on_cpu = all(p.device.type == "cpu" for p in rest)
+        return torch.optim.Adagrad(groups, lr=learning_rate, fused=on_cpu)
     dense = torch.optim.AdamW(groups, lr=learning_rate, fused=True) if groups else None
     if not tables:
         assert dense is not None
