@@ -28,6 +28,7 @@ from seqrec_lib.records.spec import Spec
 RESULTS = "book/results"  # relative to the project's folder
 SCRATCH = "build/results"  # of runs trained for their weights alone; nothing there is committed
 EXAMPLES = ["user", "item", "history_length", "repeat"]  # what a test example is, for every run
+COSTS = ["parameters", "own_seconds", "total_seconds", "scoring_seconds", "peak_bytes"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,17 @@ class Runs:
     def examples(self) -> pd.DataFrame:
         """User, item and history length of the test examples, the same for every seed."""
         return self.seeds[0].ranks[EXAMPLES]
+
+    @property
+    def costs(self) -> pd.Series:
+        """Parameters, seconds and bytes from the cards: medians over the seeds.
+
+        Of those alone that the same device trained as most: seconds of a processor and of a GPU
+        have no common middle.
+        """
+        cards = pd.DataFrame([run.card for run in self.seeds])
+        alike = cards[cards["device"] == cards["device"].mode()[0]]
+        return alike[COSTS].median()
 
 
 def write(

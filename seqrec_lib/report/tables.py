@@ -21,7 +21,6 @@ from seqrec_lib.statistics.intervals import ONE_SEED, TOO_FEW, Interval, over_se
 
 HOLM = "verdicts corrected (Holm)"  # stands on a table whose verdicts are
 PROTOCOLS = {"masked": "M", "unmasked": "U"}
-_COSTS = ["parameters", "own_seconds", "total_seconds", "peak_bytes"]
 Metric = Callable[[np.ndarray, int], np.ndarray]
 
 
@@ -165,13 +164,13 @@ def published(figures: dict[str, tuple[float, float]], runs: Runs, protocol: str
 
 
 def costs(runs: Sequence[Runs]) -> pd.DataFrame:
-    """What each run took, from its cards: medians over the seeds, and the epoch that is tested.
+    """What each run took (:attr:`seqrec_lib.records.store.Runs.costs`), and the epoch tested.
 
     ``peak GiB`` is the most memory held: of a GPU its own, else of the whole process.
     """
     rows = {}
     for run in runs:
-        card = pd.DataFrame([seed.card for seed in run.seeds])[_COSTS].median()
+        card = run.costs
         best = [one.history["valid_ndcg@10"].argmax() + 1 for one in run.seeds if len(one.history)]
         rows[label(run.name)] = {
             "parameters": int(card["parameters"]),

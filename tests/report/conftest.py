@@ -22,8 +22,12 @@ def made_runs(name, *masked, unmasked=None, seconds=10.0, numbers=None, model=No
         )  # fmt: skip
         card = {
             "coverage@10": {"masked": 0.5, "unmasked": 0.25},
+            "device": "a processor",
+            "parameters": 7,
             "own_seconds": seconds,
             "total_seconds": seconds,
+            "scoring_seconds": 1.0,
+            "peak_bytes": 2**29,
         }
         spec = {"model": model or name, "training": {"seed": number}}
         one = Run(Path(), spec, card)

@@ -115,14 +115,20 @@ def test_runs_without_a_common_seed_are_refused_in_words(made):
 
 def test_costs_are_medians_over_the_seeds(runs):
     for seed, seconds in zip(runs[1].seeds, (60, 120, 120, 180), strict=True):
-        seed.card.update(
-            own_seconds=seconds, total_seconds=2 * seconds, parameters=7, peak_bytes=2**29
-        )
+        seed.card.update(own_seconds=seconds, total_seconds=2 * seconds)
     runs[0].seeds[0].card.update(parameters=0, peak_bytes=2**30)
     runs[0].seeds[0].__dict__["history"] = pd.DataFrame({"epoch": [], "valid_ndcg@10": []})
     found = report.costs(runs)
     assert found.loc["SASRec"].tolist() == [7, 2, 2.0, 4.0, 0.5]  # 120 seconds, the second epoch
     assert found.loc["Markov chain"].tolist() == [0, 0, 0.2, 0.2, 1.0]
+
+
+def test_costs_are_those_of_the_device_that_most_seeds_had(made):
+    run = made("sasrec", *[[1, 2]] * 5)
+    for seed, device, seconds in zip(run.seeds, "ppgpg", (600, 720, 6, 660, 9), strict=True):
+        seed.card.update(device=device, own_seconds=seconds, total_seconds=seconds)
+    assert report.costs([run]).loc["SASRec", "own minutes"] == 11.0
+    assert run.costs["total_seconds"] == 660
 
 
 def test_published_rows_stand_above_ours(runs, made):

@@ -34,6 +34,16 @@ def test_the_first_step_goes_by_the_sign_of_the_gradient(model_of, name, decay):
         torch.testing.assert_close(weight.detach(), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_step_is_fused_where_torch_can(model_of, device):
+    model = model_of().to(device)  # a device without a fused Adagrad, as a GPU is
+    for weight in model.parameters():
+        weight.grad = torch.ones_like(weight)
+    stepping = optimizer(model, "adagrad", 0.01, 0.0)
+    assert stepping.defaults["fused"] == (device == "cpu")
+    stepping.step()
+
+
 def test_another_optimizer_is_refused_with_the_names_there_are(model_of, small_log, small_split):
     with pytest.raises(ValueError, match="'sgd' is not known; use one of adamw, adagrad, sparse-"):
         fit(model_of(), small_log, small_split, Training(epochs=1, optimizer="sgd"))

@@ -227,7 +227,7 @@ def taken_before(log: EventLog, split: Split) -> Bool[np.ndarray, "S"]:
 
 
 def stage_costs(found: dict[str, Runs], regeneration: dict) -> pd.DataFrame:
-    """Seconds and memory of each stage, from the cards: medians over the seeds.
+    """Seconds and memory of each stage, from the cards.
 
     ``regeneration`` is the card of what a regenerator wrote; a stage is given with what only it
     adds.
@@ -236,11 +236,11 @@ def stage_costs(found: dict[str, Runs], regeneration: dict) -> pd.DataFrame:
     rows = {"regeneration": {"seconds": written, "peak_bytes": regeneration["peak_bytes"]}}
     names = ["encoder", "encoder, regenerated data", "retrieval", "retrieval, regenerated data"]
     for stage, name in zip(STAGES, names, strict=True):
-        cards = pd.DataFrame([one.card for one in found[stage].seeds])
+        costs = found[stage].costs
         rows[name] = {
-            "seconds": np.median(cards["own_seconds"]),
-            "scoring": np.median(cards["scoring_seconds"]),
-            "peak_bytes": np.median(cards["peak_bytes"]),
+            "seconds": costs["own_seconds"],
+            "scoring": costs["scoring_seconds"],
+            "peak_bytes": costs["peak_bytes"],
         }
     table = pd.DataFrame.from_dict(rows, "index")
     table["peak GiB"] = (table.pop("peak_bytes") / 2**30).round(2)

@@ -21,6 +21,8 @@ def runs(name, ranks, seconds=60.0, seeds_of=3):
     """Three equal seeds whose test users have these ranks; masked they are one better."""
     ranks = np.asarray(ranks, dtype=np.int32)
     card = {
+        "device": "a processor",
+        "parameters": 7,
         "own_seconds": seconds,
         "total_seconds": seconds,
         "scoring_seconds": 2.0,
