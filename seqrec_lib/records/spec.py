@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from seqrec_lib.records.model_file import plain
+from seqrec_lib.records.settings import plain
 from seqrec_lib.training.loop import Training
 
 

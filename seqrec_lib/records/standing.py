@@ -14,8 +14,8 @@ import numpy as np
 from seqrec_lib.data import datasets
 from seqrec_lib.data.files import root
 from seqrec_lib.records import provenance
-from seqrec_lib.records.model_file import completed
 from seqrec_lib.records.recipes import asked, sources_of
+from seqrec_lib.records.settings import completed
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.records.store import RESULTS, SCRATCH, Run, load, ranks_digest, summarise
 
@@ -66,21 +66,25 @@ def stale(results: str | Path = RESULTS) -> Iterator[tuple[str, list[str]]]:
     """Records that do not stand, as paths relative to the project's folder, with the reasons.
 
     Beside :func:`differences`, ranks and card must tell the same; every golden run is run, and one
-    that moved takes the records of its recipe with it.
+    that moved takes the records of its recipe with it. A record that cannot be read is listed with
+    what is wrong.
     """
     from seqrec_lib.records import golden  # here: golden runs pass through this module
 
     there = [name for name in golden.known() if provenance.golden_file(name).exists()]
     moved = {name: golden.moved(name, found) for name, found in golden.run_all(there).items()}
     for card in sorted((root() / results).glob("*/*/s*/card.json")):
-        record = load(card.parent)
-        spec = asked(record.spec)
-        reasons = differences(record, spec, results)
-        reasons += moved.get(provenance.golden_of(spec) or "", [])
-        if not _tells_its_ranks(record):
-            reasons.append("its card does not tell what its ranks give")
+        try:
+            record = load(card.parent)
+            spec = asked(record.spec)
+            reasons = differences(record, spec, results)
+            reasons += moved.get(provenance.golden_of(spec) or "", [])
+            if not _tells_its_ranks(record):
+                reasons.append("its card does not tell what its ranks give")
+        except (OSError, ValueError) as error:
+            reasons = [str(error)]
         if reasons:
-            yield os.path.relpath(record.folder, root()), reasons
+            yield os.path.relpath(card.parent, root()), reasons
 
 
 def data_digest(dataset: str) -> str | None:

@@ -10,9 +10,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,11 +21,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from seqrec_lib.data.batch import Batch
-from seqrec_lib.data.files import written_aside
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.base import CountModel, Recommender
+from seqrec_lib.training.checkpoint import Progress, resume, save
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.optimizers import NAMES, optimizer
 
@@ -78,22 +77,6 @@ class Training:
             raise ValueError(f"averaging is {self.averaging}; use 0 or a decay below 1")
 
 
-@dataclass
-class _Progress:
-    """Where a run stands; everything a checkpoint holds beside weights."""
-
-    epoch: int = 0
-    step: int = 0  # batches done in this epoch
-    updates: int = 0
-    loss_sum: float = 0.0
-    positions: int = 0
-    seconds: float = 0.0
-    best: float = -math.inf
-    best_epoch: int = -1
-    waited: int = 0  # epochs without a better validation since the learning rate was last cut
-    cuts: int = 0
-
-
 def fit(
     model: Recommender,
     log: EventLog,
@@ -123,8 +106,9 @@ def fit(
     if not training.epochs:  # it looks at the data and learns nothing by gradients
         model.begin_pass(log, split.train, training.max_len)
         return []
-    run = _Run(model, log, split, training, checkpoint)
-    run.resume()
+    run = _Run(model, log, split, training)
+    if checkpoint:
+        resume(run, checkpoint)
     saved = time.monotonic()
     pause = checkpoint_seconds if model.mid_pass else math.inf
     with tqdm(
@@ -140,13 +124,13 @@ def fit(
             for batch in run.remaining_batches():
                 bar.update(run.learn(batch))
                 if checkpoint and time.monotonic() - saved > pause:
-                    run.save()
+                    save(run, checkpoint)
                     saved = time.monotonic()
             row = run.finish_epoch()
             bar.set_description(f"{type(model).__name__} epoch {row['epoch']:.0f}")
             bar.set_postfix_str(f"loss {row['loss']:.3f}, NDCG@10 {row['valid_ndcg@10']:.4f}")
             if checkpoint:
-                run.save()
+                save(run, checkpoint)
                 saved = time.monotonic()
     model.load_state_dict(run.best_weights)
     model.begin_scoring(log, split.train, training.max_len)
@@ -156,9 +140,8 @@ def fit(
 class _Run:
     """The moving parts of one training run."""
 
-    def __init__(self, model, log, split, training, checkpoint):
+    def __init__(self, model, log, split, training):
         self.model, self.log, self.split, self.training = model, log, split, training
-        self.checkpoint = checkpoint
         self.device = next(model.parameters()).device
         self.distributed = dist.is_available() and dist.is_initialized()
         self.rank = dist.get_rank() if self.distributed else 0
@@ -186,7 +169,7 @@ class _Run:
         )
         self.positions_per_epoch = model.num_targets(log, split.train, training.max_len)
         self.unread: list[tuple[torch.Tensor, int]] = []  # losses not in the sum, their positions
-        self.at = _Progress()
+        self.at = Progress()
         self.history: list[dict[str, int | float]] = []
         self.best_weights = copy.deepcopy(model.state_dict())
         self.started = time.monotonic()
@@ -226,10 +209,10 @@ class _Run:
         self.at.updates += 1
         self.unread.append((value, count))
         if self.device.type == "cpu" or len(self.unread) >= UNREAD:
-            self._read()
+            self.read()
         return count
 
-    def _read(self) -> None:
+    def read(self) -> None:
         """Add the losses that wait to the sum; ``FloatingPointError`` if one is no number."""
         if not self.unread:
             return
@@ -266,7 +249,7 @@ class _Run:
 
     def finish_epoch(self) -> dict[str, int | float]:
         """Validate, keep the best weights, and move to the next epoch."""
-        self._read()
+        self.read()
         candidate = self.model if self.average is None else self.average.module
         score, hits = self._validated(candidate)
         at = self.at
@@ -276,7 +259,7 @@ class _Run:
         at.waited = 0 if at.best_epoch == at.epoch else at.waited + 1
         if self.training.plateau and at.waited >= self.training.plateau:
             at.waited, at.cuts = 0, at.cuts + 1
-        at.seconds += time.monotonic() - self.started
+        self.stop_clock()
         row = {
             "epoch": at.epoch + 1,
             "loss": at.loss_sum / max(1, at.positions),
@@ -287,8 +270,12 @@ class _Run:
         self.history.append(row)
         logger.info("%s", row)
         at.epoch, at.step, at.loss_sum, at.positions = at.epoch + 1, 0, 0.0, 0
-        self.started = time.monotonic()
         return row
+
+    def stop_clock(self) -> None:
+        """Add the seconds since it was started to the run's, and start it anew."""
+        now = time.monotonic()
+        self.at.seconds, self.started = self.at.seconds + now - self.started, now
 
     def _validated(self, candidate) -> tuple[float, float]:
         """NDCG@10 and HR@10 of the validation positions, 0 without any."""
@@ -310,67 +297,3 @@ class _Run:
     @property
     def out_of_patience(self) -> bool:
         return self.at.epoch - 1 - self.at.best_epoch >= self.training.patience
-
-    def _identity(self) -> dict[str, Any]:
-        """What must be equal for a checkpoint to be this run's."""
-        # of what learns: a memory is empty until the first pass fills it
-        shapes = {name: list(value.shape) for name, value in self.model.named_parameters()}
-        parts = (self.split.train, self.split.valid)
-        return {
-            "training": asdict(self.training),
-            "model": type(self.model).__name__,
-            "config": repr(getattr(self.model, "config", None)),
-            "shapes": shapes,
-            "positions": [[len(p), int(p.sum())] for p in parts],
-            "world": self.world,
-        }
-
-    def save(self) -> None:
-        self._read()
-        if self.rank:
-            return
-        self.at.seconds += time.monotonic() - self.started
-        self.started = time.monotonic()
-        state = {
-            "identity": self._identity(),
-            "at": asdict(self.at),
-            "history": self.history,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": None if self.average is None else self.average.state_dict(),
-            "best_weights": self.best_weights,
-            "chance": torch.get_rng_state(),
-            "chance_cuda": (
-                torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
-            ),
-        }
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(self.checkpoint) as aside:
-            torch.save(state, aside)
-
-    def resume(self) -> None:
-        if self.checkpoint is None or not self.checkpoint.exists():
-            return
-        state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        if state["identity"] != self._identity():
-            theirs, ours = state["identity"], self._identity()
-            names = [name for name in ours if theirs.get(name) != ours[name]]
-            raise ValueError(
-                f"{self.checkpoint}: the checkpoint is another run's ({', '.join(names)} differ); "
-                "delete it or choose another folder"
-            )
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.average is not None:
-            self.average.load_state_dict(state["average"])
-        self.at, self.history = _Progress(**state["at"]), state["history"]
-        self.best_weights = state["best_weights"]
-        if self.rank:  # the file has the chance of process 0 alone
-            torch.manual_seed((self.training.seed + self.at.updates) * self.world + self.rank)
-            return
-        torch.set_rng_state(state["chance"])
-        if state["chance_cuda"] is not None:
-            torch.cuda.set_rng_state(state["chance_cuda"], self.device)
-        logger.info(
-            "resumed %s at epoch %d, batch %d", self.checkpoint, self.at.epoch + 1, self.at.step
-        )

@@ -31,7 +31,8 @@ from seqrec_lib.models.registry import MODELS
 from seqrec_lib.models.wrappers.ensemble import Ensemble
 from seqrec_lib.models.wrappers.personalised import Personalised
 from seqrec_lib.models.wrappers.retrieval import Retrieval
-from seqrec_lib.records.model_file import load_model, plain, save_model
+from seqrec_lib.records.model_file import load_model, save_model
+from seqrec_lib.records.settings import plain
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import Training, fit
 

@@ -61,6 +61,30 @@ def test_the_command_line_lists_the_records_that_do_not_stand_and_fails(
     assert line.endswith("today); its card does not tell what its ranks give")
 
 
+def test_records_that_cannot_be_read_are_listed_with_the_rest(
+    trained, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(golden, "run_all", lambda names: {})
+    main(["train", "simulated", "list", "attention", "--seeds", "0", "1", "2"])
+    capsys.readouterr()
+    place = tmp_path / "book/results/simulated"
+    (place / "attention/s0/history.csv").unlink()
+    (place / "attention/s1/spec.json").write_text("{")
+    spec = json.loads((place / "attention/s2/spec.json").read_text())
+    (place / "attention/s2/spec.json").write_text(json.dumps(spec | {"name": "withdrawn"}))
+    (examples,) = place.glob("examples-*.parquet")
+    examples.unlink()
+    with pytest.raises(SystemExit) as ended:
+        main(["stale"])
+    lines = capsys.readouterr().out.splitlines()
+    assert ended.value.code == 1 and [line.split(": ")[0] for line in lines] == [
+        f"book/results/simulated/{run}"
+        for run in ("attention/s0", "attention/s1", "attention/s2", "list/s0")
+    ]
+    words = ("history.csv is missing", "spec.json", "'withdrawn' is not published", "examples-")
+    assert all(word in line for word, line in zip(words, lines, strict=True))
+
+
 def test_the_command_line_makes_a_record_again_and_fails_if_it_is_another(
     trained, tmp_path, capsys
 ):

@@ -22,16 +22,8 @@ from seqrec_lib.models.losses import GBCE
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.models.wrappers.ensemble import Ensemble
 from seqrec_lib.models.wrappers.retrieval import Retrieval
-from seqrec_lib.records.model_file import (
-    OBJECTIVES,
-    completed,
-    config_of,
-    load_model,
-    plain,
-    save_model,
-    stored_about,
-    stored_spec,
-)
+from seqrec_lib.records.model_file import load_model, save_model, stored_about, stored_spec
+from seqrec_lib.records.settings import OBJECTIVES, completed, config_of, plain
 from seqrec_lib.training.loop import Training
 
 

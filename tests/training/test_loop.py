@@ -416,7 +416,7 @@ def test_losses_that_wait_are_summed_and_checked_as_if_read_at_once(
 ):
     """As on a GPU, where reading a loss waits for the device."""
     expected = without_seconds(fit(model_of(), small_log, small_split, SHORT))
-    read, waited = loop._Run._read, []
+    read, waited = loop._Run.read, []
 
     def read_four(run, at_end=False):
         if at_end or len(run.unread) == 4:
@@ -424,7 +424,7 @@ def test_losses_that_wait_are_summed_and_checked_as_if_read_at_once(
             read(run)
 
     finish = loop._Run.finish_epoch
-    monkeypatch.setattr(loop._Run, "_read", read_four)
+    monkeypatch.setattr(loop._Run, "read", read_four)
     monkeypatch.setattr(
         loop._Run, "finish_epoch", lambda run: (read_four(run, True), finish(run))[1]
     )

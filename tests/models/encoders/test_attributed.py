@@ -11,9 +11,10 @@ from seqrec_lib.models.encoders.attributed import AttributedSASRec
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.models.wrappers.ensemble import Ensemble
-from seqrec_lib.records.model_file import load_model, plain, save_model
+from seqrec_lib.records.model_file import load_model, save_model
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import started
+from seqrec_lib.records.settings import plain
 from seqrec_lib.training.loop import Training, fit
 
 CONFIG = AttributedSASRec.Config(embed_dim=4, hidden_dim=8, num_layers=1, temperature=0.5)
