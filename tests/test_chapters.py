@@ -85,8 +85,11 @@ def test_a_failing_chapter_shows_its_traceback_and_leaves_the_stored_one(small):
 
 
 @pytest.mark.chapters
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CHAPTERS)
+@pytest.mark.parametrize(
+    "name",
+    # one that trains and is quick stands for all in `make test`
+    [pytest.param(n, marks=[pytest.mark.slow] * (n != "07_recurrent")) for n in CHAPTERS],
+)
 def test_a_chapter_runs_from_nothing_on_small_data(name, tmp_path):
     stored = (chapters.NOTEBOOKS / f"{name}.ipynb").read_bytes()
     chapters.smoke([name], tmp_path)
