@@ -19,6 +19,7 @@ import pytest
 
 ROOT = chapters.ROOT
 PAGES = ["index", *re.findall(r"(?:root|file): (\S+)", (ROOT / "_toc.yml").read_text())]
+CHECKED = ("book/claims", "notebooks/09_self_attention")
 CHROMIUM = next(filter(shutil.which, ("chromium", "chromium-browser", "google-chrome")), None)
 
 # Put before everything else on a page: collects what goes wrong, and reports it in an attribute.
@@ -134,7 +135,11 @@ def look(folder: Path, page: str, profile: Path) -> dict:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("page", PAGES[1:])
+@pytest.mark.parametrize(
+    "page",
+    # one of each kind in `make test`: the ledger, and a chapter
+    [pytest.param(p, marks=[pytest.mark.slow] * (p not in CHECKED)) for p in PAGES[1:]],
+)
 def test_a_page_opens_without_an_error_and_with_every_figure(site, page, tmp_path):
     report = look(site, page, tmp_path)
     assert report["problems"] == []

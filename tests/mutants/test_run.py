@@ -72,6 +72,7 @@ def toy(tmp_path):
     return tree
 
 
+@pytest.mark.slow
 def test_what_becomes_of_a_fault_is_told_and_the_tree_stays_as_it_is(toy, monkeypatch, capsys):
     monkeypatch.setattr(run, "LIMIT", 10)
     before = {path: path.read_bytes() for path in toy.rglob("*") if path.is_file()}

@@ -402,6 +402,7 @@ def test_both_revisions_in_one_folder_come_out_with_one_spelling(tmp_path):
     assert spelt.to_dict() == {DAY: 1, DAY + 1: 0}  # the account shows which day is older
 
 
+@pytest.mark.slow
 def test_ten_million_identical_keys_leave_one_in_bounded_memory(tmp_path):
     count = 10**7
     folder = tmp_path / "raw"

@@ -529,6 +529,7 @@ def test_the_real_events_are_the_rows_of_the_files(duck):
 # the other engine
 
 
+@pytest.mark.slow
 def test_spark_reads_the_same_events_in_the_same_words(tmp_path, duck, spark):
     for day in (20, 21):
         put(tmp_path, RETAIL, day, event_columns(RETAIL, day, WORDS_A))
@@ -544,6 +545,7 @@ def test_spark_reads_the_same_events_in_the_same_words(tmp_path, duck, spark):
         read(spark, RETAIL, root=tmp_path)
 
 
+@pytest.mark.slow
 def test_spark_reads_empty_embeddings_and_hashes_as_null(tmp_path, duck, spark):
     brands(tmp_path)
     payments(tmp_path)
