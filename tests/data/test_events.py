@@ -12,8 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from seqrec_lib.data import events
-from seqrec_lib.data.events import EventError
+from seqrec_lib.data import events, tables, times
+from seqrec_lib.data.refusals import EventError
 
 NOON = 1_318_939_200  # 2011-10-18 12:00 UTC
 SOURCE = "log.csv"
@@ -27,7 +27,9 @@ SMALL = table((1, 7, NOON), (1, 8, NOON), (1, 7, NOON + 5), (2, 8, NOON - 9))
 
 numbers = st.integers(0, 2**63 - 1)
 few = settings(max_examples=25, deadline=None)
-words = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8).map("n°{}".format)
+words = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8).map(
+    lambda word: f"n°{word}".strip()
+)
 
 
 @st.composite
@@ -36,7 +38,7 @@ def logs(draw, min_time=0):
     users, items, baskets = (draw(st.sampled_from([numbers, words])) for _ in range(3))
     some_users = st.sampled_from(draw(st.lists(users, min_size=1, max_size=4, unique=True)))
     some_times = st.sampled_from(
-        draw(st.lists(st.integers(min_time, events.LATEST), min_size=1, max_size=4, unique=True))
+        draw(st.lists(st.integers(min_time, times.LATEST), min_size=1, max_size=4, unique=True))
     )
     columns = {"user": some_users, "item": items, "time": some_times}
     optional = {"action": words, "domain": words, "basket": baskets}
@@ -57,7 +59,7 @@ def test_a_valid_table_passes_as_it_is(log):
     assert_frame_equal(events.check(log, SOURCE), log)
 
 
-@pytest.mark.parametrize("end", events.FORMATS)
+@pytest.mark.parametrize("end", [end for end in tables.FORMATS if "inter" not in end])
 @few
 @given(log=logs())
 def test_a_valid_table_survives_a_file(tmp_path_factory, end, log):
@@ -67,7 +69,7 @@ def test_a_valid_table_survives_a_file(tmp_path_factory, end, log):
     else:
         compression = "gzip" if end.endswith(".gz") else None
         log.to_csv(path, index=False, sep="\t" if "tsv" in end else ",", compression=compression)
-    assert_frame_equal(events.read(path), log)
+    assert_frame_equal(events.read(path, unit="s"), log)
 
 
 @few
@@ -113,11 +115,10 @@ CORRUPTIONS = {
     "a negative time": (put("time", -1), "'time'", "negative"),
     "a fraction of a user": (put("user", 1.5), "'user'", "a float|of another type"),
     "a fraction of an item": (put("item", 1.5), "'item'", "a float|of another type"),
-    "a fraction of a second": (put("time", 0.5), "'time'", "not a whole number of seconds"),
     "milliseconds": (put("time", lambda t: t * 10**3), "'time'", "milliseconds.*unit='ms'"),
     "microseconds": (put("time", lambda t: t * 10**6), "'time'", "microseconds.*unit='us'"),
-    "a time in words": (put("time", "noon"), "'time'", "is 'noon'.*to_datetime"),
-    "an infinite time": (put("time", float("inf")), "'time'", "not a whole number of seconds"),
+    "a time in words": (put("time", "noon"), "'time'", "is 'noon'.*time_format"),
+    "an infinite time": (put("time", float("inf")), "'time'", "no finite number"),
 }
 
 
@@ -214,15 +215,15 @@ def test_times_that_count_from_a_first_day_are_not_too_early():
 
 
 def test_the_year_2100_is_where_seconds_end():
-    log = table((1, 7, events.LATEST))
+    log = table((1, 7, times.LATEST))
     assert len(events.check(log, SOURCE)) == 1
     with pytest.raises(EventError, match="after the year 2100 if in seconds"):
-        events.check(log.assign(time=events.LATEST + 1), SOURCE)
+        events.check(log.assign(time=times.LATEST + 1), SOURCE)
 
 
-@pytest.mark.parametrize("unit", events.PER_SECOND)
+@pytest.mark.parametrize("unit", times.PER_SECOND)
 def test_a_unit_is_turned_into_seconds_and_fractions_are_cut_off(unit):
-    per_second = events.PER_SECOND[unit]
+    per_second = times.PER_SECOND[unit]
     log = SMALL.assign(time=SMALL["time"] * per_second + per_second - 1)
     assert_frame_equal(events.check(log, SOURCE, unit=unit), SMALL)
 
@@ -311,7 +312,7 @@ def test_ids_that_are_neither_whole_numbers_nor_text_are_refused(values, words):
         events.check(SMALL.assign(item=values), SOURCE)
 
 
-@pytest.mark.parametrize("column", events.OPTIONAL)
+@pytest.mark.parametrize("column", ["action", "domain"])
 def test_an_optional_column_is_held_to_the_same_rules(column):
     log = SMALL.assign(**{column: ["a", "a", None, "b"]})
     with pytest.raises(EventError, match=f"'{column}', row 2 .* is missing"):
@@ -408,14 +409,22 @@ BAD_FILES = {
     "nothing in Parquet": ("log.parquet", b"", "the file is empty"),
     "only names": ("log.csv", b"user,item,time\n", "no events"),
     "only blank lines": ("log.csv", b"\n\n", "cannot be read as .csv"),
-    "another separator": ("log.csv", b"user;item;time\n1;2;3\n", r"\['user;item;time'\]"),
-    "a row cut short": ("log.csv", b"user,item,time\n1,2,3\n1,2", "Expected 3 columns, got 2"),
-    "another encoding": ("log.csv", b"user,item,time\n1,caf\xe9,3\n", "invalid UTF8"),
+    "another separator": ("log.csv", b"user;item;time\n1;2;3\n", "Is the separator ';'"),
+    "a row cut short": (
+        "log.csv",
+        b"user,item,time\n1,2,3\n1,2",
+        "Expected 3 columns, got 2.*cut short",
+    ),
+    "another encoding": ("log.csv", b"user,item,time\n1,caf\xe9,3\n", "line 2: byte .*encoding="),
     "another encoding of names": ("log.csv", b"user,item,time,caf\xe9\n1,2,3,4\n", "log.csv"),
     "text called Parquet": ("log.parquet", b"user,item,time\n1,2,3\n", "cannot be read as .parq"),
     "text called gzip": ("log.csv.gz", b"user,item,time\n1,2,3\n", "cannot be read as .csv.gz"),
-    "an unknown format": ("log.xlsx", b"user,item,time\n1,2,3\n", "Names end in .parquet, .pq"),
-    "dates day first": ("log.csv", b"user,item,time\n1,2,31/12/2011\n", "row 0.*to_datetime"),
+    "an unknown format": (
+        "log.xlsx",
+        b"user,item,time\n1,2,3\n",
+        "Names end in .parquet, .pq.*separator=",
+    ),
+    "dates day first": ("log.csv", b"user,item,time\n1,2,31/12/2011\n", "row 0.*time_format"),
     "one bad time": ("log.csv", b"user,item,time\n1,2,3\n1,2,x\n", "row 1 .*is 'x'.* 1 of 2 rows"),
 }
 
@@ -430,10 +439,9 @@ def test_a_bad_file_is_named_and_the_reason_given(tmp_path, name):
     assert str(caught.value).startswith(str(path))
 
 
-@pytest.mark.parametrize("file", ["absent.csv", ""])
-def test_a_missing_file_and_a_folder_are_no_files(tmp_path, file):
-    with pytest.raises(EventError, match="no such file .*Is the path right"):
-        events.read(tmp_path / file)
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(EventError, match="absent.csv: no such file .*Is the path right"):
+        events.read(tmp_path / "absent.csv")
 
 
 @pytest.mark.parametrize("end", [".parquet", ".csv.gz"])

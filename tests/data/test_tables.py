@@ -1,0 +1,300 @@
+"""A file gives all its rows, or words that say what to do: logs as strangers bring them."""
+
+import gzip
+import logging
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqrec_lib.data import events
+from seqrec_lib.data.events import EventError
+
+NOON = 1_318_939_200
+HEAD = "user,item,time,title\n"
+
+
+def rows(count, title=lambda row: f"t{row}"):
+    return [f"u{row},{row % 7},{NOON + row},{title(row)}\n" for row in range(count)]
+
+
+def write(path, text, encoding="utf-8"):
+    content = text.encode(encoding)
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+# --- quotes --------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    places=st.sets(st.integers(0, 59), min_size=1, max_size=3),
+    words=st.sampled_from(['"Heroes (live)', '"', '"a b', '""x', '"5" disk', 'x"', '27"']),
+    end=st.sampled_from([".csv", ".tsv", ".csv.gz"]),
+)
+def test_no_stray_quote_swallows_a_row_without_a_word(tmp_path_factory, places, words, end):
+    lines = rows(60, lambda row: words if row in places else f"t{row}")
+    text = HEAD + "".join(lines)
+    path = tmp_path_factory.mktemp("log") / f"log{end}"
+    write(path, text.replace(",", "\t") if "tsv" in end else text)
+    try:
+        assert len(events.read(path)) == 60
+    except EventError as error:
+        assert "quotes=False" in str(error)
+    assert len(events.read(path, quotes=False)) == 60
+
+
+def test_the_line_at_which_a_quote_opens_is_named(tmp_path):
+    path = write(
+        tmp_path / "log.csv", HEAD + "".join(rows(10_000, lambda r: '"x' if r == 99 else "t"))
+    )
+    with pytest.raises(
+        EventError, match=r"log.csv, line 101: a quote opens .* 9900 of 10000 lines"
+    ):
+        events.read(path)
+    closed = rows(300, lambda r: {99: '"Heroes', 199: '5"'}.get(r, "t"))
+    with pytest.raises(EventError, match=r"line 101: .* closes at line 201; 100 of 300 lines"):
+        events.read(write(path, HEAD + "".join(closed)))
+
+
+def test_values_that_hold_line_ends_are_kept_and_told(tmp_path, caplog):
+    text = HEAD + f'1,2,{NOON},"one\ntwo, ""three""\r\n\nfour"\n\n2,3,{NOON},\n'
+    with caplog.at_level(logging.WARNING):
+        assert len(events.read(write(tmp_path / "log.csv", text))) == 2
+    assert "2 rows in 4 lines" in caplog.text
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_blank_lines_and_any_line_end_are_no_loss(tmp_path, end, caplog):
+    text = (HEAD + "\n" + "".join(rows(50)) + "\n\n").replace("\n", end)
+    with caplog.at_level(logging.WARNING):
+        assert len(events.read(write(tmp_path / "log.csv", text))) == 50
+    assert not caplog.text
+
+
+# --- how text is written -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("separator", [";", "|", "\t", " "])
+def test_another_separator_is_asked_for_and_then_read(tmp_path, separator):
+    text = "user,item,time\n1,2,1318939200\n".replace(",", separator)
+    path = write(tmp_path / "log.csv", text)
+    with pytest.raises(EventError, match="Is the separator .* Then pass separator=") as caught:
+        events.read(path)
+    assert repr(separator) in str(caught.value)
+    assert events.read(path, separator=separator)["item"].tolist() == [2]
+
+
+def test_any_text_file_is_read_once_its_separator_is_named(tmp_path):
+    path = write(tmp_path / "u.data", "196\t242\t3\t881250949\n186\t302\t3\t891717742\n")
+    with pytest.raises(EventError, match="unknown format.* separator="):
+        events.read(path)
+    how = {"separator": "\t", "header": False, "columns": {"user": "0", "item": "1", "time": "3"}}
+    assert events.read(path, **how)["time"].tolist() == [881250949, 891717742]
+    with pytest.raises(ValueError, match="one character.*'::'"):
+        events.read(path, separator="::")
+
+
+def test_a_first_line_that_is_an_event_is_not_taken_for_names(tmp_path):
+    path = write(
+        tmp_path / "log.csv", "1,2268318,2520377,pv,1511544070\n1,2333346,2,pv,1511561733\n"
+    )
+    with pytest.raises(EventError, match="no column .* is there no header. Then pass header=False"):
+        events.read(path)
+    by_values = {"user": "1", "item": "2268318", "time": "1511544070"}
+    with pytest.raises(EventError, match="looks like an event: is there no header"):
+        events.read(path, by_values)
+    named = {"user": "0", "item": "1", "action": "3", "time": "4"}
+    assert events.read(path, named, header=False)["item"].tolist() == [2268318, 2333346]
+    numbered = write(tmp_path / "numbered.csv", "0,1,2\n1,5,1511544070\n")
+    assert len(events.read(numbered, {"user": "0", "item": "1", "time": "2"})) == 1
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16"])
+def test_another_encoding_is_named_with_its_line_and_read_once_told(tmp_path, encoding):
+    text = "user,item,time\n" + f"1,a,{NOON}\n" * 20 + f"2,Café,{NOON}\n"
+    path = write(
+        tmp_path / "log.csv", text.replace("a,", "é,", 1) if encoding == "x" else text, encoding
+    )
+    words = (
+        "utf-16. Pass encoding='utf-16'" if encoding == "utf-16" else "line 22: byte .*encoding="
+    )
+    with pytest.raises(EventError, match=words):
+        events.read(path)
+    log = events.read(path, encoding=encoding, drop_duplicates=True)
+    assert log["item"].tolist() == ["a", "Café"]
+    with pytest.raises(ValueError, match="encoding 'utf-9' is not known"):
+        events.read(path, encoding="utf-9")
+
+
+@pytest.mark.parametrize("end", [".inter", ".inter.gz"])
+def test_recbole_s_own_files_are_read_as_they_are(tmp_path, end):
+    text = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+    text += '196\t24"2\t3\t881250949\n186\t302\t3\t891717742.0\n186\t"377\t1\t878887116\n'
+    path = write(tmp_path / f"ml{end}", text)
+    with pytest.raises(EventError, match=r"timestamp.*sort=True"):
+        events.read(path)
+    log = events.read(path, sort=True)
+    assert log.values.tolist() == [
+        ["186", '"377', 878887116],
+        ["186", "302", 891717742],
+        ["196", '24"2', 881250949],
+    ] or log["item"].tolist() == ['"377', "302", '24"2']
+    sessions = write(tmp_path / f"s{end}", text.replace("user_id", "session_id"))
+    with pytest.raises(EventError, match=r"no column \['user_id'\]; there are \['session_id'"):
+        events.read(sessions)
+    names = {"user": "session_id", "item": "item_id", "time": "timestamp"}
+    assert len(events.read(sessions, names, sort=True)) == 3
+
+
+def test_a_folder_of_parts_is_one_table(tmp_path):
+    folder = tmp_path / "01295.pq"
+    folder.mkdir()
+    for part in range(3):
+        table = pd.DataFrame({"user": [part], "item": [7], "time": [NOON]})
+        table.to_parquet(folder / f"part-0000{part}.parquet")
+    (folder / "_SUCCESS").touch()
+    (folder / ".part.crc").write_text("x")
+    assert events.read(folder)["user"].tolist() == [0, 1, 2]
+    pd.DataFrame({"user": [9], "sku": [7], "time": [NOON]}).to_parquet(folder / "part-9.parquet")
+    with pytest.raises(EventError, match=r"part-9.parquet: columns .*sku.* part-00000.parquet has"):
+        events.read(folder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(EventError, match="a folder without a file"):
+        events.read(tmp_path / "empty")
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    write(texts / "a.csv", f"user,item,time\n1,2,{NOON}\n")
+    write(texts / "b.csv", f"user,item,time\n2,2,{NOON}.5\n")
+    assert events.read(texts)["user"].tolist() == [1, 2]
+
+
+# --- times that are no seconds -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        (["20220408", "20220501"], "look like dates .*time_format='%Y%m%d'"),
+        (["20220408.0", "20220501.0"], "look like dates"),
+        (["1111", "229", "701"], "days of a year"),
+        (["44562", "44563"], "a spreadsheet's days"),
+        (["44562.354167", "44563.5"], "a spreadsheet's days"),
+    ],
+)
+def test_numbers_that_look_like_days_are_seconds_only_if_told_so(tmp_path, times, words):
+    lines = "".join(f"{user},1,{time}\n" for user, time in enumerate(times))
+    path = write(tmp_path / "log.csv", "user,item,time\n" + lines)
+    with pytest.raises(EventError, match=f"{words}.*unit='s'"):
+        events.read(path)
+    assert len(events.read(path, unit="s")) == len(times)
+
+
+@pytest.mark.parametrize(
+    ("time", "time_format"),
+    [
+        ("20111018", "%Y%m%d"),
+        ("2011/10/18", "%Y/%m/%d"),
+        ("18/10/2011 12:00", "%d/%m/%Y %H:%M"),
+        ("Tue Oct 18 12:00:00 +0000 2011", "%a %b %d %H:%M:%S %z %Y"),
+        ("10/18/2011 12:00:00 PM", "%m/%d/%Y %I:%M:%S %p"),
+        ("2011-10-18", "%Y-%m-%d"),
+    ],
+)
+def test_a_form_of_time_is_read_once_it_is_named(tmp_path, time, time_format):
+    path = write(tmp_path / "log.csv", f"user,item,time\n1,2,{time}\n")
+    found = events.read(path, time_format=time_format)["time"].tolist()
+    assert found == [NOON if ":" in time else NOON - 43_200]
+    with pytest.raises(EventError, match="row 0 .*not of the form '%H'.*time_format="):
+        events.read(path, time_format="%H")
+
+
+def test_what_to_do_about_a_time_depends_on_what_stands_there(tmp_path):
+    for time, words in (
+        ('"1,588,687,728"', "thousands"),
+        ("time", "header inside the file"),
+        ("18/10/2011", "time_format="),
+    ):
+        path = write(tmp_path / "log.csv", f"user,item,time\n1,2,{NOON}\n3,4,{time}\n")
+        with pytest.raises(EventError, match=f"row 1 .*{words}"):
+            events.read(path)
+
+
+def test_fractions_of_a_second_order_events_and_are_cut_off(tmp_path):
+    path = write(
+        tmp_path / "log.tsv", "user\titem\ttime\n1\t5\t1396321232.277\n1\t6\t1396321232.2\n"
+    )
+    with pytest.raises(EventError, match="row 1 .*sort=True"):
+        events.read(path)
+    log = events.read(path, sort=True)
+    assert log["item"].tolist() == [6, 5] and log["time"].tolist() == [1396321232] * 2
+
+
+@pytest.mark.parametrize("kind", ["float32", "float16"])
+def test_floats_too_short_to_tell_seconds_are_refused(tmp_path, kind):
+    times = [881250949, 881250960, 881250900] if kind == "float32" else [30001, 30002, 30003]
+    table = pa.table({"user": [1, 1, 1], "item": [9, 8, 7], "time": np.array(times, dtype=kind)})
+    pq.write_table(table, tmp_path / "log.parquet")
+    with pytest.raises(EventError, match="-bit floats: the next time .*int64"):
+        events.read(tmp_path / "log.parquet", sort=True, unit="s")
+    short = table.set_column(2, "time", pa.array(np.array([5, 6, 7], dtype=kind)))
+    pq.write_table(short, tmp_path / "log.parquet")
+    assert events.read(tmp_path / "log.parquet")["time"].tolist() == [5, 6, 7]
+
+
+def test_times_soon_after_1970_are_told(tmp_path, caplog):
+    path = write(tmp_path / "log.csv", "user,item,time\n1,2,26000000\n1,3,26000010\n")
+    with caplog.at_level(logging.WARNING):
+        events.read(path)
+    assert "from 1970-10-28" in caplog.text and "unit=" in caplog.text
+    caplog.clear()
+    events.read(path, unit="s")
+    assert not caplog.text
+
+
+# --- ids -----------------------------------------------------------------------------------------
+
+
+def test_ids_that_differ_in_blanks_alone_are_refused(tmp_path):
+    path = write(tmp_path / "log.csv", f"user,item,time\n12 ,a,{NOON}\n12,b,{NOON}\n")
+    with pytest.raises(EventError, match="'user', row 0 .*'12 ', with blanks around it. 1 of 2"):
+        events.read(path)
+    padded = write(tmp_path / "log.csv", f"user,item,time\n12 ,a,{NOON}\n13 ,b,{NOON}\n")
+    assert len(events.read(padded)) == 2  # all of a width: nobody is two
+
+
+def test_ids_that_a_spreadsheet_cut_are_refused(tmp_path):
+    path = write(tmp_path / "log.csv", f"user,item,time\na,5,{NOON}\na,8.90E+12,{NOON}\n")
+    with pytest.raises(EventError, match="'item', row 1 .*8.90E.12. 1 of 2 rows. A spreadsheet"):
+        events.read(path)
+
+
+def test_events_without_a_basket_stay(tmp_path):
+    text = "user,item,time,basket\n1,5,1318939200,\n1,6,1318939201,77\n"
+    assert events.read(write(tmp_path / "log.csv", text))["basket"].tolist() == [-1, 77]
+    words = text.replace("77", "r77")
+    assert events.read(write(tmp_path / "log.csv", words))["basket"].tolist() == ["", "r77"]
+    table = pd.DataFrame({"user": [1, 1], "item": [5, 6], "time": [1, 2], "basket": [np.nan, 7.0]})
+    assert events.check(table, "t")["basket"].tolist() == [-1, 7]
+
+
+# --- users with few and many events --------------------------------------------------------------
+
+
+def test_users_of_few_events_and_events_before_the_last_are_left_out_and_told(tmp_path, caplog):
+    lines = [(user, event, NOON + event) for user in (1, 2, 3) for event in range(2 * user)]
+    text = "user,item,time\n" + "".join("{},{},{}\n".format(*line) for line in lines)
+    path = write(tmp_path / "log.csv", text)
+    with caplog.at_level(logging.WARNING):
+        log = events.read(path, fewest=3, most=5)
+    assert log.groupby("user")["item"].agg(list).to_dict() == {2: [0, 1, 2, 3], 3: [1, 2, 3, 4, 5]}
+    assert "1 users of fewer than 3" in caplog.text and "1 events before" in caplog.text
+    with pytest.raises(ValueError, match="1 <= fewest <= most"):
+        events.read(path, fewest=5, most=3)
+    with pytest.raises(EventError, match="no user has 9 events; the longest history has 6"):
+        events.read(path, fewest=9)

@@ -1,0 +1,154 @@
+"""Lists by raw ids: what the model is asked, what is left out, and what is said about it."""
+
+import dataclasses
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from seqrec_lib.data.batch import Batch
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.simulator import small_world
+from seqrec_lib.data.splits import leave_last_out
+from seqrec_lib.models.registry import MODELS
+from seqrec_lib.records.model_file import save_model
+from seqrec_lib.records.settings import plain
+from seqrec_lib.serving.recommend import main, recommend
+from seqrec_lib.training.loop import Training, fit
+
+LENGTH = 5
+
+
+@pytest.fixture(scope="module")
+def table():
+    return small_world(num_users=60, num_items=90, seed=1).assign(
+        item=lambda events: 100 + events["item"]
+    )
+
+
+@pytest.fixture(scope="module")
+def kept(table, tmp_path_factory):
+    """``kept("gru", text=False)``: the file of a small model, and the model."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("models")
+
+    def keep(name, text=False):
+        raw = table.assign(item=table["item"].astype("str")) if text else table
+        log = EventLog.build(raw)
+        split = leave_last_out(log)
+        config = MODELS[name].Config()
+        if name in ("gru", "sasrec"):
+            config = dataclasses.replace(config, embed_dim=8, hidden_dim=16)
+        model = MODELS[name](Catalogue.learned(log, split.train), config)
+        training = Training(epochs=1, max_len=LENGTH, precision="fp32")
+        fit(model, log, split, training)
+        path = folder / f"{name}-{text}.safetensors"
+        spec = {"model": name, "config": plain(config), "training": dataclasses.asdict(training)}
+        save_model(model, spec, log.items, path)
+        return path, model.eval(), log
+
+    return keep
+
+
+@pytest.mark.parametrize("name", ["sasrec", "gru", "markov", "popular"])
+@pytest.mark.parametrize("protocol", ["masked", "unmasked"])
+def test_lists_are_the_best_of_the_scores_by_hand(kept, table, name, protocol):
+    path, model, log = kept(name)
+    found = recommend(path, table, k=7, protocol=protocol)
+    assert len(found) == 7 * log.num_users and found.columns.tolist() == [
+        "user", "rank", "item", "score"
+    ]  # fmt: skip
+    for user in range(0, log.num_users, 13):
+        own = log.item[log.offsets[user] : log.offsets[user + 1]].astype(np.int64)
+        with torch.no_grad():
+            scores = model.score_all(Batch(torch.from_numpy(own[-LENGTH:][None]))).clone()[0]
+        if protocol == "masked":
+            scores[own] = -torch.inf
+        mine = found[found["user"] == log.users[user]]
+        assert mine["rank"].tolist() == list(range(1, 8))
+        np.testing.assert_allclose(mine["score"], scores.topk(7).values, rtol=1e-5, atol=1e-6)
+        chosen = torch.from_numpy(np.searchsorted(log.items, mine["item"]) + 1)
+        np.testing.assert_allclose(mine["score"], scores[chosen], rtol=1e-5, atol=1e-6)
+        if protocol == "masked":
+            assert not set(mine["item"]) & set(log.items[own - 1])
+
+
+def test_only_as_many_events_are_read_as_the_model_was_trained_on(kept):
+    path, _, log = kept("sasrec")
+    last = log.items[:LENGTH].tolist()
+    long = log.items[10:25].tolist() + last
+    both = recommend(path, {"long": long, "short": last}, k=30, protocol="unmasked")
+    long, short = (both[both["user"] == user] for user in ("long", "short"))
+    assert long["item"].tolist() == short["item"].tolist()
+
+
+def test_a_list_is_shorter_where_nothing_more_is_left(kept):
+    path, _, log = kept("markov")
+    found = recommend(path, {1: log.items[:-2].tolist()}, k=50)
+    assert found["item"].isin(log.items[-2:]).all() and 0 < len(found) <= 2
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_unknown_items_are_named_and_passed_over(kept, text, caplog):
+    path, _, log = kept("sasrec", text)
+    one, other = log.items[:2].tolist()
+    with caplog.at_level(logging.WARNING):
+        found = recommend(
+            path, {"a": [one, "unheard of", other], "b": ["never"], "c": [one, other]}
+        )
+    assert "2 items are not among" in caplog.text and "'unheard of'" in caplog.text
+    assert "1 users have no item that the model knows" in caplog.text and "'b'" in caplog.text
+    lists = found.groupby("user")["item"].agg(list)
+    assert set(lists.index) == {"a", "c"} and lists["a"] == lists["c"]
+    as_text = recommend(path, {"a": [str(one), str(other)]})
+    assert as_text["item"].tolist() == lists["a"]
+    with pytest.raises(ValueError, match="no history has an item that the model knows; its items"):
+        recommend(path, {"b": ["never"]})
+    with pytest.raises(ValueError, match="there are no histories"):
+        recommend(path, {})
+
+
+@pytest.mark.parametrize(
+    ("how", "words"), [({"k": 0}, "k is 0"), ({"protocol": "M"}, "'masked' or 'unmasked'")]
+)
+def test_what_cannot_be_asked_is_refused_in_words(kept, how, words):
+    with pytest.raises(ValueError, match=words):
+        recommend(kept("popular")[0], {1: [101]}, **how)
+
+
+@pytest.mark.parametrize("end", [".csv", ".parquet"])
+def test_the_command_line_reads_a_log_and_writes_lists(kept, table, tmp_path, end, capsys):
+    path, _, _ = kept("gru")
+    theirs = table.rename(columns={"user": "customer", "time": "at"}).sample(frac=1, random_state=0)
+    theirs.to_csv(tmp_path / "new.csv", index=False, sep=";")
+    lists = tmp_path / f"lists{end}"
+    how = ["--columns", "user=customer", "time=at", "--separator", ";", "--sort", "--k", "3"]
+    main([str(path), str(tmp_path / "new.csv"), str(lists), *how])
+    read = pd.read_csv if end == ".csv" else pd.read_parquet
+    expected = recommend(path, table, k=3)
+    pd.testing.assert_frame_equal(read(lists), expected, check_dtype=False)
+    assert "60 users, 180 rows" in capsys.readouterr().out
+
+
+def test_the_command_line_ends_in_a_sentence(kept, table, tmp_path):
+    path, _, _ = kept("gru")
+    log, out = tmp_path / "new.csv", str(tmp_path / "lists.csv")
+    table.to_csv(log, index=False, sep=";")
+    for arguments, words in (
+        ([str(path), str(log), out], "separator"),
+        (
+            [str(tmp_path / "no.safetensors"), str(log), out, "--separator", ";"],
+            "no such model file",
+        ),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert words in str(ended.value) and "\n" not in str(ended.value)
+    for wrong in (["--columns", "user"], ["--unit", "hours"]):
+        with pytest.raises(SystemExit):
+            main([str(path), str(log), out, *wrong])
+    with pytest.raises(SystemExit):
+        main([str(path), str(log), str(tmp_path / "lists.xlsx")])

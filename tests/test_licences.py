@@ -1,0 +1,34 @@
+"""No data set that a record names is without a row of its licence."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def named(text):
+    """The data sets of the first column of the table, without their variants."""
+    rows = re.findall(r"^\| (`[^|]+) \|", text, flags=re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+
+
+def without_a_row(datasets, text):
+    known = named(text)
+    return [one for one in datasets if not any(re.fullmatch(rf"{k}(-.+)?", one) for k in known)]
+
+
+@pytest.mark.parametrize("place", ["results", "regenerated", "maps", "attention", "neighbours"])
+def test_everything_derived_from_data_has_a_row(place):
+    folders = [path.name for path in (ROOT / "book" / place).iterdir() if path.is_dir()]
+    assert folders, f"book/{place} has moved"
+    assert without_a_row(folders, (ROOT / "DATA_LICENCES.md").read_text()) == []
+
+
+def test_a_data_set_without_a_row_is_found():
+    text = "| data | licence |\n|---|---|\n| `beauty`, with variants | none |\n"
+    assert without_a_row(["beauty", "beauty-regenerated", "beautyful", "hm"], text) == [
+        "beautyful",
+        "hm",
+    ]
