@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Int
 
 if TYPE_CHECKING:
@@ -29,16 +30,16 @@ class Vocabulary:
     @classmethod
     def build(cls, raw: np.ndarray) -> Vocabulary:
         """The ids that occur in ``raw``, in sorted order."""
-        return cls(np.unique(raw))
+        # hashed, then sorted: of text np.unique compares every pair it meets letter by letter
+        return cls(np.sort(pd.unique(raw)).astype(raw.dtype))
 
     def __len__(self) -> int:
         return len(self.raw)
 
     def encode(self, raw: np.ndarray) -> Int[np.ndarray, ...]:
         """Raw ids to 1..len; raises ``KeyError`` naming the first id that is not known."""
-        found = np.searchsorted(self.raw, raw)
-        known = found < len(self.raw)
-        known[known] = self.raw[found[known]] == raw[known]
+        found = pd.Index(self.raw).get_indexer(pd.Index(raw))
+        known = found >= 0
         if not known.all():
             first = raw[~known][0]
             raise KeyError(
