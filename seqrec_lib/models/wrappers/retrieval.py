@@ -107,6 +107,7 @@ class Retrieval(Recommender):
         self.max_len = self.encoder.max_len
         self.mid_pass = config.frozen  # else a pass asks the encoder that it began with
         self._asked: Int[np.ndarray, "P"] = np.zeros(0, dtype=np.int64)  # learned from
+        self._mined: tuple[EventLog, Int[np.ndarray, "P"], Any] | None = None
         # of every position of the log, known where it is learned from
         self._neighbours: Int[np.ndarray, "L K"] | None = None
         self._states: Float[Tensor, "L D"] | None = None
@@ -147,7 +148,7 @@ class Retrieval(Recommender):
         """
         if self.config.memory == "patterns":
             end = len(log)  # a pattern has no time: it is as late as can be
-            log, owner = mined(log, positions)
+            log, owner = self._patterns(log, positions)
             positions, states = log.offsets[1:] - 1, None
             when = np.full(len(positions), end)
         else:
@@ -156,6 +157,13 @@ class Retrieval(Recommender):
         if states is None:
             states = self.states(log, positions, length)
         self.memory.fill(F.normalize(states, dim=-1), log.item[positions], owner, when)
+
+    def _patterns(self, log: EventLog, positions: Int[np.ndarray, "P"]) -> Any:
+        """The patterns of these positions, mined once: they hang on the data alone."""
+        known = self._mined
+        if known is None or known[0] is not log or not np.array_equal(known[1], positions):
+            self._mined = log, positions, mined(log, positions)
+        return self._mined[2]  # type: ignore[index]
 
     def share(self, other: Retrieval, log: EventLog) -> None:
         """Take memory, states and neighbours of one with the same frozen encoder, filled before.
