@@ -35,7 +35,7 @@ test: $(READY)  ## the suite that CI runs
 test-all: $(READY)  ## the whole suite, every chapter from nothing among it
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile
 
-mutants: $(READY)  ## does the suite notice faults? half an hour on two cores
+mutants: $(READY)  ## does the suite notice faults? a quarter of an hour on two idle cores
 	$(RUN) tests/mutants/run.py
 
 lint: $(READY)  ## style and types

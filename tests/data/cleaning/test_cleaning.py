@@ -289,6 +289,7 @@ def test_a_clean_file_is_clean(root, tmp_path):
     assert one == two
 
 
+@pytest.mark.slow
 @needs_spark
 def test_spark_gives_the_same_rows_and_the_same_account(root, tmp_path):
     tables = ["payments/receipts", "brands"]
