@@ -66,10 +66,7 @@ def check(
     if unit not in PER_SECOND:
         raise ValueError(f"unit is {unit!r}; it can be {', '.join(PER_SECOND)}")
     chosen = _choose(list(events.columns), columns, source)
-    where = {
-        column: f"{source}: column {name!r}" + (f" ({column})" if column != name else "")
-        for column, name in chosen.items()
-    }
+    where = {column: _where(source, column, name) for column, name in chosen.items()}
     if not len(events):
         raise EventError(f"{source}: no events. Was the file filtered or cut?")
 
@@ -129,27 +126,25 @@ def read(
     ``time_format`` are those of :func:`check`: ``read("log.csv", columns={"user": "customer"})``;
     ``separator``, ``header``, ``encoding`` and ``quotes`` those of
     :class:`seqrec_lib.data.tables.Format`, ``fewest`` and ``most`` those of :func:`bounded`.
-    Numbers that look like dates or days are taken for seconds only if ``unit`` says so.
-    In text files, an id
-    column becomes int64 if every value is the plain writing of a whole number, and stays text
-    otherwise ("007" is not 7); NA, NaN, null and nothing at all are missing values. Raises
-    EventError if the file is missing, empty, damaged, of another format, or fails the check.
+    Numbers that look like dates or days are taken for seconds only if ``unit`` says so. In text
+    files, an id column becomes int64 if every value is the plain writing of a whole number, and
+    stays text otherwise ("007" is not 7); NA, NaN, null and nothing at all are missing values.
+    Raises EventError if the file is missing, empty, damaged, of another format, or fails the check.
     """
     file = File(Path(path), Format(separator, header, encoding, quotes))
-    if columns is None and ".inter" in Path(path).suffixes:
-        columns = {ours: name for ours, name in INTER.items()}
+    if columns is None and file.recbole:
+        columns = INTER
     chosen = _choose(file.names, columns, str(path), file)
     text = [name for column, name in chosen.items() if column != "time" or time_format]
     table = file.read(list(dict.fromkeys(chosen.values())), text)
-    if file.parts[0].text:
+    if file.text:
         for name in {chosen[column] for column in ("user", "item", "basket") if column in chosen}:
             place = table.column_names.index(name)
             table = table.set_column(place, name, _whole_numbers(table[name]))
     events = table.to_pandas(ignore_metadata=True, date_as_object=False)
     if unit is None and time_format is None:
         name = chosen["time"]
-        where = f"{path}: column {name!r}" + (" (time)" if name != "time" else "")
-        refuse_other_clocks(events[name], where)
+        refuse_other_clocks(events[name], _where(str(path), "time", name))
     whole = check(events, str(path), columns, unit or "s", sort, drop_duplicates, time_format)
     if unit is None and whole["time"].max() < EARLY:
         first, last = (
@@ -221,6 +216,11 @@ def _choose(
     if twice:
         raise EventError(f"{source}: column {twice[0]!r} is there twice. Rename or drop one.")
     return chosen
+
+
+def _where(source: str, column: str, name: str) -> str:
+    """How messages call a column: by its name in the source, ours beside it."""
+    return f"{source}: column {name!r}" + (f" ({column})" if column != name else "")
 
 
 def _alone(basket: pd.Series) -> pd.Series:

@@ -59,13 +59,13 @@ class File:
     """The columns of one file, or of a folder of parts, by name."""
 
     def __init__(self, path: Path, how: Format):
-        self.path, self.how = path, how
         self.parts = [Part(one, how) for one in _parts(path)]
-        self.names = self.parts[0].names
+        first = self.parts[0]
+        self.names, self.text, self.recbole = first.names, first.text, first.recbole
         for part in self.parts[1:]:
             if part.names != self.names:
                 raise EventError(
-                    f"{part.path}: columns {part.names}, but {self.parts[0].path.name} has "
+                    f"{part.path}: columns {part.names}, but {first.path.name} has "
                     f"{self.names}. Parts of a folder have the same columns."
                 )
 
@@ -87,12 +87,12 @@ class Part:
 
     def __init__(self, path: Path, how: Format):
         self.path, self.how, self.kind = path, how, _kind(path, how)
-        self.text = self.kind not in PARQUET
+        self.text, self.recbole = self.kind not in PARQUET, self.kind.startswith(".inter")
+        self.quotes = how.quotes and not self.recbole
         with self._told():
             self.written = self._names()
         # RecBole writes the type behind the name: user_id:token
-        typed = self.kind.startswith(".inter")
-        self.names = [name.split(":")[0] if typed else name for name in self.written]
+        self.names = [name.split(":")[0] if self.recbole else name for name in self.written]
 
     def _names(self) -> list[str]:
         if not self.text:
@@ -115,7 +115,8 @@ class Part:
             )
             reading = self._reading(None if self.how.header else self.written)
             table = pa.csv.read_csv(self.path, reading, self._parsing(), convert)
-        self._refuse_lost_lines(len(table))
+        if self.quotes:  # else a line is a row
+            self._refuse_lost_lines(len(table))
         return table.rename_columns(list(names))
 
     def _reading(self, names: Sequence[str] | None = None) -> pa.csv.ReadOptions:
@@ -127,9 +128,10 @@ class Part:
 
     def _parsing(self) -> pa.csv.ParseOptions:
         # newlines: a quoted review text may hold some
-        quotes = self.how.quotes and not self.kind.startswith(".inter")
         return pa.csv.ParseOptions(
-            delimiter=self.separator, quote_char='"' if quotes else False, newlines_in_values=quotes
+            delimiter=self.separator,
+            quote_char='"' if self.quotes else False,
+            newlines_in_values=self.quotes,
         )
 
     @property
@@ -160,12 +162,11 @@ class Part:
         lines = sum(self._line_counts()) - self.how.header
         if rows >= lines:
             return
-        inside = list(self._lines_inside())
         advice = (
             "If quotes are characters like any other here, pass quotes=False; "
             "else mend the line, or write the table as Parquet."
         )
-        for first, last, strict, like_rows in inside:
+        for first, last, strict, like_rows in self._lines_inside():
             if not strict or like_rows:
                 end = f"at line {last}" if strict else "nowhere that a value could end"
                 raise EventError(
