@@ -45,7 +45,8 @@ def log_of():
 @pytest.fixture(scope="session")
 def small_log():
     """200 users of a world of 40 items in which a known item follows each item."""
-    return EventLog.build(small_world(num_users=200, num_items=40, seed=1))
+    log = EventLog.build(small_world(num_users=200, num_items=40, seed=1))
+    return dataclasses.replace(log, basket=np.arange(len(log)) // 2)
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +66,7 @@ def with_other_items():
     def change(log, positions):
         item = log.item.copy()
         item[positions] = item[positions] % log.num_items + 1
-        return dataclasses.replace(log, item=item)
+        basket = None if log.basket is None else log.basket.copy()
+        return dataclasses.replace(log, item=item, basket=basket)
 
     return change

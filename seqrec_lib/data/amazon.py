@@ -75,7 +75,8 @@ def read(name: str) -> pd.DataFrame:
     """The events of ``beauty``, ``toys`` or ``sports``, in the order of S3-Rec.
 
     From ``amazon/<name>.parquet`` in a data folder if it is there: time is in seconds, at the
-    start of a day. Otherwise from :func:`read_s3rec`, whose time is only a place in the history.
+    start of a day, and the events of a day are a ``basket``. Otherwise from :func:`read_s3rec`,
+    whose time is only a place in the history.
     Raises EventError if the Parquet file does not hold the published numbers of users, items and
     events, and what :func:`read_s3rec` raises.
     """
@@ -92,7 +93,7 @@ def read(name: str) -> pd.DataFrame:
             f"{path}: users, items, events are {found}, published are {published}. Part of the "
             f"set, or another one: replace or remove the file (the text {edition.file} serves too)"
         )
-    return table
+    return table.assign(basket=table["time"] // 86_400)  # in which order of a day is not known
 
 
 def product_numbers(name: str) -> np.ndarray | None:

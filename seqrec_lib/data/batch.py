@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -16,15 +16,28 @@ class Batch:
     """Histories of ``B`` users, oldest event first, padded with 0 on the right to ``T`` steps.
 
     ``target[b, t]`` is the item to predict after step ``t``, 0 where there is nothing to learn.
-    ``time`` is in seconds. ``previous[b]`` names the row of the batch before this one that row
-    ``b`` continues (-1: a new history); only recurrent models trained step by step are given it.
-    ``extra`` has what a model's own ``prepared`` adds, a row a history.
+    ``previous[b]`` names the row of the batch before this one that row ``b`` continues (-1: a new
+    history); only recurrent models trained step by step are given it. ``extra`` has what a model's
+    own ``prepared`` adds, a row a history.
+
+    The rest is there for models that read it (``Recommender.reads``): what the log has of each
+    event (:class:`seqrec_lib.data.log.EventLog`), ``user`` the number of whose history it is, from
+    1 (0: nobody's that the log knows), and ``asked_at[b, t]`` the time in seconds at which the
+    question after step ``t`` is asked. That is the time of the event to predict, which other
+    models are not told.
     """
 
     item: Int[Tensor, "B T"]
     target: Int[Tensor, "B T"] | None = None
-    time: Int[Tensor, "B T"] | None = None
     previous: Int[Tensor, "B"] | None = None
+    user: Int[Tensor, "B"] | None = None
+    time: Int[Tensor, "B T"] | None = None
+    action: Int[Tensor, "B T"] | None = None
+    channel: Int[Tensor, "B T"] | None = None
+    basket: Int[Tensor, "B T"] | None = None
+    rating: Float[Tensor, "B T"] | None = None
+    known: Int[Tensor, "B T"] | None = None
+    asked_at: Int[Tensor, "B T"] | None = None
     extra: dict[str, Tensor] = field(default_factory=dict)
 
     @property

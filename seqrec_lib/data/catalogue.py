@@ -3,7 +3,8 @@ where they are known, its attributes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,12 +60,14 @@ class Vocabulary:
 class Catalogue:
     """The items 1..num_items and how often each occurs in training (index 0, padding, is 0).
 
-    A row of ``attributes`` has those of an item, numbered from 1 and filled up with 0.
+    A row of ``attributes`` has those of an item, numbered from 1 and filled up with 0. ``names``
+    has the words of actions and channels, in the order of their numbers from 1.
     """
 
     num_items: int
     frequency: Int[np.ndarray, "N"]
     attributes: Int[np.ndarray, "rows A"] | None = None
+    names: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.frequency) != self.num_items + 1 or self.frequency[0] != 0:
@@ -88,4 +91,4 @@ class Catalogue:
     ) -> Catalogue:
         """Frequencies counted on the training positions and nothing else."""
         frequency = np.bincount(log.item[train], minlength=log.num_items + 1)
-        return cls(log.num_items, frequency, attributes)
+        return cls(log.num_items, frequency, attributes, log.names)

@@ -8,7 +8,10 @@ item     int64 >= 0, or text     what
 time     int64 >= 0              seconds, since 1970 (UTC) or since a day 0 of the source
 action   text, optional          how: view, order, ...
 domain   text, optional          where: retail, marketplace, ...
+channel  text, optional          through what: store, online, ...
 basket   like user, optional     events bought together; -1 or "": alone
+rating   float64, optional       how well liked
+known    int64, optional         seconds like time, from which on the event could be known
 ======== ======================= ==========================================================
 
 The events of a user are contiguous and their time never goes back; ties stay in the order in
@@ -21,18 +24,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-from pandas.api.types import infer_dtype
 
-from seqrec_lib.data.refusals import EventError, refusal, refuse, refuse_missing
+from seqrec_lib.data.ids import alone, ids, ratings, whole_numbers
+from seqrec_lib.data.refusals import EventError, refuse
 from seqrec_lib.data.tables import File, Format
 from seqrec_lib.data.times import PER_SECOND, dates_of, refuse_other_clocks, ticks_of
 
 logger = logging.getLogger(__name__)
 
 REQUIRED = ("user", "item", "time")
-OPTIONAL = ("action", "domain", "basket")
+WORDS = ("action", "domain", "channel")
+OPTIONAL = (*WORDS, "basket", "rating", "known")
 EARLY = 500_000_000  # 1985: hardly a log's seconds since 1970
 INTER = {"user": "user_id", "item": "item_id", "time": "timestamp"}  # in RecBole's .inter files
 
@@ -70,21 +72,24 @@ def check(
     if not len(events):
         raise EventError(f"{source}: no events. Was the file filtered or cut?")
 
-    times = events[chosen["time"]]
-    if time_format is not None:
-        times = dates_of(times, time_format, where["time"])
-    ticks, per_second = ticks_of(times, unit, where["time"])
-    parts = {
-        column: _ids(
-            _alone(events[name]) if column == "basket" else events[name],
-            where[column],
-            text=column in ("action", "domain"),
-            least=-1 if column == "basket" else 0,
-        )
-        for column, name in chosen.items()
-        if column != "time"
-    }
-    table = pd.DataFrame(parts | {"time": ticks // per_second})[list(chosen)]
+    def clock(column: str) -> tuple[np.ndarray, int]:
+        times = events[chosen[column]]
+        if time_format is not None:
+            times = dates_of(times, time_format, where[column])
+        return ticks_of(times, unit, where[column])
+
+    ticks, per_second = clock("time")
+    parts = {"time": ticks // per_second}
+    for column, name in chosen.items():
+        if column == "known":
+            parts[column] = _not_before(parts["time"], *clock(column), where[column])
+        elif column == "rating":
+            parts[column] = ratings(events[name], where[column])
+        elif column != "time":
+            values = alone(events[name]) if column == "basket" else events[name]
+            least = -1 if column == "basket" else 0
+            parts[column] = ids(values, where[column], column in WORDS, least)
+    table = pd.DataFrame(parts)[list(chosen)]
 
     whole = table["user"].dtype == np.int64
     user = table["user"].to_numpy() if whole else pd.factorize(table["user"], sort=sort)[0]
@@ -140,7 +145,7 @@ def read(
     if file.text:
         for name in {chosen[column] for column in ("user", "item", "basket") if column in chosen}:
             place = table.column_names.index(name)
-            table = table.set_column(place, name, _whole_numbers(table[name]))
+            table = table.set_column(place, name, whole_numbers(table[name]))
     events = table.to_pandas(ignore_metadata=True, date_as_object=False)
     if unit is None and time_format is None:
         name = chosen["time"]
@@ -179,18 +184,6 @@ def bounded(events: pd.DataFrame, fewest: int = 1, most: int | None = None) -> p
     return kept.reset_index(drop=True)
 
 
-def _whole_numbers(ids: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Text as int64 if that loses nothing; as floats if points are in it, for check to refuse."""
-    if pc.all(pc.match_substring_regex(ids, r"^-?\d+(\.\d*)?$")).as_py():
-        if pc.any(pc.match_substring(ids, ".")).as_py():
-            return pc.cast(ids, pa.float64())
-    try:
-        numbers = pc.cast(ids, pa.int64())
-    except pa.ArrowInvalid:
-        return ids
-    return numbers if pc.all(pc.equal(pc.cast(numbers, pa.string()), ids)).as_py() else ids
-
-
 def _choose(
     there: list[str],
     columns: Mapping[str, str] | None,
@@ -223,60 +216,11 @@ def _where(source: str, column: str, name: str) -> str:
     return f"{source}: column {name!r}" + (f" ({column})" if column != name else "")
 
 
-def _alone(basket: pd.Series) -> pd.Series:
-    """Baskets in which an event without one has a number, or words, that stand for none."""
-    if not basket.isna().any() or basket.isna().all():
-        return basket
-    kind = infer_dtype(basket, skipna=True)
-    if kind == "string":
-        return basket.astype(object).where(basket.notna(), "")
-    if kind in ("integer", "floating", "mixed-integer-float") and not (basket.dropna() % 1).any():
-        return basket.fillna(-1).astype("int64")
-    return basket
-
-
-def _ids(values: pd.Series, where: str, text: bool, least: int = 0) -> pd.Series:
-    """Ids as int64 or text, or words (``text``) as text; anything else is refused."""
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.astype(values.cat.categories.dtype)
-    refuse_missing(values, where)
-    kind = infer_dtype(values, skipna=False)
-    if kind == "string":
-        if least == 0:
-            refuse(values == "", where, "is empty text", "Drop such rows, or fill them.")
-        words = values.astype("str").reset_index(drop=True)
-        if not text:
-            _refuse_changed(words, where)
-        return words
-    if kind == "integer" and not text:
-        advice = "Ids start at 0; -1 often stands for a missing one: drop such rows."
-        refuse(values < least, where, lambda row: f"is {values.iloc[row]}, negative", advice)
-        large = values > np.iinfo(np.int64).max
-        refuse(large, where, "is too large for int64", "Turn the ids into text.")
-        return values.astype("int64").reset_index(drop=True)
-
-    if kind in ("floating", "mixed-integer-float"):
-        advice = "Missing values turn a column into floats: drop those rows, then astype('int64')."
-        refuse(values % 1 != 0, where, lambda row: f"is {values.iloc[row]}, a float", advice)
-        raise refusal(values.notna(), where, f"is {values.iloc[0]}, a float", advice)
-    types = pd.Series([type(value).__name__ for value in values.astype(object)])
-    advice = "Use words as text." if text else "Ids are all whole numbers or all text: convert."
-    mixed = f"of another type than row 0 ({types[0]})"
-    refuse(types != types[0], where, lambda row: f"is {values.iloc[row]!r}, {mixed}", advice)
-    raise refusal(types.notna(), where, f"is {values.iloc[0]}, of type {types[0]}", advice)
-
-
-def _refuse_changed(ids: pd.Series, where: str) -> None:
-    """Refuse ids that something on their way has changed: padded to a width, or cut to a number."""
-    kinds = pd.Series(ids.unique())
-    bare = kinds.str.strip()
-    padded = set(kinds[(kinds != bare) & bare.isin(set(bare[bare.duplicated()]))])
-    advice = "With and without blanks they would be two: strip them where the file is written."
-    what = lambda row: f"is {ids.iloc[row]!r}, with blanks around it"  # noqa: E731
-    refuse(ids.isin(padded), where, what, advice)
-    short = kinds[kinds.str.fullmatch(r"\d(\.\d+)?[eE]\+\d+")]
-    advice = "A spreadsheet wrote long ids so, and their digits are lost: export them as text."
-    refuse(ids.isin(set(short)), where, lambda row: f"is {ids.iloc[row]}", advice)
+def _not_before(time: np.ndarray, ticks: np.ndarray, per_second: int, where: str) -> np.ndarray:
+    known = ticks // per_second
+    advice = "Nothing is known before it happens: are the two columns swapped?"
+    refuse(known < time, where, "is earlier than the event's time", advice)
+    return known
 
 
 def _copies(table: pd.DataFrame, user: np.ndarray) -> np.ndarray:

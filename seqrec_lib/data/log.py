@@ -7,20 +7,23 @@ the same user's earlier events?" Splits, batches and evaluation all speak in pos
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Vocabulary
 from seqrec_lib.data.files import written_aside
 
 Positions = Int[np.ndarray, "P"]
+
+CODED = ("action", "channel")  # words, numbered from 1; 0: not said
+COLUMNS = ("time", *CODED, "basket", "rating", "known")  # what may be known of an event
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,11 @@ class EventLog:
 
     User ``u`` (0-based) owns the positions ``offsets[u] .. offsets[u + 1] - 1``. ``item`` holds
     ids 1..num_items, ``time`` seconds; ``users`` and ``items`` map back to raw ids.
+
+    What else is known of an event, where the table had it: ``action`` and ``channel``, numbered
+    from 1 in the order of ``names`` (0: not said); ``basket``, equal for events of a user that are
+    one step, such as the lines of a receipt; ``rating``; ``known``, the time in seconds from which
+    the event could be known, later than ``time`` where it was loaded later.
     """
 
     item: Int[np.ndarray, "E"]
@@ -37,19 +45,38 @@ class EventLog:
     users: np.ndarray  # raw id of user u
     items: np.ndarray  # raw id of item i at index i - 1
     sources: Int[np.ndarray, "U"] | None = None  # whose history u's was written from; -1: nobody's
+    action: Int[np.ndarray, "E"] | None = None
+    channel: Int[np.ndarray, "E"] | None = None
+    basket: Int[np.ndarray, "E"] | None = None
+    rating: Float[np.ndarray, "E"] | None = None
+    known: Int[np.ndarray, "E"] | None = None
+    names: Mapping[str, np.ndarray] = field(default_factory=dict)  # of the CODED columns
 
     @classmethod
-    def build(cls, events: pd.DataFrame) -> EventLog:
-        """From a checked event table: users contiguous, times in order."""
+    def build(
+        cls,
+        events: pd.DataFrame,
+        items: np.ndarray | None = None,
+        names: Mapping[str, np.ndarray] | None = None,
+    ) -> EventLog:
+        """From a checked event table: users contiguous, times in order.
+
+        ``items`` and ``names`` number items and words as another log does. Raises ``KeyError`` for
+        an item that is not among them; a word that is not is 0.
+        """
         user = events["user"].to_numpy()
         first = np.flatnonzero(np.r_[True, user[1:] != user[:-1]])
-        vocabulary = Vocabulary.build(events["item"].to_numpy())
+        raw = events["item"].to_numpy()
+        vocabulary = Vocabulary.build(raw) if items is None else Vocabulary(items)
+        columns, words = _columns(events, names or {})
         return cls(
-            item=vocabulary.encode(events["item"].to_numpy()).astype(np.int32),
+            item=vocabulary.encode(raw).astype(np.int32),
             time=events["time"].to_numpy(np.int64),
             offsets=np.r_[first, len(events)].astype(np.int64),
             users=user[first],
             items=vocabulary.raw,
+            names=words,
+            **columns,
         )
 
     def __len__(self) -> int:
@@ -76,15 +103,20 @@ class EventLog:
         """How many earlier events of the same user each position has."""
         return positions - self.offsets[self.user_of(positions)]
 
+    def reordered(self, order: Positions) -> EventLog:
+        """The same log with its events in another ``order`` within their users."""
+        columns = {name: getattr(self, name) for name in ("item", *COLUMNS)}
+        return replace(self, **{k: one[order] for k, one in columns.items() if one is not None})
+
     def save(self, folder: Path) -> None:
         """Write the arrays to ``folder``; an interrupted write leaves nothing there."""
         with written_aside(folder) as aside:
             aside.mkdir()
-            for name in ("item", "time", "offsets", "sources"):
+            for name in _ARRAYS:
                 if getattr(self, name) is not None:
                     np.save(aside / f"{name}.npy", getattr(self, name))
-            raw = {"users": self.users.tolist(), "items": self.items.tolist()}
-            (aside / "ids.json").write_text(json.dumps(raw))
+            raw = {"users": self.users, "items": self.items} | dict(self.names)
+            (aside / "ids.json").write_text(json.dumps({k: v.tolist() for k, v in raw.items()}))
 
     @classmethod
     def open(cls, folder: Path) -> EventLog:
@@ -92,19 +124,39 @@ class EventLog:
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder}: no event log here; make one with EventLog.save")
         raw = json.loads((folder / "ids.json").read_text())
-        names = ["item", "time", "offsets"]
-        if (folder / "sources.npy").exists():
-            names.append("sources")
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
-        return cls(**arrays, users=np.array(raw["users"]), items=np.array(raw["items"]))
+        raw = {name: np.array(values) for name, values in raw.items()}
+        places = {name: folder / f"{name}.npy" for name in _ARRAYS}
+        arrays = {k: np.load(place, mmap_mode="r") for k, place in places.items() if place.exists()}
+        return cls(**arrays, users=raw.pop("users"), items=raw.pop("items"), names=raw)
 
     # --- cutting batches -------------------------------------------------------------------
 
-    def histories(self, positions: Positions, length: int) -> Batch:
-        """The last ``length`` events before each position, nothing of the position itself."""
-        start = np.maximum(self.offsets[self.user_of(positions)], positions - length)
-        item, time = self._cut(start, positions)
-        return Batch(item, time=time)
+    def histories(
+        self,
+        positions: Positions,
+        length: int | Int[np.ndarray, "P"],
+        reads: Collection[str] = (),
+    ) -> Batch:
+        """The last ``length`` events before each position, nothing of the position itself.
+
+        ``reads`` names what a batch has beside the items (:class:`~seqrec_lib.data.batch.Batch`);
+        of these ``asked_at`` alone is the position's own. Raises ``ValueError`` for what the log
+        lacks.
+        """
+        user = self.user_of(positions)
+        start = np.maximum(self.offsets[user], positions - length)
+        columns = {name: self._cut(name, start, positions) for name in reads if name in COLUMNS}
+        if "user" in reads:
+            columns["user"] = torch.from_numpy(user + 1)
+        if "asked_at" in reads:  # of the event after each
+            columns["asked_at"] = self._cut("time", start + 1, positions + 1)
+        if strange := set(reads) - columns.keys():
+            raise ValueError(f"a log has no column {', '.join(sorted(strange))}")
+        return Batch(self._cut("item", start, positions), **columns)
+
+    def targets(self, windows: Int[np.ndarray, "W 2"]) -> Int[torch.Tensor, "W T"]:
+        """The items of each window, padded on the right with 0."""
+        return self._cut("item", windows[:, 0], windows[:, 1] + 1)
 
     def windows(self, positions: Positions, length: int) -> Int[np.ndarray, "W 2"]:
         """Cut target positions into windows ``[first, last]`` of at most ``length`` targets each.
@@ -128,21 +180,41 @@ class EventLog:
         ends = ends - step * length
         return np.stack([np.maximum(np.repeat(target[first], count), ends - length + 1), ends], 1)
 
-    def training_batch(self, windows: Int[np.ndarray, "W 2"]) -> Batch:
-        """Each window's inputs, one step earlier than its targets."""
-        first, end = windows[:, 0], windows[:, 1] + 1
-        item, time = self._cut(first - 1, end - 1)
-        target, _ = self._cut(first, end)
-        return Batch(item, target, time)
-
-    def _cut(self, start: Positions, end: Positions) -> tuple[torch.Tensor, torch.Tensor]:
-        """Events ``start .. end - 1`` of each row, padded on the right with 0."""
+    def _cut(self, column: str, start: Positions, end: Positions) -> torch.Tensor:
+        """A column of the events ``start .. end - 1`` of each row, padded on the right with 0."""
+        values = getattr(self, column)
+        if values is None:
+            raise ValueError(
+                f"the model reads the {column} of events, and this log has none: "
+                f"give its table a column {column!r}, or use another model"
+            )
         place = start[:, None] + np.arange(max(1, int((end - start).max(initial=0))))
         inside = place < end[:, None]
-        place = np.where(inside, place, 0)
-        cut = (np.where(inside, values[place], 0) for values in (self.item, self.time))
-        item, time = (torch.from_numpy(values.astype(np.int64)) for values in cut)
-        return item, time
+        cut = np.where(inside, values[np.where(inside, place, 0)], 0)
+        return torch.from_numpy(cut.astype(np.float32 if column == "rating" else np.int64))
+
+
+_ARRAYS = ("item", "offsets", "sources", *COLUMNS)
+
+
+def _columns(
+    events: pd.DataFrame, known: Mapping[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The optional columns that a table has, and the words of those that are numbered."""
+    columns, names = {}, {}
+    for name in CODED:
+        if name in events:
+            words = known.get(name, np.sort(events[name].unique().astype(str)))
+            code = pd.Index(words).get_indexer(events[name])
+            columns[name], names[name] = (code + 1).astype(np.int16), words
+    if "basket" in events:
+        code, words = pd.factorize(events["basket"].where(~events["basket"].isin([-1, ""])))
+        alone = code < 0  # an event without one is a step of its own
+        columns["basket"] = np.where(alone, len(words) + np.cumsum(alone), code + 1)
+    for name, kind in (("rating", np.float32), ("known", np.int64)):
+        if name in events:
+            columns[name] = events[name].to_numpy(kind)
+    return columns, names
 
 
 def bucketed(

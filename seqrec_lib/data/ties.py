@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from jaxtyping import Int
 
@@ -69,7 +67,7 @@ def shuffled(log: EventLog, seed: int) -> EventLog:
     chance = np.random.default_rng(seed).random(len(log))
     user = log.user_of(np.arange(len(log)))
     order = np.lexsort((chance, days(log), user))
-    return replace(log, item=log.item[order], time=log.time[order])
+    return log.reordered(order)
 
 
 def _repeats(log: EventLog) -> float:

@@ -27,6 +27,7 @@ class Recommender(nn.Module):
 
     every_step = True  # learn from every step of a window, or from its last one
     causal = True  # the state after step t ignores everything later
+    reads: tuple[str, ...] = ()  # of a history beside its items: fields of Batch by name
     reads_attributes = False  # of the items
     mid_pass = True  # can be taken up in the middle of a pass; else only between two
     averages = True  # a running mean of its weights is a model that can score
@@ -40,6 +41,7 @@ class Recommender(nn.Module):
     def __init__(self, catalogue: Catalogue):
         super().__init__()
         self.num_items = catalogue.num_items
+        self.names = catalogue.names
 
     @property
     def needs_one_process(self) -> str:
@@ -57,6 +59,21 @@ class Recommender(nn.Module):
         raise ValueError(
             f"the item tables of {type(self).__name__} have dense gradients; use adamw"
         )
+
+    def batch(
+        self, log: EventLog, positions: Int[np.ndarray, "P"], length: int | Int[np.ndarray, "P"]
+    ) -> Batch:
+        """What the model reads of the ``length`` events before each position, and nothing later.
+
+        Training and scoring alike cut their batches here.
+        """
+        return log.histories(positions, length, self.reads)
+
+    def training_batch(self, log: EventLog, windows: Int[np.ndarray, "W 2"]) -> Batch:
+        """The inputs of windows ``[first, last]`` of targets, each one step before its target."""
+        batch = self.batch(log, windows[:, 1], windows[:, 1] - windows[:, 0] + 1)
+        batch.target = log.targets(windows)
+        return batch
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Mean loss over the batch's targets."""
@@ -93,7 +110,7 @@ class Recommender(nn.Module):
         self.begin_pass(log, positions, length)
         windows = log.windows(positions, length)
         for rows in bucketed(windows[:, 1] - windows[:, 0] + 1, batch_size, rng):
-            batch = log.training_batch(windows[rows])
+            batch = self.training_batch(log, windows[rows])
             if not self.every_step:
                 last = torch.arange(batch.item.shape[1]) == batch.length[:, None] - 1
                 batch.target = torch.where(last, batch.target, 0)  # type: ignore[arg-type]

@@ -120,7 +120,7 @@ class Softmax:
             )
 
 
-def _sampled(
+def sampled_items(
     count: int, alpha: float, frequency: Float[Tensor, "N"]
 ) -> tuple[Int[Tensor, "K"], Float[Tensor, "N"]]:
     """``count`` items drawn with replacement in proportion to frequency ** alpha; every chance.
@@ -167,7 +167,7 @@ def _shared_negatives(states, targets, table, frequency, count, alpha, in_batch)
     Sampled items first, then, with ``in_batch``, the other positions' targets. A position's own
     target among the negatives is no negative: it gets -inf.
     """
-    items, chance = _sampled(count, alpha, frequency)
+    items, chance = sampled_items(count, alpha, frequency)
     expected = count * chance
     if in_batch:
         items = torch.cat([items, targets])
@@ -176,6 +176,10 @@ def _shared_negatives(states, targets, table, frequency, count, alpha, in_batch)
     # paper: GRU4Rec's official code counts an own target among the negatives
     hit = items[None, :] == targets[:, None]
     return scores.masked_fill(hit, -torch.inf), expected[items].log()
+
+
+def _among(own: Float[Tensor, "P"], scores: Float[Tensor, "P K"]) -> Float[Tensor, ""]:
+    return (torch.logsumexp(torch.cat([own[:, None], scores], 1), 1) - own).mean()
 
 
 @dataclass(frozen=True)
@@ -205,7 +209,21 @@ class SampledSoftmax:
         )
         if self.logq:
             scores = scores - log_expected
-        return (torch.logsumexp(torch.cat([own[:, None], scores], 1), 1) - own).mean()
+        return _among(own, scores)
+
+    def lost(
+        self,
+        own: Float[Tensor, "P"],
+        scores: Float[Tensor, "P K"],
+        items: Int[Tensor, "K"],
+        targets: Int[Tensor, "P"],
+        chance: Float[Tensor, "N"],
+    ) -> Float[Tensor, ""]:
+        """The mean loss of scores that others computed, of targets and of :func:`sampled_items`."""
+        scores = scores.masked_fill(items == targets[:, None], -torch.inf)
+        if self.logq:
+            scores = scores - (self.num_negatives * chance[items]).log()
+        return _among(own, scores)
 
 
 @dataclass(frozen=True)
@@ -240,7 +258,7 @@ class BPRMax:
         return lost.masked_fill(alone, 0.0).mean()  # with nothing to be above of, nothing to learn
 
 
-def _other_items(targets, count, num_rows):
+def other_items(targets, count, num_rows):
     """``count`` uniform items for each position, never its target."""
     if num_rows < 3:
         raise ValueError("a catalogue of one item has no other one to compare a target with")
@@ -283,7 +301,7 @@ class GBCE:
     def __call__(self, states, targets, vectors, bias, frequency, cosine=False, sparse=False):
         table = _Table(vectors, bias, cosine, sparse)
         own = table.own_score(states, targets)
-        items = _other_items(targets, self.num_negatives, len(vectors))
+        items = other_items(targets, self.num_negatives, len(vectors))
         with torch.autocast("cpu", enabled=False):  # as in SequenceEncoder.loss
             other = torch.einsum("pd,pkd->pk", states, table.rows(items))
         if bias is not None:

@@ -7,11 +7,15 @@ from seqrec_lib.models.counts.recency import Recency
 from seqrec_lib.models.counts.slit import SLIT
 from seqrec_lib.models.counts.svd import SVD
 from seqrec_lib.models.encoders.attributed import AttributedSASRec
+from seqrec_lib.models.encoders.bert4rec import BERT4Rec
 from seqrec_lib.models.encoders.duorec import DuoRec
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.gru4rec import GRU4Rec
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.sasrec import SASRec
+from seqrec_lib.models.rankers.din import DIN
+from seqrec_lib.models.rankers.pooling import Pooling
+from seqrec_lib.models.stores.baskets import BasketSASRec
 from seqrec_lib.models.wrappers.ensemble import Ensemble
 from seqrec_lib.models.wrappers.personalised import Personalised
 from seqrec_lib.models.wrappers.retrieval import Retrieval
@@ -26,7 +30,11 @@ MODELS: dict[str, type[Recommender]] = {
     "sasrec": SASRec,
     "sasrec-attributed": AttributedSASRec,
     "duorec": DuoRec,
+    "bert4rec": BERT4Rec,
     "item2vec": Item2Vec,
+    "pooling": Pooling,
+    "din": DIN,
+    "sasrec-baskets": BasketSASRec,
     "retrieval": Retrieval,
     "ensemble": Ensemble,
     "personalised": Personalised,

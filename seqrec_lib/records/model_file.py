@@ -59,6 +59,7 @@ def save_model(
         name: json.dumps(value)
         for name, value in (("spec", spec), ("about", dict(about or {})), ("extra", beside))
     }
+    header["names"] = json.dumps({name: list(words) for name, words in model.names.items()})
     tensors = _apart(state | {RAW_IDS: _ids_written(items)})
     with written_aside(path) as aside:
         save_file(tensors, aside, header)
@@ -78,7 +79,9 @@ def load_model(path: Path | str) -> tuple[Recommender, Shaped[np.ndarray, "I"]]:
     items = _ids_read(tensors.pop(RAW_IDS), path)
     config = config_of(header["spec"], path)
     kind: Any = MODELS[header["spec"]["model"]]
-    catalogue = Catalogue(len(items), np.zeros(len(items) + 1, dtype=np.int64))
+    names = {name: np.array(words, dtype=str) for name, words in header["names"].items()}
+    frequency = np.zeros(len(items) + 1, dtype=np.int64)
+    catalogue = Catalogue(len(items), frequency, names=names)
     try:
         sketch = _sketch(kind, catalogue, config, len(tensors))
         _compare(sketch, tensors)
@@ -143,9 +146,9 @@ def _header(written: dict[str, str], path: Path) -> dict[str, Any]:
             f"{path}: of format {written['version']:.20}; this version reads {VERSION}"
         )
     header = {}
-    for name in ("spec", "about", "extra"):
+    for name in ("spec", "about", "extra", "names"):
         try:
-            header[name] = json.loads(written[name])
+            header[name] = json.loads(written.get(name, "{}"))
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{path}: damaged: its {name} is no JSON ({error})") from error
         if not isinstance(header[name], dict):

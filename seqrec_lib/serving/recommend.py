@@ -14,20 +14,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from jaxtyping import Float, Int
 
 from seqrec_lib.data import events
-from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.files import written_aside
+from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.options import add_options, options_of
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.records.model_file import load_model, stored_spec
+from seqrec_lib.training.evaluation import PROTOCOLS, best
 
 logger = logging.getLogger(__name__)
-
-PROTOCOLS = ("masked", "unmasked")
-ROWS = 256  # histories scored at a time
 
 
 def recommend(
@@ -36,6 +32,7 @@ def recommend(
     k: int = 10,
     protocol: str = "masked",
     device: str = "cpu",
+    asked_at: int | None = None,
 ) -> pd.DataFrame:
     """The ``k`` items that a stored model puts first after each user's history.
 
@@ -43,6 +40,8 @@ def recommend(
     :func:`seqrec_lib.data.events.read` gives them), or the items of each user, oldest first. The
     model reads as many of the last ones as it was trained on. ``masked`` leaves out all items of
     the history, read or not; ``unmasked`` lets them come again.
+
+    ``asked_at`` is the time of the question in seconds, for models that read it.
 
     Returns a row an item recommended: ``user``, ``rank`` (1 is best), ``item``, ``score``. Items
     that the model does not know are named in a warning and passed over, as are users who have no
@@ -54,85 +53,74 @@ def recommend(
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol is {protocol!r}; use {' or '.join(map(repr, PROTOCOLS))}")
     model, items = load_model(model_file)
+    if "asked_at" in model.reads and asked_at is None:
+        raise ValueError("the model wants to know when it is asked: pass asked_at, in seconds")
     length = stored_spec(model_file)["training"]["max_len"]
-    known = _known(_by_user(histories), items)
-    users, lists = list(known), list(known.values())
-    best, scores = _best(model.to(device), lists, k, length, protocol == "masked", device)
-    row, place = np.nonzero(best)
+    log = _log(_known(_table(histories, model), items), items, model, asked_at)
+    asked = log.offsets[1:] - 1  # the event that comes next, of which nothing is known
+    parts = list(best(model.to(device), log, asked, k, length, protocols=(protocol,)))
+    user = np.concatenate([rows for rows, _ in parts])
+    item, score = (np.concatenate([one[protocol][i] for _, one in parts]) for i in (0, 1))
+    order = np.argsort(user)
+    row, place = np.nonzero(item[order])
+    row = order[row]
     return pd.DataFrame(
         {
-            "user": np.array(users)[row],
+            "user": log.users[user[row]],
             "rank": place + 1,
-            "item": items[best[row, place] - 1],
-            "score": scores[row, place],
+            "item": items[item[row, place] - 1],
+            "score": score[row, place],
         }
     )
 
 
-def _by_user(histories: pd.DataFrame | Mapping[Any, Sequence[Any]]) -> dict[Any, list[Any]]:
+def _table(histories: pd.DataFrame | Mapping[Any, Sequence[Any]], model: Recommender) -> Any:
+    """A row an event, as the model can read it."""
     if isinstance(histories, pd.DataFrame):
-        table = events.check(histories, "histories")
-        return table.groupby("user", sort=False)["item"].agg(list).to_dict()
-    return {user: list(items) for user, items in histories.items()}
+        return events.check(histories, "histories")
+    if needed := set(model.reads) - {"user", "asked_at"}:
+        raise ValueError(
+            f"the model reads {', '.join(sorted(needed))} of each event: pass a table with columns "
+            "user, item, time and these"
+        )
+    rows = [(user, item) for user, items in histories.items() for item in items]
+    table = pd.DataFrame(rows, columns=["user", "item"], dtype=object)
+    return table.assign(time=np.arange(len(table)))
 
 
-def _known(histories: dict[Any, list[Any]], items: np.ndarray) -> dict[Any, Int[np.ndarray, "_"]]:
-    """Each history's items as the model numbers them, without those that it does not know."""
+def _known(table: pd.DataFrame, items: np.ndarray) -> pd.DataFrame:
+    """The events of items that the model knows, by the raw ids that it knows them by."""
     # as text on both sides: a file of numbers alone is read as numbers, whatever the model's was
-    number = {str(raw): index for index, raw in enumerate(items.tolist(), start=1)}
-    found, strange, empty = {}, dict[str, None](), []
-    for user, history in histories.items():
-        ids = [(one, number.get(str(one))) for one in history]
-        strange.update((str(one), None) for one, index in ids if index is None)
-        if known := [index for _, index in ids if index is not None]:
-            found[user] = np.array(known)
-        else:
-            empty.append(user)
+    place = pd.Index(items.astype(str)).get_indexer(table["item"].astype(str))
+    users = table["user"].unique()
+    known = table[place >= 0].assign(item=items[place[place >= 0]])
+    strange = table["item"][place < 0].astype(str).unique().tolist()
+    empty = users[~np.isin(users, known["user"].unique())].tolist()
     for what, who in (
-        ("items are not among those that the model learned from; passed over", list(strange)),
+        ("items are not among those that the model learned from; passed over", strange),
         ("users have no item that the model knows; they get no list", empty),
     ):
         if who:
             logger.warning("%d %s: %s", len(who), what, _listed(who))
-    if not found:
-        some = (
-            "there are no histories" if not histories else f"its items: {_listed(items.tolist())}"
-        )
+    if not len(known):
+        some = f"its items: {_listed(items.tolist())}" if len(users) else "there are no histories"
         raise ValueError(f"no history has an item that the model knows; {some}")
-    return found
+    return known
+
+
+def _log(
+    table: pd.DataFrame, items: np.ndarray, model: Recommender, asked_at: int | None
+) -> EventLog:
+    """The histories, and behind each an event that stands for the one to come."""
+    last = table.groupby("user", sort=False).tail(1)
+    coming = last.assign(item=items[0], time=last["time"] if asked_at is None else asked_at)
+    whole = pd.concat([table, coming], ignore_index=True)
+    order = np.argsort(pd.factorize(whole["user"])[0], kind="stable")
+    return EventLog.build(whole.iloc[order].reset_index(drop=True), items, model.names)
 
 
 def _listed(values: Sequence[Any], most: int = 5) -> str:
     return ", ".join(repr(one) for one in values[:most]) + ", ..." * (len(values) > most)
-
-
-@torch.inference_mode()
-def _best(
-    model: Recommender,
-    histories: list[Int[np.ndarray, "_"]],
-    k: int,
-    length: int,
-    masked: bool,
-    device: str,
-) -> tuple[Int[np.ndarray, "U K"], Float[np.ndarray, "U K"]]:
-    """Numbers of the best items, 0 where there are no more, and their scores."""
-    k = min(k, model.num_items)
-    found = np.zeros((len(histories), k), dtype=np.int64)
-    values = np.zeros((len(histories), k), dtype=np.float32)
-    lengths = np.array([min(len(one), length) for one in histories])
-    order = np.argsort(lengths, kind="stable")  # so that padding is nearly absent
-    for begin in range(0, len(order), ROWS):
-        rows = order[begin : begin + ROWS]
-        item = np.zeros((len(rows), lengths[rows].max()), dtype=np.int64)
-        for place, row in enumerate(rows):
-            item[place, : lengths[row]] = histories[row][-length:]
-        scores = model.score_all(Batch(torch.from_numpy(item).to(device))).float().clone()
-        if masked:
-            for place, row in enumerate(rows):
-                scores[place, torch.from_numpy(np.unique(histories[row])).to(device)] = -torch.inf
-        score, best = (part.cpu().numpy() for part in scores.topk(k))
-        found[rows], values[rows] = np.where(score > -np.inf, best, 0), score
-    return found, values
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -157,7 +157,7 @@ def measured(
     for count in np.unique(visible):
         for begin in range(0, (visible == count).sum(), 64):
             here = np.flatnonzero(visible == count)[begin : begin + 64]
-            _, weights = model.attended(log.histories(chosen[here], length))
+            _, weights = model.attended(model.batch(log, chosen[here], length))
             entropy[here] = normalised_entropy(weights[..., -1, :].transpose(0, 1).numpy())
     table |= {
         f"entropy_{layer + 1}_{head + 1}": entropy[:, layer, head].round(4)
@@ -223,10 +223,10 @@ def looked_at(
     found = []
     for case, part in cases.items():
         for row in order[part[order]][:1]:
-            batch = log.histories(positions[[row]], _length(runs[first]))
+            batch = log.histories(positions[[row]], _length(runs[first]), ("time",))
             _, weights = cast(SASRec, models[first]).attended(batch)
             lists = {
-                name: model.score_all(log.histories(positions[[row]], _length(runs[name])))
+                name: model.score_all(model.batch(log, positions[[row]], _length(runs[name])))
                 .topk(10)
                 .indices[0]
                 .numpy()

@@ -155,7 +155,7 @@ def examples(
 def _told(model: Retrieval, log: EventLog, position: int, length: int) -> dict[str, Any]:
     """A test position in words: its history, its true item, neighbours that tell."""
     device = model.memory.keys.device
-    batch = log.histories(np.array([position]), length).to(device)
+    batch = model.batch(log, np.array([position]), length).to(device)
     found, weights = (part[0] for part in model.consulted(batch))
     unit = F.normalize(model.encoder.state(batch), dim=-1)[0]
     cosine = model.memory.keys[found] @ unit

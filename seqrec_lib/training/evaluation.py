@@ -10,17 +10,20 @@ its top. Padding is no item, and never counts.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.base import Recommender
+
+PROTOCOLS = ("masked", "unmasked")
+Lists = dict[str, tuple[Int[np.ndarray, "B K"], Float[np.ndarray, "B K"]]]
 
 
 @torch.inference_mode()
@@ -75,33 +78,98 @@ def exposure(
     than k where fewer items are left: none shows an item that is masked, or scored minus infinity.
     Raises as :func:`ranks` does.
     """
-    counts = np.zeros((2, log.num_items + 1), dtype=np.int64)
+    counts = {protocol: np.zeros(log.num_items + 1, dtype=np.int32) for protocol in PROTOCOLS}
+    for _, lists in best(model, log, positions, k, length, batch_size):
+        for protocol, (item, _) in lists.items():
+            counts[protocol] += np.bincount(item[item > 0], minlength=log.num_items + 1)
+    item = np.arange(1, log.num_items + 1, dtype=np.int32)
+    return pd.DataFrame({"item": item} | {name: count[1:] for name, count in counts.items()})
+
+
+@torch.inference_mode()
+def best(
+    model: Recommender,
+    log: EventLog,
+    positions: Int[np.ndarray, "P"],
+    k: int = 10,
+    length: int = 50,
+    batch_size: int | None = None,
+    protocols: Collection[str] = PROTOCOLS,
+) -> Iterator[tuple[Int[np.ndarray, "B"], Lists]]:
+    """The k items at the top before each position, chunk by chunk: row numbers, and by protocol
+    the items (0 where fewer than k are left) and their scores. Raises as :func:`ranks` does.
+    """
     with _evaluating(model):
         for rows, scores in _scored(model, log, positions, length, batch_size):
-            for protocol in (1, 0):  # not masked first: masking overwrites
-                if protocol == 0:
+            lists = {}
+            for protocol in sorted(protocols, reverse=True):  # masked last: masking overwrites
+                if protocol == "masked":
                     scores[_earlier(log, positions[rows], scores.device)] = -torch.inf
-                best, item = scores.topk(min(k, log.num_items))
-                _refuse_nan(best)
-                shown = item[best > -torch.inf].cpu().numpy()
-                counts[protocol] += np.bincount(shown, minlength=log.num_items + 1)
-    masked, unmasked = counts[:, 1:].astype(np.int32)
-    item = np.arange(1, log.num_items + 1, dtype=np.int32)
-    return pd.DataFrame({"item": item, "masked": masked, "unmasked": unmasked})
+                score, item = scores.topk(min(k, log.num_items))
+                _refuse_nan(score)
+                score, item = score.cpu().numpy(), item.cpu().numpy()
+                lists[protocol] = np.where(score > -np.inf, item, 0), score
+            yield rows, lists
+
+
+@torch.inference_mode()
+def sampled_ranks(
+    model: Recommender,
+    log: EventLog,
+    positions: Int[np.ndarray, "P"],
+    length: int = 50,
+    count: int = 100,
+    batch_size: int = 256,
+) -> pd.DataFrame:
+    """Rank the true item of every position among itself and ``count`` others, for selection alone.
+
+    The others are drawn uniformly from the items that are not in the user's earlier events, with
+    replacement, by a seed of their own: the same whatever model is asked, and whenever. Such ranks
+    are no estimate of those in the catalogue (Krichene & Rendle, 2020).
+
+    Returns ``rank_masked`` and ``rank_unmasked``, a row per position in the order given; they
+    differ in repeats alone, of which ``rank_masked`` is the last one. Raises as :func:`ranks` does.
+    """
+    others, repeat = _others(log, positions, count)
+    candidates = np.concatenate([log.item[positions, None].astype(np.int64), others], 1)
+    rank = np.empty(len(positions), dtype=np.int32)
+    with _evaluating(model):
+        for rows, batch in _chunks(model, log, positions, length, batch_size):
+            asked = torch.from_numpy(candidates[rows]).to(batch.item.device)
+            scores = model.score(batch, asked).float()
+            _refuse_nan(scores.max(1).values)
+            own, other = scores[:, :1], scores[:, 1:]
+            found = 1 + (other > own).sum(1) + ((other == own).sum(1) + 1) // 2
+            rank[rows] = found.cpu().numpy()
+    masked = np.where(repeat, count + 1, rank).astype(np.int32)
+    return pd.DataFrame({"rank_masked": masked, "rank_unmasked": rank})
+
+
+def _others(
+    log: EventLog, positions: Int[np.ndarray, "P"], count: int
+) -> tuple[Int[np.ndarray, "P K"], Bool[np.ndarray, "P"]]:
+    """Uniform items that a user has not had, and whether the true one is among those they had."""
+    lot = np.random.default_rng(0).random((len(positions), count))
+    repeat = np.zeros(len(positions), dtype=bool)
+    others = np.empty((len(positions), count), dtype=np.int64)
+    start = log.offsets[log.user_of(positions)]
+    for row, position in enumerate(positions):
+        earlier, target = log.item[start[row] : position], log.item[position]
+        repeat[row] = (earlier == target).any()
+        had = np.unique(np.append(earlier, target))
+        if len(had) == log.num_items:  # of everything: the others are all but the target
+            had = np.array([target])
+        free = (lot[row] * (log.num_items - len(had))).astype(np.int64)  # the n-th one not had
+        others[row] = free + 1 + np.searchsorted(had - np.arange(len(had)) - 1, free, "right")
+    return others, repeat
 
 
 def _scored(model, log, positions, length, batch_size):
     """Row numbers of chunks of positions and their scores (B, N)."""
-    if not len(positions):
-        raise ValueError("no positions to score")
     if batch_size is None:  # scores that stay in cache while they are counted
         batch_size = int(np.clip(2**22 // log.num_items, 16, 256))
-    device = next(itertools.chain(model.parameters(), model.buffers())).device
-    # histories of similar length together, so that padding is nearly absent
-    order = np.argsort(np.minimum(log.history_length(positions), length), kind="stable")
-    for begin in range(0, len(order), batch_size):
-        rows = order[begin : begin + batch_size]
-        scores = model.score_all(log.histories(positions[rows], length).to(device)).float()
+    for rows, batch in _chunks(model, log, positions, length, batch_size):
+        scores = model.score_all(batch).float()
         if scores.shape != (len(rows), log.num_items + 1):
             raise ValueError(
                 f"scores of shape {tuple(scores.shape)} for {len(rows)} histories and "
@@ -110,6 +178,18 @@ def _scored(model, log, positions, length, batch_size):
         if (scores[:, 0] > -torch.inf).any():
             raise ValueError("padding is scored: column 0 must be minus infinity")
         yield rows, scores
+
+
+def _chunks(model, log, positions, length, batch_size):
+    """Row numbers of chunks of positions and what the model reads before them."""
+    if not len(positions):
+        raise ValueError("no positions to score")
+    device = next(itertools.chain(model.parameters(), model.buffers())).device
+    # histories of similar length together, so that padding is nearly absent
+    order = np.argsort(np.minimum(log.history_length(positions), length), kind="stable")
+    for begin in range(0, len(order), batch_size):
+        rows = order[begin : begin + batch_size]
+        yield rows, model.batch(log, positions[rows], length).to(device)
 
 
 @contextmanager

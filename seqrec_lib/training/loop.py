@@ -26,7 +26,7 @@ from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.base import CountModel, Recommender
 from seqrec_lib.training.checkpoint import Progress, resume, save
-from seqrec_lib.training.evaluation import ranks
+from seqrec_lib.training.evaluation import ranks, sampled_ranks
 from seqrec_lib.training.optimizers import NAMES, optimizer
 
 logger = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ class Training:
     patience: int = 10  # epochs without a better validation before stopping
     precision: str = "bf16"  # autocast data type of the loss and, on a GPU, the encoder; or "fp32"
     select: str = "masked"  # earlier items left out when validating; or "unmasked"
+    validate: str = "full"  # against the catalogue; "sampled": against 100 other items, the same
     seed: int = 0
 
     def __post_init__(self):
@@ -60,7 +61,12 @@ class Training:
             raise ValueError(
                 f"optimizer {self.optimizer!r} is not known; use one of {', '.join(NAMES)}"
             )
-        for name, known in (("precision", ("bf16", "fp32")), ("select", ("masked", "unmasked"))):
+        words = {
+            "precision": ("bf16", "fp32"),
+            "select": ("masked", "unmasked"),
+            "validate": ("full", "sampled"),
+        }
+        for name, known in words.items():
             if getattr(self, name) not in known:
                 raise ValueError(
                     f"{name} is {getattr(self, name)!r}; use {' or '.join(map(repr, known))}"
@@ -284,7 +290,8 @@ class _Run:
         found = torch.zeros(2, dtype=torch.float64)
         if self.rank == 0:
             candidate.begin_scoring(self.log, self.split.train, self.training.max_len)
-            table = ranks(candidate, self.log, self.split.valid, self.training.max_len)
+            how = (candidate, self.log, self.split.valid, self.training.max_len)
+            table = ranks(*how) if self.training.validate == "full" else sampled_ranks(*how)
             rank = table[f"rank_{self.training.select}"].to_numpy()
             found[0], found[1] = ndcg(rank, 10).mean(), hr(rank, 10).mean()
         if self.distributed:

@@ -7,7 +7,9 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog, bucketed
+from seqrec_lib.models.base import Recommender
 
 few = settings(max_examples=30, deadline=None)
 lengths = st.lists(st.integers(1, 12), min_size=1, max_size=8)
@@ -60,7 +62,7 @@ def test_a_history_is_what_came_before_the_newest_of_it_and_never_the_event_itse
 ):
     log = numbered(lengths)
     position = np.arange(len(log))
-    batch = log.histories(position, longest)
+    batch = log.histories(position, longest, ["time"])
     for p in position:
         start = max(log.offsets[log.user_of(position)[p]], p - longest)
         expected = [i + 1 for i in range(start, p)]
@@ -70,13 +72,20 @@ def test_a_history_is_what_came_before_the_newest_of_it_and_never_the_event_itse
     assert batch.target is None and batch.previous is None
 
 
+def inputs(log, windows):
+    """The batch that a model of times reads of these windows."""
+    model = Recommender(Catalogue.learned(log, np.arange(len(log))))
+    model.reads = ("time",)
+    return model.training_batch(log, windows)
+
+
 @few
 @given(runs(), st.integers(1, 5))
 def test_windows_cover_each_training_position_with_a_history_exactly_once(drawn, length):
     log, positions = drawn
     assume((log.history_length(positions) > 0).any())
     windows = log.windows(positions, length)
-    batch = log.training_batch(windows)
+    batch = inputs(log, windows)
     learned = batch.target[batch.target > 0].numpy() - 1
     expected = positions[log.history_length(positions) > 0]
     assert sorted(learned.tolist()) == expected.tolist()
@@ -88,7 +97,7 @@ def test_windows_cover_each_training_position_with_a_history_exactly_once(drawn,
 def test_an_input_is_the_event_just_before_its_target_and_no_held_out_event(drawn, length):
     log, positions = drawn
     assume((log.history_length(positions) > 0).any())
-    batch = log.training_batch(log.windows(positions, length))
+    batch = inputs(log, log.windows(positions, length))
     assert (batch.target > 0).equal(batch.real)
     before, target = (part[batch.real].numpy() - 1 for part in (batch.item, batch.target))
     np.testing.assert_array_equal(before + 1, target)
@@ -102,7 +111,7 @@ def test_windows_are_cut_from_the_latest_target_backwards():
     log = numbered([1, 8])
     windows = log.windows(np.arange(9), 3)
     assert windows.tolist() == [[6, 8], [3, 5], [2, 2]]
-    batch = log.training_batch(windows[1:])
+    batch = inputs(log, windows[1:])
     assert batch.item.tolist() == [[3, 4, 5], [2, 0, 0]]
     assert batch.target.tolist() == [[4, 5, 6], [3, 0, 0]]
     assert batch.time.tolist() == [[20, 30, 40], [10, 0, 0]]

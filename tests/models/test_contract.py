@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.simulator import small_world
@@ -21,13 +20,17 @@ from seqrec_lib.models.counts.recency import Recency
 from seqrec_lib.models.counts.slit import SLIT
 from seqrec_lib.models.counts.svd import SVD
 from seqrec_lib.models.encoders.attributed import AttributedSASRec
+from seqrec_lib.models.encoders.bert4rec import BERT4Rec
 from seqrec_lib.models.encoders.duorec import DuoRec
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.gru4rec import GRU4Rec
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import BCE, GBCE, BPRMax, SampledSoftmax, Softmax
+from seqrec_lib.models.rankers.din import DIN
+from seqrec_lib.models.rankers.pooling import Pooling
 from seqrec_lib.models.registry import MODELS
+from seqrec_lib.models.stores.baskets import BasketSASRec
 from seqrec_lib.models.wrappers.ensemble import Ensemble
 from seqrec_lib.models.wrappers.personalised import Personalised
 from seqrec_lib.models.wrappers.retrieval import Retrieval
@@ -63,6 +66,12 @@ gru = GRU.Config(embed_dim=16, hidden_dim=32, dropout=0.0)
 gru4rec = GRU4Rec.Config(hidden_dim=32)
 sasrec = SASRec.Config(embed_dim=16, hidden_dim=32, num_layers=1, max_len=30, dropout=0.0)
 duorec = DuoRec.Config(embed_dim=16, hidden_dim=32, num_layers=1, max_len=30, dropout=0.1)
+bert4rec = BERT4Rec.Config(**vars(sasrec), head=False)
+pooling = Pooling.Config(embed_dim=16, hidden=(32, 16), dropout=0.0)
+sums = dataclasses.replace(pooling, pooling="sum", objective=BCE(4))
+din = DIN.Config(embed_dim=16, hidden=(32, 16), dropout=0.0, unit_dim=12)
+normalised = dataclasses.replace(din, normalised=True, pooling="mean", objective=BCE(4))
+ranking = dataclasses.replace(short, validate="sampled", select="unmasked")
 # an encoder that nobody has trained: it learns beside the attention
 retrieval = Retrieval.Config(gru, neighbours=5, frozen=False)
 item2vec = Item2Vec.Config(embed_dim=16)
@@ -88,6 +97,14 @@ CASES = {
     "retrieval-patterns": Case(
         "retrieval", dataclasses.replace(retrieval, memory="patterns", beta=0.7), short
     ),
+    "bert4rec": Case(
+        "bert4rec", bert4rec, dataclasses.replace(short, learning_rate=1e-2, epochs=25)
+    ),
+    "pooling": Case("pooling", pooling, ranking, "favourites"),
+    "pooling-sum-bce": Case("pooling", sums, ranking, "favourites"),
+    "din": Case("din", din, ranking, "returns"),
+    "din-normalised-bce": Case("din", normalised, ranking, "returns"),
+    "baskets": Case("sasrec-baskets", BasketSASRec.Config(**vars(sasrec)), short),
     "attributed": Case("sasrec-attributed", AttributedSASRec.Config(**vars(sasrec)), short),
     "ensemble": Case("ensemble", Ensemble.Config((gru, sasrec)), short),
     "ensemble-repeats": Case("ensemble", Ensemble.Config((gru, sasrec), repeats=True), short),
@@ -141,6 +158,7 @@ def groups():
 @pytest.fixture(scope="module")
 def worlds(log_of):
     succession = EventLog.build(small_world(num_users=150, num_items=30, seed=1))
+    succession = dataclasses.replace(succession, basket=np.arange(len(succession)))
     everything = np.arange(1, 41)  # one user who touches each item, so that all exist
     return {
         "succession": succession,
@@ -165,7 +183,7 @@ def ready(name, small_log, small_split):
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(torch.randn_like(weight) * 0.3)
-        if isinstance(encoder_of(model), SequenceEncoder):
+        if not isinstance(model, CountModel):
             encoder_of(model).items.weight[0] = 0
     if isinstance(model, Retrieval):
         model.fill(small_log, small_split.train, 50)
@@ -178,10 +196,15 @@ def encoder_of(model):
     return model.encoder if isinstance(model, Retrieval | Personalised) else model
 
 
-@pytest.fixture(scope="module")
-def histories(small_log, small_split):
-    """Histories of 12 users, of very different lengths."""
-    return small_log.histories(small_split.test[:12], 50)
+@pytest.fixture
+def histories(ready, small_log, small_split):
+    """What the model reads of 12 users, of very different lengths."""
+    return ready.batch(small_log, small_split.test[:12], 50)
+
+
+def steps(batch, change):
+    """The batch with what it has of every step changed."""
+    return batch._each(lambda values: change(values) if values.ndim == 2 else values)
 
 
 def spread(scores):
@@ -218,12 +241,13 @@ def test_a_score_does_not_depend_on_the_other_candidates(ready, histories):
 @torch.no_grad()
 def test_padding_changes_nothing(ready, histories):
     together = ready.score_all(histories)
-    padded = torch.nn.functional.pad(histories.item, (0, 5))
+    padded = steps(histories, lambda values: torch.nn.functional.pad(values, (0, 5)))
     assert len(set(histories.length.tolist())) > 5
     assert spread(together) > 1e-2
-    torch.testing.assert_close(ready.score_all(Batch(padded)), together, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ready.score_all(padded), together, rtol=1e-5, atol=1e-5)
     for user, length in enumerate(histories.length.tolist()):
-        alone = ready.score_all(Batch(histories.item[[user], :length]))
+        alone = steps(histories, lambda values, u=user, n=length: values[[u], :n])
+        alone = ready.score_all(alone)
         torch.testing.assert_close(alone[0], together[user], rtol=1e-5, atol=1e-5)
 
 
@@ -234,8 +258,9 @@ def test_the_target_event_is_invisible(ready, small_log, with_other_items):
     later = positions[:, None] + np.arange(0, 3)
     later = later[later < small_log.offsets[1:, None]]  # the target itself and what follows it
     other = with_other_items(small_log, later)
+    other.basket[later] += 1
     assert (small_log.item[positions] != other.item[positions]).all()
-    a, b = (log.histories(positions, 50) for log in (small_log, other))
+    a, b = (ready.batch(log, positions, 50) for log in (small_log, other))
     assert spread(ready.score_all(a)) > 1e-2
     assert ready.score_all(a).equal(ready.score_all(b))
 
@@ -245,12 +270,13 @@ def test_the_target_event_is_invisible(ready, small_log, with_other_items):
 def test_a_state_does_not_know_what_comes_after_it(ready, small_log, small_split):
     if not ready.causal:
         pytest.skip("this model looks both ways, and says so")
-    batch = small_log.histories(small_split.test[small_log.history_length(small_split.test) > 9], 9)
+    asked = small_split.test[small_log.history_length(small_split.test) > 9]
+    batch = ready.batch(small_log, asked, 9)
     states = ready.encode(batch)
     for step in (1, 5, 8):
         item = batch.item.clone()
         item[:, step:] = item[:, step:] % 40 + 1
-        changed = ready.encode(Batch(item))
+        changed = ready.encode(dataclasses.replace(batch, item=item))
         torch.testing.assert_close(changed[:, :step], states[:, :step], rtol=1e-5, atol=1e-6)
         assert ((changed - states)[:, step].abs().amax(-1) > 1e-3).all()
 
@@ -375,7 +401,7 @@ def test_nothing_is_learned_from_held_out_events(name, small_log, small_split, w
     for x, y in zip(a, b, strict=True):
         assert x.item.equal(y.item) and x.target.equal(y.target)
         assert all(x.extra[part].equal(y.extra[part]) for part in x.extra | y.extra)
-    assert sum(int((x.target > 0).sum()) for x in a) > 2000
+    assert sum(int((x.target > 0).sum()) for x in a) > 1000
 
 
 @every_case

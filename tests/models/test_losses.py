@@ -13,10 +13,10 @@ from seqrec_lib.models.losses import (
     BPRMax,
     SampledSoftmax,
     Softmax,
-    _other_items,
-    _sampled,
     _shared_negatives,
     _Table,
+    other_items,
+    sampled_items,
 )
 
 OBJECTIVES = [
@@ -375,7 +375,7 @@ def test_beta_runs_from_one_to_the_sampling_rate():
 def test_uniform_negatives_never_are_the_target_and_cover_all_others_evenly():
     torch.manual_seed(0)
     targets = torch.tensor([1, 4, 7])
-    items = _other_items(targets, 60_000, 8)
+    items = other_items(targets, 60_000, 8)
     for target, row in zip(targets, items, strict=True):
         counts = torch.bincount(row, minlength=8)
         assert len(counts) == 8 and counts[0] == 0 and counts[target] == 0
@@ -388,7 +388,7 @@ def test_uniform_negatives_never_are_the_target_and_cover_all_others_evenly():
 def test_negatives_by_popularity_follow_frequency_to_the_power_alpha(alpha):
     frequency = torch.tensor([0.0, 9.0, 0.0, 1.0, 4.0])
     torch.manual_seed(0)
-    items, chance = _sampled(90_000, alpha, frequency)
+    items, chance = sampled_items(90_000, alpha, frequency)
     weight = np.array([0, 9, 0, 1, 4.0]) ** alpha if alpha else np.array([0, 1, 1, 1, 1.0])
     expected = weight / weight.sum()
     np.testing.assert_allclose(chance, expected, rtol=1e-6)

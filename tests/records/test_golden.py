@@ -116,8 +116,10 @@ def no_mask(patch):
 
 
 def other_sampler(patch):
-    real = losses._sampled
-    patch.setattr(losses, "_sampled", lambda count, alpha, frequency: real(count, 0.1, frequency))
+    real = losses.sampled_items
+    patch.setattr(
+        losses, "sampled_items", lambda count, alpha, frequency: real(count, 0.1, frequency)
+    )
 
 
 def other_split(patch):

@@ -32,7 +32,7 @@ PUBLISHED = {"amazon": RECIPES, "tecd": TECD_RECIPES}
 
 def held_draws(patch):
     """Let negatives follow from the targets, so that no process draws others than another."""
-    sampled = losses._sampled
+    sampled = losses.sampled_items
 
     def fixed(count, alpha, frequency):
         return torch.arange(count) % (len(frequency) - 1) + 1, sampled(1, alpha, frequency)[1]
@@ -40,7 +40,7 @@ def held_draws(patch):
     def next_items(targets, count, num_rows):
         return (targets[:, None] + torch.arange(count) % (num_rows - 2)) % (num_rows - 1) + 1
 
-    patch(losses, "_sampled", fixed)
+    patch(losses, "sampled_items", fixed)
     patch(losses, "_other_items", next_items)
 
 

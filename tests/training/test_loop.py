@@ -121,7 +121,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_positions(model_of, small_log, sm
     model = model_of(dropout=0.0)
     frozen = dataclasses.replace(SHORT, epochs=1, learning_rate=1e-30)
     (row,) = fit(model, small_log, small_split, frozen)
-    batch = small_log.training_batch(small_log.windows(small_split.train, 20))
+    batch = model.training_batch(small_log, small_log.windows(small_split.train, 20))
     with torch.no_grad():
         assert row["loss"] == pytest.approx(model.loss(batch).item(), rel=1e-5)
 

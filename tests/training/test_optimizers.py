@@ -133,7 +133,7 @@ def test_an_update_moves_the_rows_it_compared_and_no_others(
     model = model_of(kind, temperature=temperature, objective=BCE())
     before = model.items.weight.detach().clone()
     step = optimizer(model, "sparse-adam", 0.01, 0.0)
-    batch = small_log.training_batch(small_log.windows(small_split.train[1:7], 20)[:1])
+    batch = model.training_batch(small_log, small_log.windows(small_split.train[1:7], 20)[:1])
     seen = set(batch.item.flatten().tolist()) | set(batch.target.flatten().tolist())
     loss = model(batch)
     step.zero_grad()

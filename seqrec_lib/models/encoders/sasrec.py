@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
@@ -23,7 +23,10 @@ from seqrec_lib.models.losses import Objective, Softmax
 
 
 class Attention(nn.Module):
-    """Multi-head attention of each step over itself and what came before."""
+    """Multi-head attention of each step over itself and what came before.
+
+    With ``seen``, over what that says instead: may row b's step s look at step t?
+    """
 
     # paper: drops attention weights too; slower on a CPU, and no better here
     def __init__(self, embed_dim: int, num_heads: int):
@@ -45,11 +48,16 @@ class Attention(nn.Module):
         return logits.masked_fill(ahead, -torch.inf).softmax(-1)
 
     def forward(
-        self, x: Float[Tensor, "B T D"], weights: Float[Tensor, "B H T T"] | None = None
+        self,
+        x: Float[Tensor, "B T D"],
+        weights: Float[Tensor, "B H T T"] | None = None,
+        seen: Bool[Tensor, "B T T"] | None = None,
     ) -> Float[Tensor, "B T D"]:
         query, key, value = self.heads(x)
         if weights is not None:  # written out, or changed by who asks
             mixed = weights @ value
+        elif seen is not None:
+            mixed = F.scaled_dot_product_attention(query, key, value, seen[:, None])
         else:  # padding stands on the right: looking back never meets it
             mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
         return self.out(mixed.transpose(1, 2).flatten(2))
@@ -71,10 +79,13 @@ class Block(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(
-        self, x: Float[Tensor, "B T D"], weights: Float[Tensor, "B H T T"] | None = None
+        self,
+        x: Float[Tensor, "B T D"],
+        weights: Float[Tensor, "B H T T"] | None = None,
+        seen: Bool[Tensor, "B T T"] | None = None,
     ) -> Float[Tensor, "B T D"]:
         # paper: the released code normalises queries alone, and adds to the normalised input
-        x = x + self.dropout(self.attention(self.attention_norm(x), weights))
+        x = x + self.dropout(self.attention(self.attention_norm(x), weights, seen))
         return x + self.dropout(self.feed(self.feed_norm(x)))
 
 
@@ -108,10 +119,14 @@ class SASRec(SequenceEncoder):
         self.apply(_initialise)
 
     def encode(self, batch: Batch) -> Float[Tensor, "B T D"]:
-        x = self._placed(batch)
+        x, seen = self._placed(batch), self.seen(batch)
         for block in self.blocks:
-            x = block(x)
+            x = block(x, seen=seen)
         return self.norm(x)
+
+    def seen(self, batch: Batch) -> Bool[Tensor, "B T T"] | None:
+        """Which steps each step looks at; None: itself and what came before."""
+        return None
 
     def attended(
         self, batch: Batch, change: Callable[[Tensor], Tensor] | None = None
@@ -129,14 +144,22 @@ class SASRec(SequenceEncoder):
         return self.norm(x), torch.stack(found)
 
     def _placed(self, batch: Batch) -> Float[Tensor, "B T D"]:
-        """Item vectors plus those of their places."""
-        steps = torch.arange(batch.item.shape[1], device=batch.item.device)
-        # counted back from the newest event, so that "just now" has one place whatever the length
-        age = (batch.length[:, None] - 1 - steps).clamp(0, self.config.max_len - 1)
+        """What the blocks read: item vectors plus those of their places."""
         items = self.embedded(batch.item)  # paper: times the root of embed_dim (released code)
         if self.training and self.config.drop_events:
             items = items * self.drop_events(torch.ones_like(items[..., :1]))
-        return self.dropout(items + self.positions(age))
+        return self.dropout(self.placed(items, batch))
+
+    def placed(self, vectors: Float[Tensor, "B T D"], batch: Batch) -> Float[Tensor, "B T D"]:
+        """Vectors of events plus those of their places."""
+        step = self.steps(batch)
+        newest = step.gather(1, (batch.length[:, None] - 1).clamp(min=0))
+        # counted back from the newest event, so that "just now" has one place whatever the length
+        return vectors + self.positions((newest - step).clamp(0, self.config.max_len - 1))
+
+    def steps(self, batch: Batch) -> Int[Tensor, "B T"]:
+        """Which step of its history each event belongs to, from 0."""
+        return torch.arange(batch.item.shape[1], device=batch.item.device).expand_as(batch.item)
 
     def embedded(self, item: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         """What the network reads of each item."""

@@ -86,7 +86,7 @@ class Personalised(Recommender):
         self.worth = nn.Sequential(nn.Linear(width, width), nn.GELU(), last)
         self.register_buffer("mean_worth", torch.zeros(()))  # of the histories weighed last
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
-        self.max_len = self.encoder.max_len
+        self.max_len, self.reads = self.encoder.max_len, self.encoder.reads
         self.mean_worth: Tensor
         self.batches: Tensor
 
@@ -151,7 +151,7 @@ class Personalised(Recommender):
         """
         rng = np.random.default_rng(int(self.batches))
         rows = rng.integers(len(windows), size=self.config.drawn)
-        return self._log.training_batch(windows[rows]).to(self.batches.device)
+        return self.training_batch(self._log, windows[rows]).to(self.batches.device)
 
     def _learn_chances(self, batch: Batch, judges: Batch) -> None:
         """One step. The mean of their logits stays: a loss on others falls with less learning when

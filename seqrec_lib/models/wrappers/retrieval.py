@@ -104,7 +104,7 @@ class Retrieval(Recommender):
         self.items_read = CrossAttention(*how)
         self.states_read = CrossAttention(*how) if config.beta < 1 else None  # else never asked
         self.memory = Memory(width)
-        self.max_len = self.encoder.max_len
+        self.max_len, self.reads = self.encoder.max_len, self.encoder.reads
         self.mid_pass = config.frozen  # else a pass asks the encoder that it began with
         self._asked: Int[np.ndarray, "P"] = np.zeros(0, dtype=np.int64)  # learned from
         self._mined: tuple[EventLog, Int[np.ndarray, "P"], Any] | None = None
@@ -188,7 +188,7 @@ class Retrieval(Recommender):
         states = torch.empty(len(positions), self.memory.keys.shape[1], device=device)
         for begin in range(0, len(order), batch_size):
             rows = order[begin : begin + batch_size]
-            batch = log.histories(positions[rows], length).to(device)
+            batch = self.batch(log, positions[rows], length).to(device)
             states[torch.from_numpy(rows).to(device)] = self.encoder.state(batch)
         self.train(training)
         return states

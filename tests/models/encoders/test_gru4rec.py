@@ -5,7 +5,7 @@ import torch
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.encoders.gru4rec import GRU4Rec
-from seqrec_lib.models.losses import BPRMax, SampledSoftmax, _sampled
+from seqrec_lib.models.losses import BPRMax, SampledSoftmax, sampled_items
 from seqrec_lib.records.model_file import load_model, save_model
 
 
@@ -225,7 +225,7 @@ def test_the_loss_of_two_steps_is_that_of_a_plain_numpy_version(log, objective, 
     hidden = np.zeros((2, 5))
     for number, batch in enumerate(batches(model, log)[:2]):
         torch.manual_seed(number)
-        sampled, _ = _sampled(objective.num_negatives, 0.5, model.frequency)
+        sampled, _ = sampled_items(objective.num_negatives, 0.5, model.frequency)
         torch.manual_seed(number)
         loss = model.loss(batch).item()
         hidden = np.where(batch.previous.numpy()[:, None] < 0, 0, hidden)  # slots stay in place

@@ -1,0 +1,93 @@
+"""CandidateRanker: a history is read once and matched with many candidates.
+
+What a network takes from a history may depend on the item in question (target attention). ``read``
+does all that no candidate changes, ``match`` the rest: where the two part is where cost is
+measured, and what can be cached (TWIN; Chang et al., 2023, arXiv:2302.02352).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from seqrec_lib.data.batch import Batch
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.base import Recommender
+from seqrec_lib.models.losses import BCE, Objective, SampledSoftmax, other_items, sampled_items
+
+
+class CandidateRanker(Recommender):
+    """Scores each candidate by a network of its own. A subclass writes ``read`` and ``match``.
+
+    All steps of a window learn in one call: the candidates of step t see the events up to t.
+    """
+
+    chunk = 1024  # candidates at a time when the whole catalogue is scored
+
+    def __init__(self, catalogue: Catalogue, objective: Objective):
+        if not isinstance(objective, BCE | SampledSoftmax) or objective.contrasts_batch:
+            raise ValueError(
+                f"a ranker cannot learn by {objective}; use SampledSoftmax without in_batch, or BCE"
+            )
+        super().__init__(catalogue)
+        self.objective = objective
+        self.register_buffer("frequency", torch.from_numpy(catalogue.frequency).float(), False)
+        self.frequency: Tensor
+
+    def read(self, batch: Batch) -> Any:
+        """All that no candidate changes: keys, states, codes, clusters."""
+        raise NotImplementedError
+
+    def match(
+        self, read: Any, candidates: Int[Tensor, "B C"], step: Int[Tensor, "B C"] | None = None
+    ) -> Float[Tensor, "B C"]:
+        """Scores of each history's candidates, each after the events up to its ``step``.
+
+        Without ``step``, after the whole history.
+        """
+        raise NotImplementedError
+
+    def match_each(
+        self, read: Any, candidates: Int[Tensor, "K"], shape: tuple[int, int]
+    ) -> Float[Tensor, "B T K"]:
+        """Scores of the same candidates after every step of histories of ``shape`` (B, T)."""
+        rows, steps = shape
+        step = torch.arange(steps, device=candidates.device).repeat_interleave(len(candidates))
+        every = candidates.repeat(steps)
+        found = self.match(read, every.expand(rows, -1), step.expand(rows, -1))
+        return found.unflatten(1, (steps, -1))
+
+    def score(self, batch: Batch, candidates: Int[Tensor, "B C"]) -> Float[Tensor, "B C"]:
+        return self.match(self.read(batch), candidates)
+
+    def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
+        read, size = self.read(batch), len(batch.item)
+        every = torch.arange(1, self.num_items + 1, device=batch.item.device)
+        parts = [self.match(read, part.expand(size, -1)) for part in every.split(self.chunk)]
+        padding = parts[0].new_full((size, 1), -torch.inf)
+        return torch.cat([padding, *parts], 1)
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        with torch.autocast("cpu", enabled=False):  # as in SequenceEncoder.loss
+            return self._loss(batch, batch.target)  # type: ignore[arg-type]
+
+    def _loss(self, batch: Batch, target: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
+        read, learn = self.read(batch), target > 0
+        step = torch.arange(target.shape[1], device=target.device).expand_as(target)
+        own = self.match(read, target, step)[learn]
+        if isinstance(self.objective, SampledSoftmax):
+            items, chance = sampled_items(
+                self.objective.num_negatives, self.objective.alpha, self.frequency
+            )
+            other = self.match_each(read, items, tuple(target.shape))[learn]  # type: ignore[arg-type]
+            return self.objective.lost(own, other, items, target[learn], chance)
+        count = self.objective.num_negatives  # type: ignore[attr-defined]
+        items = other_items(target.flatten(), count, self.num_items + 1)
+        items = items.unflatten(0, target.shape).flatten(1)
+        other = self.match(read, items, step.repeat_interleave(count, 1))
+        other = other.unflatten(1, (-1, count))[learn]
+        return ((F.softplus(-own) + F.softplus(other).sum(1)) / (1 + count)).mean()

@@ -1,0 +1,132 @@
+"""DIN, the deep interest network: target attention over a history (Zhou et al., 2018,
+arXiv:1706.06978).
+
+How much each event says about a candidate is a small network's answer on the pair of items, so that
+a history is another vector for every candidate. The weights are not normalised: many events of a
+kind weigh more than one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from seqrec_lib.data.batch import Batch
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.rankers.pooling import Pooling, Read
+
+TABLE = 2**29  # pairs of items whose weights are kept while scoring: 2 GB
+
+
+class ActivationUnit(nn.Module):
+    """A weight for a pair of items: an MLP on [item, event, item - event, item * event].
+
+    The first layer is the sum of what each item gives alone and a part for the product; the
+    difference is within the first two.
+    """
+
+    def __init__(self, embed_dim: int, hidden_dim: int):
+        super().__init__()
+        self.item = nn.Linear(embed_dim, hidden_dim)
+        self.event, self.both = (nn.Linear(embed_dim, hidden_dim, bias=False) for _ in range(2))
+        self.out = nn.Sequential(nn.PReLU(init=0.1), nn.Linear(hidden_dim, 1))
+
+    def forward(
+        self, item: Float[Tensor, "... D"], event: Float[Tensor, "... D"]
+    ) -> Float[Tensor, "..."]:
+        first = self.both(item * event) + self.item(item) + self.event(event)
+        return self.out(first).squeeze(-1)
+
+
+class DIN(Pooling):
+    @dataclass(frozen=True)
+    class Config(Pooling.Config):
+        pooling: str = "sum"  # paper; "mean": weights over the number of events
+        unit_dim: int = 36
+        normalised: bool = False  # weights through a softmax over the history
+
+    config: Config
+
+    def __init__(self, catalogue: Catalogue, config: Config):
+        super().__init__(catalogue, config)
+        self.unit = ActivationUnit(config.embed_dim, config.unit_dim)
+        self._table: Float[Tensor, "N N"] | None = None  # weights by event and candidate
+        self._known: Tensor | None = None  # of which events the table has the row
+        self._made_from: tuple[object, ...] = ()
+
+    def interest(
+        self, read: Read, item: Float[Tensor, "B C D"], step: Int[Tensor, "B C"] | None
+    ) -> Float[Tensor, "B C D"]:
+        weights = self.unit(item[:, :, None], read.keys[:, None])
+        return self._taken(weights, read, step)
+
+    def _taken(
+        self, weights: Float[Tensor, "B C T"], read: Read, step: Int[Tensor, "B C"] | None
+    ) -> Float[Tensor, "B C D"]:
+        seen = read.real[:, None]
+        if step is not None:
+            seen = seen & (torch.arange(seen.shape[2], device=step.device) <= step[..., None])
+        if self.config.normalised:
+            # an empty history has nothing to take: all weights 0, as without a softmax
+            weights = weights.masked_fill(~seen, -1e9).softmax(-1)
+        weights = weights * seen
+        if self.config.pooling == "mean":
+            weights = weights / seen.sum(-1, keepdim=True).clamp(min=1)
+        return weights @ read.keys
+
+    def match_each(
+        self, read: Read, candidates: Int[Tensor, "K"], shape: tuple[int, int]
+    ) -> Float[Tensor, "B T K"]:
+        if self.config.normalised:
+            return super(Pooling, self).match_each(read, candidates, shape)
+        item, keys = self.items(candidates), read.keys[:, :, None]
+        weights = self.unit(item, keys) * read.real[..., None]
+        taken = (weights[..., None] * keys).cumsum(1)  # an event weighs the same after every step
+        if self.config.pooling == "mean":
+            taken = taken / read.real.cumsum(1).clamp(min=1)[..., None, None]
+        return self.tower(taken, item)
+
+    def train(self, mode: bool = True) -> DIN:
+        self._table = self._table if not mode else None  # no copy of a model in training has it
+        return super().train(mode)
+
+    # --- the whole catalogue: weights of pairs of items, each computed once ------------------
+
+    def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
+        rows = (self.num_items + 1) ** 2
+        if self.training or torch.is_grad_enabled() or rows > TABLE:
+            return super().score_all(batch)
+        table, read = self._weights(batch), self.read(batch)
+        every = torch.arange(1, self.num_items + 1, device=batch.item.device)
+        scores = read.keys.new_full((len(batch.item), self.num_items + 1), -torch.inf)
+        for part in every.split(self.chunk):
+            columns = slice(int(part[0]), int(part[-1]) + 1)
+            weights = table[:, columns][batch.item].transpose(1, 2)
+            item = self.items(part)
+            scores[:, columns] = self.tower(self._taken(weights, read, None), item)
+        return scores
+
+    def _weights(self, batch: Batch) -> Float[Tensor, "N N"]:
+        """The table of weights with the rows of all events of the batch.
+
+        It is made anew when a weight of the model has changed.
+        """
+        made_from = tuple((id(w), w._version, w.device) for w in self.parameters())
+        if self._table is None or self._made_from != made_from:
+            size, weight = self.num_items + 1, self.items.weight
+            with torch.inference_mode(False):  # or only that mode could write to it
+                self._table = torch.empty(size, size, device=weight.device)
+            self._made_from = made_from
+            self._known = torch.zeros(size, dtype=torch.bool, device=weight.device)
+            self._known[0] = True
+            self._table[0] = 0
+        missing = batch.item.unique()
+        missing = missing[~self._known[missing]]  # type: ignore[index]
+        for part in missing.split(max(1, 2**20 // self.num_items)):
+            events = self.items(part)[:, None]
+            self._table[part] = self.unit(self.items.weight, events)
+        self._known[missing] = True  # type: ignore[index]
+        return self._table

@@ -1,0 +1,102 @@
+"""Pooling and a network: the mean or sum of a history's item vectors beside the candidate's, scored
+by an MLP (Covington et al., 2016; the base model of Zhou et al., 2018, arXiv:1706.06978, figure 2).
+
+No order, no time, and one vector for every question: what target attention is measured against.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from seqrec_lib.data.batch import Batch
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.losses import Objective, SampledSoftmax
+from seqrec_lib.models.rankers.base import CandidateRanker
+
+
+class Tower(nn.Module):
+    """An MLP on [user, item, user * item], a number a pair.
+
+    The first layer is written as the sum of its three parts, so that what is the same for many
+    pairs is computed once: both arguments may be broadcast.
+    """
+
+    def __init__(self, embed_dim: int, hidden: tuple[int, ...], dropout: float):
+        super().__init__()
+        self.user = nn.Linear(embed_dim, hidden[0])
+        self.item, self.both = (nn.Linear(embed_dim, hidden[0], bias=False) for _ in range(2))
+        layers: list[nn.Module] = []
+        for width, wider in zip((*hidden[1:], 1), hidden, strict=True):
+            layers += [nn.PReLU(init=0.1), Dropout(dropout), nn.Linear(wider, width)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(
+        self, user: Float[Tensor, "... D"], item: Float[Tensor, "... D"]
+    ) -> Float[Tensor, "..."]:
+        first = self.both(user * item) + self.user(user) + self.item(item)
+        return self.layers(first).squeeze(-1)
+
+
+class Read(NamedTuple):
+    """A history's item vectors, and which of them are events."""
+
+    keys: Float[Tensor, "B T D"]
+    real: Bool[Tensor, "B T"]
+
+
+class Pooling(CandidateRanker):
+    @dataclass(frozen=True)
+    class Config:
+        embed_dim: int = 64
+        pooling: str = "mean"  # or "sum"
+        hidden: tuple[int, ...] = (64, 32)
+        dropout: float = 0.2  # of item vectors, and between the layers
+        objective: Objective = SampledSoftmax(64)
+
+    def __init__(self, catalogue: Catalogue, config: Config):
+        if config.pooling not in ("mean", "sum"):
+            raise ValueError(f"pooling is {config.pooling!r}; use 'mean' or 'sum'")
+        if not config.hidden or min(config.hidden) < 1:
+            raise ValueError(f"hidden is {config.hidden}; use one width or more, each above 0")
+        super().__init__(catalogue, config.objective)
+        self.config = config
+        self.items = nn.Embedding(catalogue.num_items + 1, config.embed_dim, padding_idx=0)
+        nn.init.normal_(self.items.weight[1:], std=config.embed_dim**-0.5)
+        self.dropout = Dropout(config.dropout)
+        self.tower = Tower(config.embed_dim, config.hidden, config.dropout)
+
+    def read(self, batch: Batch) -> Read:
+        return Read(self.dropout(self.items(batch.item)), batch.real)
+
+    def match(
+        self, read: Read, candidates: Int[Tensor, "B C"], step: Int[Tensor, "B C"] | None = None
+    ) -> Float[Tensor, "B C"]:
+        item = self.items(candidates)
+        return self.tower(self.interest(read, item, step), item)
+
+    def match_each(
+        self, read: Read, candidates: Int[Tensor, "K"], shape: tuple[int, int]
+    ) -> Float[Tensor, "B T K"]:
+        return self.tower(self._pooled(read)[:, :, None], self.items(candidates))
+
+    def interest(
+        self, read: Read, item: Float[Tensor, "B C D"], step: Int[Tensor, "B C"] | None
+    ) -> Float[Tensor, "B C D"]:
+        """What the history says of each candidate: here the same of all."""
+        pooled = self._pooled(read)
+        if step is None:
+            step = (read.real.sum(1, keepdim=True) - 1).clamp(min=0)
+        found = pooled.gather(1, step[..., None].expand(-1, -1, pooled.shape[2]))
+        return found.expand_as(item)
+
+    def _pooled(self, read: Read) -> Float[Tensor, "B T D"]:
+        """The mean or sum of the events up to each step."""
+        total = (read.keys * read.real[..., None]).cumsum(1)
+        if self.config.pooling == "sum":
+            return total
+        return total / read.real.cumsum(1).clamp(min=1)[..., None]
