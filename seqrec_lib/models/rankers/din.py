@@ -95,19 +95,12 @@ class DIN(Pooling):
 
     # --- the whole catalogue: weights of pairs of items, each computed once ------------------
 
-    def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
+    def interest_in_all(self, batch: Batch, read: Read, columns: slice) -> Float[Tensor, "B C D"]:
         rows = (self.num_items + 1) ** 2
         if self.training or torch.is_grad_enabled() or rows > TABLE:
-            return super().score_all(batch)
-        table, read = self._weights(batch), self.read(batch)
-        every = torch.arange(1, self.num_items + 1, device=batch.item.device)
-        scores = read.keys.new_full((len(batch.item), self.num_items + 1), -torch.inf)
-        for part in every.split(self.chunk):
-            columns = slice(int(part[0]), int(part[-1]) + 1)
-            weights = table[:, columns][batch.item].transpose(1, 2)
-            item = self.items(part)
-            scores[:, columns] = self.tower(self._taken(weights, read, None), item)
-        return scores
+            return super().interest_in_all(batch, read, columns)
+        weights = self._weights(batch)[:, columns][batch.item].transpose(1, 2)
+        return self._taken(weights, read, None)
 
     def _weights(self, batch: Batch) -> Float[Tensor, "N N"]:
         """The table of weights with the rows of all events of the batch.
@@ -123,8 +116,9 @@ class DIN(Pooling):
             self._known = torch.zeros(size, dtype=torch.bool, device=weight.device)
             self._known[0] = True
             self._table[0] = 0
-        missing = batch.item.unique()
-        missing = missing[~self._known[missing]]  # type: ignore[index]
+        if (known := self._known[batch.item]).all():  # type: ignore[index]
+            return self._table
+        missing = batch.item[~known].unique()
         for part in missing.split(max(1, 2**20 // self.num_items)):
             events = self.items(part)[:, None]
             self._table[part] = self.unit(self.items.weight, events)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -41,6 +42,14 @@ class Tower(nn.Module):
         first = self.both(user * item) + self.user(user) + self.item(item)
         return self.layers(first).squeeze(-1)
 
+    def table(
+        self, user: Float[Tensor, "B C D"], item: Float[Tensor, "C D"]
+    ) -> Float[Tensor, "B C"]:
+        """The same for candidates that all rows share: a matrix a candidate, half the products."""
+        of_item = self.user.weight.T + item[:, :, None] * self.both.weight.T
+        shift = (self.item(item) + self.user.bias)[:, None]
+        return self.layers(torch.baddbmm(shift, user.transpose(0, 1), of_item)).squeeze(-1).T
+
 
 class Read(NamedTuple):
     """A history's item vectors, and which of them are events."""
@@ -50,6 +59,8 @@ class Read(NamedTuple):
 
 
 class Pooling(CandidateRanker):
+    chunk = 32  # what a chunk's pairs hold stays in cache
+
     @dataclass(frozen=True)
     class Config:
         embed_dim: int = 64
@@ -93,6 +104,22 @@ class Pooling(CandidateRanker):
             step = (read.real.sum(1, keepdim=True) - 1).clamp(min=0)
         found = pooled.gather(1, step[..., None].expand(-1, -1, pooled.shape[2]))
         return found.expand_as(item)
+
+    def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
+        read = self.read(batch)
+        scores = read.keys.new_full((len(batch.item), self.num_items + 1), -torch.inf)
+        for begin in range(1, self.num_items + 1, self.chunk):
+            columns = slice(begin, min(begin + self.chunk, self.num_items + 1))
+            item = self.items.weight[columns]
+            taken = self.interest_in_all(batch, read, columns)
+            scores[:, columns] = self.tower.table(taken, item)
+        return scores
+
+    def interest_in_all(self, batch: Batch, read: Read, columns: slice) -> Float[Tensor, "B C D"]:
+        """What the history says of each item of ``columns``."""
+        candidates = torch.arange(columns.start, columns.stop, device=batch.item.device)
+        item = self.items(candidates).expand(len(batch.item), -1, -1)
+        return self.interest(read, item, None)
 
     def _pooled(self, read: Read) -> Float[Tensor, "B T D"]:
         """The mean or sum of the events up to each step."""
