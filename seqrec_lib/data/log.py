@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -145,7 +146,9 @@ class EventLog:
         """
         user = self.user_of(positions)
         start = np.maximum(self.offsets[user], positions - length)
-        columns = {name: self._cut(name, start, positions) for name in reads if name in COLUMNS}
+        columns: dict[str, Any] = {
+            name: self._cut(name, start, positions) for name in reads if name in COLUMNS
+        }
         if "user" in reads:
             columns["user"] = torch.from_numpy(user + 1)
         if "asked_at" in reads:  # of the event after each

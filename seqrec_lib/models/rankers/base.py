@@ -85,7 +85,7 @@ class CandidateRanker(Recommender):
             )
             other = self.match_each(read, items, tuple(target.shape))[learn]  # type: ignore[arg-type]
             return self.objective.lost(own, other, items, target[learn], chance)
-        count = self.objective.num_negatives  # type: ignore[attr-defined]
+        count = self.objective.num_negatives
         items = other_items(target.flatten(), count, self.num_items + 1)
         items = items.unflatten(0, target.shape).flatten(1)
         other = self.match(read, items, step.repeat_interleave(count, 1))
