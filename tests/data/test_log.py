@@ -200,3 +200,76 @@ def test_the_order_of_buckets_is_random_and_depends_on_the_seed_alone():
 def test_a_batch_of_first_events_is_all_padding():
     batch = numbered([2, 2]).histories(np.array([0, 2]), 5)
     assert batch.item.tolist() == [[0], [0]] and batch.length.equal(torch.zeros(2).long())
+
+
+SIDE = {
+    "action": ["view", "order", "view", "like"],
+    "channel": ["store", "online", "online", "store"],
+    "basket": [7, 7, -1, -1],
+    "rating": [5.0, 3.5, 1.0, 2.0],
+    "known": [10, 40, 25, 9],
+}
+
+
+@pytest.fixture
+def side():
+    table = {"user": [1, 1, 1, 2], "item": [4, 5, 6, 4], "time": [10, 20, 25, 7]}
+    return EventLog.build(pd.DataFrame(table | SIDE))
+
+
+def test_columns_of_a_table_become_columns_of_the_log(side):
+    assert side.names["action"].tolist() == ["like", "order", "view"]
+    assert side.action.tolist() == [3, 2, 3, 1] and side.channel.tolist() == [2, 1, 1, 2]
+    # an event without a basket is alone
+    assert side.basket[0] == side.basket[1] and len(set(side.basket.tolist())) == 3
+    assert side.rating.tolist() == SIDE["rating"] and side.known.tolist() == SIDE["known"]
+
+
+def test_a_batch_has_the_columns_that_are_asked_for_and_no_others(side):
+    batch = side.histories(np.array([2, 1]), 5, ("user", "action", "rating", "known"))
+    assert batch.user.tolist() == [1, 1]
+    assert batch.action.tolist() == [[3, 2], [3, 0]]
+    assert batch.rating.tolist() == [[5.0, 3.5], [5.0, 0.0]]
+    assert batch.known.tolist() == [[10, 40], [10, 0]]
+    assert batch.time is None and batch.basket is None and batch.asked_at is None
+
+
+def test_a_question_is_asked_at_the_time_of_the_event_that_follows(side):
+    batch = side.histories(np.array([2, 3]), 5, ("time", "asked_at"))
+    assert batch.time.tolist() == [[10, 20], [0, 0]]
+    assert batch.asked_at.tolist() == [[20, 25], [0, 0]]
+    windows = side.windows(np.arange(3), 5)
+    model = Recommender(Catalogue.learned(side, np.arange(3)))
+    model.reads = ("asked_at",)
+    batch = model.training_batch(side, windows)
+    assert batch.target.tolist() == [[2, 3]] and batch.asked_at.tolist() == [[20, 25]]
+
+
+def test_a_column_that_the_log_lacks_is_named(side):
+    with pytest.raises(ValueError, match="reads the rating of events, and this log has none"):
+        numbered([3]).histories(np.array([2]), 5, ("rating",))
+    with pytest.raises(ValueError, match="a log has no column colour"):
+        side.histories(np.array([2]), 5, ("colour",))
+
+
+def test_another_order_moves_every_column(side):
+    turned = side.reordered(np.array([1, 0, 2, 3]))
+    for name in ("item", "time", *SIDE):
+        before, after = getattr(side, name), getattr(turned, name)
+        assert after.tolist() == before[[1, 0, 2, 3]].tolist()
+
+
+def test_columns_are_saved_with_the_log(side, tmp_path):
+    side.save(tmp_path / "log")
+    opened = EventLog.open(tmp_path / "log")
+    for name in SIDE:
+        np.testing.assert_array_equal(getattr(opened, name), getattr(side, name))
+    assert opened.names["channel"].tolist() == ["online", "store"]
+
+
+def test_another_table_is_numbered_as_the_first(side):
+    table = pd.DataFrame({"user": [9, 9], "item": [6, 4], "time": [1, 2]})
+    table["action"] = ["view", "wave"]
+    other = EventLog.build(table, side.items, side.names)
+    assert other.item.tolist() == [3, 1] and other.action.tolist() == [3, 0]
+    assert other.num_items == side.num_items

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,8 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import Recommender, SequenceEncoder
 from seqrec_lib.models.losses import Softmax
+from seqrec_lib.training.evaluation import ranks
+from seqrec_lib.training.loop import Training, fit
 
 
 class Newest(SequenceEncoder):
@@ -120,3 +124,37 @@ def test_calling_a_model_gives_its_loss(small_log, small_split, small_catalogue)
     assert model(batch).equal(model.loss(batch)) and model(batch) > 1
     model(batch).backward()
     assert model.items.weight.grad.abs().sum() > 0
+
+
+class Told(Newest):
+    """Reads all that a log may have, and when it is asked."""
+
+    reads = ("user", "time", "action", "channel", "basket", "rating", "known", "asked_at")
+
+    def encode(self, batch):
+        assert batch.user.shape == batch.item.shape[:1]
+        for name in self.reads[1:]:
+            assert getattr(batch, name).shape == batch.item.shape, name
+        assert (batch.asked_at >= batch.time).all()
+        self.told += int((batch.asked_at > batch.time).sum())
+        return super().encode(batch)
+
+
+def test_what_a_model_reads_is_there_in_training_and_in_scoring(small_log, small_split):
+    codes = np.arange(len(small_log))
+    log = replace(
+        small_log,
+        action=codes % 3,
+        channel=codes % 2,
+        rating=codes / 2,
+        known=small_log.time + 5,
+    )
+    model = Told(Catalogue.learned(log, small_split.train), 8, Softmax())
+    model.told = 0
+    fit(model, log, small_split, Training(epochs=1, precision="fp32"))
+    trained, model.told = model.told, 0
+    ranks(model, log, small_split.test)
+    assert trained > 0 and model.told > 0
+    assert model.batch(log, small_split.test[:2], 5).action is not None
+    other = Newest(Catalogue.learned(log, small_split.train), 8, Softmax())
+    assert other.batch(log, small_split.test[:2], 5).time is None
