@@ -25,7 +25,8 @@ def events(seed: int = 0) -> pd.DataFrame:
     """The world: a rule that most events follow, and favourites that the last events go to.
 
     The favourites are learned first and the rule after them, so that validation falls while the
-    loss does: patience strikes. ``user`` and ``item`` are integers, ``time`` seconds.
+    loss does: patience strikes. ``user`` and ``item`` are integers, ``time`` seconds, and events of
+    a time are a ``basket``.
     """
     rng = np.random.default_rng(seed)
     follows, starts = np.roll(rng.permutation(NUM_ITEMS), 1), rng.permutation(NUM_ITEMS)
@@ -53,7 +54,7 @@ def events(seed: int = 0) -> pd.DataFrame:
         for step, item in enumerate(items):
             # a break of two hours after every fourth
             time = 1_600_000_000 + user * 60 + step // 2 * 600 + step // 4 * 7_200
-            rows.append({"user": user, "item": item + 1, "time": time})
+            rows.append({"user": user, "item": item + 1, "time": time, "basket": step // 2})
     return pd.DataFrame(rows)
 
 

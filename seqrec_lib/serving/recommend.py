@@ -53,6 +53,8 @@ def recommend(
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol is {protocol!r}; use {' or '.join(map(repr, PROTOCOLS))}")
     model, items = load_model(model_file)
+    if "user" in model.reads:
+        raise ValueError("the model knows the users that it learned from alone: it ranks no others")
     if "asked_at" in model.reads and asked_at is None:
         raise ValueError("the model wants to know when it is asked: pass asked_at, in seconds")
     length = stored_spec(model_file)["training"]["max_len"]
@@ -78,7 +80,7 @@ def _table(histories: pd.DataFrame | Mapping[Any, Sequence[Any]], model: Recomme
     """A row an event, as the model can read it."""
     if isinstance(histories, pd.DataFrame):
         return events.check(histories, "histories")
-    if needed := set(model.reads) - {"user", "asked_at"}:
+    if needed := set(model.reads) - {"asked_at"}:
         raise ValueError(
             f"the model reads {', '.join(sorted(needed))} of each event: pass a table with columns "
             "user, item, time and these"

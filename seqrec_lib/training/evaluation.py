@@ -86,7 +86,6 @@ def exposure(
     return pd.DataFrame({"item": item} | {name: count[1:] for name, count in counts.items()})
 
 
-@torch.inference_mode()
 def best(
     model: Recommender,
     log: EventLog,
@@ -169,7 +168,8 @@ def _scored(model, log, positions, length, batch_size):
     if batch_size is None:  # scores that stay in cache while they are counted
         batch_size = int(np.clip(2**22 // log.num_items, 16, 256))
     for rows, batch in _chunks(model, log, positions, length, batch_size):
-        scores = model.score_all(batch).float()
+        with torch.no_grad():  # not inference mode: who asks may write to the scores outside of it
+            scores = model.score_all(batch).float()
         if scores.shape != (len(rows), log.num_items + 1):
             raise ValueError(
                 f"scores of shape {tuple(scores.shape)} for {len(rows)} histories and "

@@ -41,7 +41,7 @@ def held_draws(patch):
         return (targets[:, None] + torch.arange(count) % (num_rows - 2)) % (num_rows - 1) + 1
 
     patch(losses, "sampled_items", fixed)
-    patch(losses, "_other_items", next_items)
+    patch(losses, "other_items", next_items)
 
 
 def drawn(kind, config, log, split):
@@ -57,6 +57,7 @@ def drawn(kind, config, log, split):
 def steps():
     """Of each recipe that learns by gradients the loss of one pass, or why it was refused."""
     log = EventLog.build(small_world(num_users=16, num_items=40, seed=2))
+    log = dataclasses.replace(log, basket=np.arange(len(log)) // 2)
     split = leave_last_out(log)
     of_pairs = pairs.as_log(log, split.train, 86_400)
     found, alike = {}, {}

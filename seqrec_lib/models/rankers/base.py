@@ -16,8 +16,9 @@ from torch import Tensor
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models import losses
 from seqrec_lib.models.base import Recommender
-from seqrec_lib.models.losses import BCE, Objective, SampledSoftmax, other_items, sampled_items
+from seqrec_lib.models.losses import BCE, Objective, SampledSoftmax
 
 
 class CandidateRanker(Recommender):
@@ -80,13 +81,13 @@ class CandidateRanker(Recommender):
         step = torch.arange(target.shape[1], device=target.device).expand_as(target)
         own = self.match(read, target, step)[learn]
         if isinstance(self.objective, SampledSoftmax):
-            items, chance = sampled_items(
+            items, chance = losses.sampled_items(
                 self.objective.num_negatives, self.objective.alpha, self.frequency
             )
             other = self.match_each(read, items, tuple(target.shape))[learn]  # type: ignore[arg-type]
             return self.objective.lost(own, other, items, target[learn], chance)
         count = self.objective.num_negatives
-        items = other_items(target.flatten(), count, self.num_items + 1)
+        items = losses.other_items(target.flatten(), count, self.num_items + 1)
         items = items.unflatten(0, target.shape).flatten(1)
         other = self.match(read, items, step.repeat_interleave(count, 1))
         other = other.unflatten(1, (-1, count))[learn]

@@ -107,7 +107,7 @@ def test_the_loss_of_one_negative_is_binary_cross_entropy(small_catalogue, monke
     torch.manual_seed(0)
     model = Pooling(small_catalogue, dataclasses.replace(SMALL, objective=BCE())).eval()
     monkeypatch.setattr(
-        "seqrec_lib.models.rankers.base.other_items", lambda t, count, rows: t[:, None] % 40 + 1
+        "seqrec_lib.models.losses.other_items", lambda t, count, rows: t[:, None] % 40 + 1
     )
     target = torch.tensor([[1, 4, 0, 0, 0], [2, 0, 0, 0, 0], [0, 0, 0, 0, 0]])
     batch = Batch(HISTORIES, target)
