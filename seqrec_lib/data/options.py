@@ -1,11 +1,65 @@
-"""How a log is to be read, from a command line: the arguments of events.read by their own names."""
+"""How a log is to be read: the arguments of events.read by their own names, in words."""
 
 from __future__ import annotations
 
 import argparse
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
+from seqrec_lib.data import events
 from seqrec_lib.data.times import PER_SECOND
+
+Reading = tuple[tuple[str, Any], ...]  # arguments by name, as hashable values
+
+# name -> what it is if nobody says otherwise
+READING: dict[str, Any] = {
+    name: argument.default
+    for name, argument in inspect.signature(events.read).parameters.items()
+    if name != "path"
+}
+
+
+def reading_of(values: Mapping[str, Any]) -> Reading:
+    """Arguments of :func:`seqrec_lib.data.events.read`, given as words or values, in one order.
+
+    Those that only repeat a default are left out. Raises ``ValueError`` for a value that cannot be
+    meant.
+    """
+    found = {name: _value(name, value) for name, value in values.items()}
+    return tuple((name, found[name]) for name in READING if found.get(name) not in _plain(name))
+
+
+def arguments_of(reading: Reading) -> dict[str, Any]:
+    """The arguments as events.read takes them."""
+    return {name: dict(value) if name == "columns" else value for name, value in reading}
+
+
+def _plain(name: str) -> tuple[Any, ...]:
+    return None, READING[name]
+
+
+def _value(name: str, value: Any) -> Any:
+    default = READING[name]
+    if value is None or value == default:
+        return default
+    if name == "columns":
+        if not all(ours and its for ours, its in value.items()):
+            raise ValueError(f"columns is {dict(value)}; write columns=user:customer,item:sku")
+        return tuple(value.items())
+    if isinstance(default, bool):
+        if str(value).lower() not in ("", "true", "false"):
+            raise ValueError(f"{name} is {value!r}; it is true or false")
+        return str(value).lower() != "false"
+    if name in ("fewest", "most"):
+        if not str(value).isdecimal():
+            raise ValueError(f"{name} is {value!r}; it is a number of events")
+        return int(value)
+    if name == "unit" and value not in PER_SECOND:
+        raise ValueError(f"unit is {value!r}; it can be {', '.join(PER_SECOND)}")
+    if not value:
+        raise ValueError(f"{name} is empty; give it a value, or leave it out")
+    return "\t" if value == "\\t" else value
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -35,12 +89,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def options_of(chosen: argparse.Namespace) -> dict[str, Any]:
     """What ``chosen`` says of reading, as arguments of :func:`seqrec_lib.data.events.read`."""
-    names = [
-        *("separator", "header", "encoding", "quotes", "unit", "time_format", "sort"),
-        *("drop_duplicates", "fewest", "most"),
-    ]
-    columns = dict(chosen.columns) if chosen.columns else None
-    return {"columns": columns} | {name: getattr(chosen, name) for name in names}
+    values = {name: getattr(chosen, name) for name in READING}
+    values["columns"] = dict(chosen.columns) if chosen.columns else None
+    return arguments_of(reading_of(values))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from seqrec_lib.data import datasets
+from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.log import EventLog, Positions
 
 DAY_S, HOUR_S = 86_400, 3600
@@ -38,14 +39,15 @@ def switches(
     return np.asarray(domain[positions] != domain[_before(log, positions)])
 
 
-def domains(dataset: str, log: EventLog) -> Shaped[np.ndarray, "E"]:
+def domains(dataset: str | Dataset, log: EventLog) -> Shaped[np.ndarray, "E"]:
     """The domain of every event of a T-ECD data set's log.
 
     Other data sets have one domain; their items are halved by number, so that chapters run on them.
     """
-    if not dataset.startswith("tecd-"):
+    dataset = Dataset.parse(dataset)
+    if not dataset.is_tecd:
         return np.where(log.item > log.num_items // 2, "second half", "first half")
-    return datasets.tecd_table(dataset.removesuffix("-users"))["domain"].to_numpy()
+    return datasets.tecd_table(dataset.source)["domain"].to_numpy()
 
 
 def events_that_day(log: EventLog, positions: Positions) -> Int[np.ndarray, "P"]:

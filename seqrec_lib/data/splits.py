@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Int
 
 from seqrec_lib.data.log import EventLog
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,51 @@ def global_time(log: EventLog, valid_from: int, test_from: int) -> Split:
     return split
 
 
+def tail(log: EventLog) -> Split:
+    """Of each user the last fifth of the events tests, the tenth before validates, both rounded up.
+
+    A user of fewer than five events has no fifth, and trains whole. Raises ``ValueError`` if
+    nobody has five.
+
+    >>> import pandas as pd
+    >>> events = pd.DataFrame({"user": [7] * 11, "item": range(11), "time": range(11)})
+    >>> tail(EventLog.build(events)).test
+    array([ 8,  9, 10])
+    """
+    count = np.diff(log.offsets)
+    long = count >= 5
+    if not long.any():
+        raise ValueError(
+            f"the last fifth of a user's events takes five of them; the longest of "
+            f"{log.num_users} histories has {count.max()}. Split by time"
+        )
+    test_from = count - np.where(long, -(-count // 5), 0)
+    valid_from = test_from - np.where(long, -(-count // 10), 0)
+    position = np.arange(len(log))
+    user, place = log.user_of(position), log.history_length(position)
+    is_test, is_train = place >= test_from[user], place < valid_from[user]
+    return Split(position[is_train], position[~is_train & ~is_test], position[is_test])
+
+
+def latest(log: EventLog, shares: tuple[float, float] = (0.1, 0.1)) -> Split:
+    """:func:`global_time` with the latest share of all events testing, the one before validating.
+
+    ``shares`` are those that validate and test. Events at a border's time are behind it, so that
+    the parts are a little larger where many events have one time. Raises ``ValueError`` for shares
+    that leave a part empty, or borders that fall together.
+    """
+    if min(shares) <= 0 or sum(shares) >= 1:
+        raise ValueError(f"shares {shares}: pass two positive ones that sum to less than 1")
+    times, held = np.sort(np.asarray(log.time)), np.ceil(np.cumsum(shares[::-1]) * len(log))
+    test_from, valid_from = (int(times[-int(number)]) for number in held)
+    if valid_from == test_from:
+        raise ValueError(
+            f"of the latest {sum(shares):.0%} of events too many have one time ({test_from} s): "
+            "pass borders, such as split=time:2011-10-01,2011-11-01"
+        )
+    return global_time(log, valid_from, test_from)
+
+
 def held_out_users(log: EventLog, shares: tuple[float, float] = (0.1, 0.1), seed: int = 0) -> Split:
     """A random share of users validates, another tests; the rest trains.
 
@@ -96,6 +145,46 @@ def held_out_users(log: EventLog, shares: tuple[float, float] = (0.1, 0.1), seed
     return Split(
         position[of == 0], position[(of == 1) & has_history], position[(of == 2) & has_history]
     )
+
+
+def named(log: EventLog, name: str) -> Split:
+    """The split called ``last`` (or nothing), ``tail`` or ``time``; behind ``time:`` may stand two
+    shares of all events, those that validate and test, or two borders: dates, or seconds.
+
+    Test events without a history are left out by time, and told. Raises ``ValueError`` as the
+    split does, or for another name.
+    """
+    kind, _, given = name.partition(":")
+    if kind in ("", "last"):
+        return leave_last_out(log)
+    if kind == "tail":
+        return tail(log)
+    if kind != "time":
+        raise ValueError(f"split is {name!r}; it can be last, tail, time")
+    values = given.split(",") if given else ["0.1", "0.1"]
+    try:
+        numbers = [float(value) for value in values]
+    except ValueError:
+        numbers = [_seconds(value) for value in values]
+    if len(numbers) != 2:
+        raise ValueError(f"split is {name!r}; write time:0.1,0.1 or time:2011-10-01,2011-11-01")
+    first, second = numbers
+    split = latest(log, (first, second)) if second < 1 else global_time(log, *map(int, numbers))
+    test_from = log.time[split.test].min()
+    late = int((np.asarray(log.time) >= test_from).sum())
+    if late > len(split.test):
+        logger.warning(
+            "split by time: %d of %d events from %d s on are the first of their users, who have "
+            "no history: they do not test", late - len(split.test), late, test_from,
+        )  # fmt: skip
+    return split
+
+
+def _seconds(date: str) -> float:
+    try:
+        return pd.Timestamp(date).timestamp()
+    except ValueError as error:
+        raise ValueError(f"{date!r} is no date; write it as 2011-10-01") from error
 
 
 def assert_no_leak(log: EventLog, split: Split) -> None:

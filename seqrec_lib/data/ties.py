@@ -1,4 +1,4 @@
-"""Events that share a day: where stamps have no hour, their order is whatever the file says."""
+"""Events that share a time, or a day: their order is whatever the file says."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ def last_day_sizes(log: EventLog) -> Int[np.ndarray, "U"]:
 
 
 def shuffled(log: EventLog, seed: int) -> EventLog:
-    """The same log with every user's events of one day in random order."""
+    """The same log with every user's events of equal time in random order."""
     chance = np.random.default_rng(seed).random(len(log))
     user = log.user_of(np.arange(len(log)))
-    order = np.lexsort((chance, days(log), user))
+    order = np.lexsort((chance, log.time, user))
     return log.reordered(order)
 
 

@@ -1,4 +1,4 @@
-"""The small world of golden runs, as files: a rule, favourites, repeats, and items never trained.
+"""The small world of golden runs: a rule, favourites, repeats, and items never trained.
 
 Histories are longer than a window, two events have the same time, and no two users begin alike.
 """
@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 
 from seqrec_lib.data import datasets
+from seqrec_lib.data.sources import SOURCES, Source
 
 NUM_USERS, NUM_ITEMS, NUM_COLD, FAVOURITES = 40, 150, 6, 15
 
@@ -71,7 +72,7 @@ def regenerated() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def attributes(dataset: str) -> np.ndarray:
+def attributes() -> np.ndarray:
     """Made-up attributes of the items, two or one each."""
     item = np.arange(events()["item"].nunique() + 1)[:, None]
     table = np.hstack([item % 7 + 1, np.where(item % 3, item % 11 + 8, 0)])
@@ -80,10 +81,12 @@ def attributes(dataset: str) -> np.ndarray:
 
 @contextlib.contextmanager
 def world(folder: Path) -> Iterator[None]:
-    """The worlds as files of ``folder``, which is the working folder inside the block."""
+    """The worlds are data sets inside the block, and ``folder`` is the working folder."""
     table = events()
-    for name in ("golden.csv", "tecd-golden.csv"):
-        table.to_csv(folder / name, index=False)
+    here = {
+        "golden": Source(lambda: table, studied=True, attributes=attributes),
+        "golden-tecd": Source(lambda: table, studied=True, attributes=attributes, tecd=True),
+    }
     before, threads = Path.cwd(), torch.get_num_threads()
     os.chdir(folder)
     torch.set_num_threads(1)
@@ -94,9 +97,12 @@ def world(folder: Path) -> Iterator[None]:
         codes = pd.Index(np.unique(table["item"]))
         sequences["item"] = codes.get_indexer(sequences["item"]) + 1
         sequences.to_parquet(written / "sequences.parquet", index=False)
-        digest = datasets.digest(*datasets.load("golden.csv"))
-        (written / "card.json").write_text(json.dumps({"data_digest": digest}))
-        with mock.patch.object(datasets, "regenerated", lambda dataset: written):
+        with (
+            mock.patch.dict(SOURCES, here),
+            mock.patch.object(datasets, "regenerated", lambda dataset: written),
+        ):
+            digest = datasets.digest_of("golden")
+            (written / "card.json").write_text(json.dumps({"data_digest": digest}))
             yield
     finally:
         os.chdir(before)

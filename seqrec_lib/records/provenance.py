@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 
+from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import root
 from seqrec_lib.records.spec import Spec
 
@@ -46,12 +47,12 @@ def golden_of(spec: Spec) -> str | None:
     Regenerated data and validation positions in training have worlds of their own for the recipes
     that the book runs on them; for any other the world without them stands.
     """
-    worlds = ["amazon"]
-    if spec.dataset.startswith("tecd"):
-        worlds = ["pairs" if "-pairs" in spec.dataset else "tecd"]
-    elif "-regenerated" in spec.dataset:
+    worlds, dataset = ["amazon"], Dataset.parse(spec.dataset)
+    if dataset.is_tecd:
+        worlds = ["pairs" if dataset.pairs else "tecd"]
+    elif dataset.regenerated:
         worlds.insert(0, "regenerated")
-    elif spec.dataset.endswith("-with-validation"):
+    elif dataset.with_validation and not dataset.pairs:
         worlds.insert(0, "with-validation")
     names = [f"{world}/{spec.name}" for world in worlds]
     return next((name for name in names if golden_file(name).exists()), None)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from seqrec_lib.data.dataset import Dataset
+from seqrec_lib.data.datasets import folder
 from seqrec_lib.models.base import CountModel
 from seqrec_lib.models.counts.markov import Markov
 from seqrec_lib.models.counts.popular import Popular
@@ -134,11 +137,11 @@ _report_training = Training(epochs=5, batch_size=8192, plateau=1, select="unmask
 
 TECD_RECIPES: dict[str, tuple[Any, ...]] = {
     "gru": ("gru", _tecd_gru, _tecd),
-    "gru-pretrained": ("gru", _tecd_gru, _tecd, "{0}-pairs/item2vec"),
-    "gru-leaking": ("gru", _tecd_gru, _tecd, "{0}-pairs-leaking/item2vec"),
+    "gru-pretrained": ("gru", _tecd_gru, _tecd, "{pairs}/item2vec"),
+    "gru-leaking": ("gru", _tecd_gru, _tecd, "{leaking}/item2vec"),
     "sasrec": ("sasrec", _tecd_sasrec, _tecd),
-    "sasrec-pretrained": ("sasrec", _tecd_sasrec, _tecd, "{0}-pairs/item2vec"),
-    "sasrec-leaking": ("sasrec", _tecd_sasrec, _tecd, "{0}-pairs-leaking/item2vec"),
+    "sasrec-pretrained": ("sasrec", _tecd_sasrec, _tecd, "{pairs}/item2vec"),
+    "sasrec-leaking": ("sasrec", _tecd_sasrec, _tecd, "{leaking}/item2vec"),
     "item2vec": ("item2vec", _item2vec, _pairs),
     "item2vec-256": ("item2vec", _item2vec, replace(_pairs, batch_size=256)),
     "item2vec-8192": ("item2vec", _item2vec, replace(_pairs, batch_size=8192)),
@@ -148,25 +151,33 @@ TECD_RECIPES: dict[str, tuple[Any, ...]] = {
 }
 
 
-def recipe(name: str, dataset: str = "") -> tuple[Any, ...]:
+# the data sets of what a run starts from
+KIN: dict[str, Callable[[Dataset], Dataset]] = {
+    "0": lambda dataset: dataset,
+    "1": lambda dataset: dataset.but(with_validation=False),
+    "pairs": lambda dataset: dataset.but(pairs="apart"),
+    "leaking": lambda dataset: dataset.but(pairs="leaking"),
+}
+
+
+def recipe(name: str, dataset: str | Dataset = "simulated") -> tuple[Any, ...]:
     """(model, config, training) published as ``name``, of T-ECD other than of the rest.
 
-    A fourth value, if there is one, names the runs that it starts from, ``{0}`` for the data set
-    and ``{1}`` for that without its validation part in training.
-    Raises ``ValueError`` for another name.
+    A fourth value, if there is one, names the runs that it starts from, ``{0}`` for the data set,
+    ``{1}`` for that without its validation part in training, ``{pairs}`` and ``{leaking}`` for its
+    pairs. Raises ``ValueError`` for another name.
     """
-    tecd = dataset.startswith("tecd")
-    known = RECIPES | TECD_RECIPES if tecd else TECD_RECIPES | RECIPES
+    dataset = Dataset.parse(dataset)
+    known = RECIPES | TECD_RECIPES if dataset.is_tecd else TECD_RECIPES | RECIPES
     if name not in known:
         raise ValueError(f"{name!r} is not published; use one of {', '.join(known)}")
     model, config, training, *start = known[name]
-    _, regenerated, kind = dataset.removesuffix("-with-validation").partition("-regenerated")
-    if regenerated:
+    if dataset.regenerated and not dataset.pairs:
         # so many times as many steps to learn, in windows so many times as short (Beauty): there as
         # many updates of as many steps, and the same schedule; on other files about as many (ratios
         # in book/deviations.md); two passes of tuning stay two
-        ratios = {"-distinct": (1.3, 2.12), "-released": (2.73, 2.04)}
-        more, shorter = ratios.get(kind, (1.6, 2.8))
+        ratios = {"every": (1.6, 2.8), "distinct": (1.3, 2.12), "released": (2.73, 2.04)}
+        more, shorter = ratios[dataset.regenerated]
         epochs, windows = round(training.epochs / more), round(training.batch_size * shorter)
         training = replace(
             training, epochs=max(epochs, min(training.epochs, 2)), batch_size=windows
@@ -175,18 +186,20 @@ def recipe(name: str, dataset: str = "") -> tuple[Any, ...]:
 
 
 def published(
-    dataset: str, name: str, seeds: Sequence[int], epochs: int | None = None
+    dataset: str | Dataset, name: str, seeds: Sequence[int], epochs: int | None = None
 ) -> list[Spec]:
     """The specs behind :func:`seqrec_lib.records.runs.run`, one a seed."""
+    dataset = Dataset.parse(dataset)
     model, config, training, *start = recipe(name, dataset)
     if epochs is not None and training.epochs:  # one that learns nothing stays so
         training = replace(training, epochs=epochs)
     if issubclass(MODELS[model], CountModel):
         seeds = (0,)
-    base = dataset.removesuffix("-with-validation")
-    pretrained = start[0].format(dataset, base) if start else None
+    pretrained = None
+    if start:
+        pretrained = re.sub(r"{(\w+)}", lambda one: folder(KIN[one[1]](dataset)), start[0])
     return [
-        Spec(dataset, name, model, config, replace(training, seed=seed), pretrained)
+        Spec(str(dataset), name, model, config, replace(training, seed=seed), pretrained)
         for seed in seeds
     ]
 
@@ -199,10 +212,12 @@ def asked(stored: dict[str, Any]) -> Spec:
 
 def sources_of(spec: Spec) -> list[Spec]:
     """The specs of the runs that ``spec`` starts from."""
-    found = []
+    found, own = [], Dataset.parse(spec.dataset)
     for one in (spec.pretrained or "").split(",") if spec.pretrained else ():
-        dataset, name = one.rsplit("/", 1)
+        shelf, name = one.rsplit("/", 1)
+        kin = (of(own) for of in KIN.values())
+        dataset = next((its for its in kin if folder(its) == shelf), None) or Dataset.parse(shelf)
         # of the same seed; of pairs, which are a data set of their own, that of seed 0
-        seed = 0 if dataset.endswith(("-pairs", "-pairs-leaking")) else spec.training.seed
+        seed = 0 if dataset.pairs else spec.training.seed
         found += published(dataset, name, [seed])
     return found

@@ -22,6 +22,7 @@ import torch.distributed as dist
 
 from seqrec_lib.data import datasets
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import alone, root
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
@@ -53,7 +54,7 @@ TOLERANCE = {"HR@10": 0.006, "NDCG@10": 0.004}  # between trainings on unlike ma
 
 
 def run(
-    dataset: str,
+    dataset: str | Dataset,
     name: str,
     seeds: Sequence[int] = (0,),
     epochs: int | None = None,
@@ -69,7 +70,11 @@ def run(
     run or starting runs.
     """
     specs = published(dataset, name, seeds, epochs)
-    return Runs(name, dataset, [run_spec(spec, device, retrain, results) for spec in specs])
+    return Runs(
+        name,
+        str(Dataset.parse(dataset)),
+        [run_spec(spec, device, retrain, results) for spec in specs],
+    )
 
 
 def run_spec(
@@ -132,7 +137,7 @@ def _made(spec: Spec, device: str, results: str | Path) -> Run:
     made_by = provenance.now(device)  # before: the files may change while a long run goes on
     standing = provenance.golden(spec)
     log, split = datasets.load(spec.dataset)
-    data = datasets.digest(log, split)
+    data = datasets.digest(log, split, whole=Dataset.parse(spec.dataset).is_file)
     sources = {str(one): trained_model(one, device, home(one, results)) for one in sources_of(spec)}
     model = started(spec, log, split, sources).to(device)
     provenance.reset_peak(device)

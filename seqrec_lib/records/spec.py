@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from seqrec_lib.data import datasets
 from seqrec_lib.records.settings import plain
 from seqrec_lib.training.loop import Training
 
@@ -15,12 +15,12 @@ from seqrec_lib.training.loop import Training
 class Spec:
     """What is run: a model with its settings on a data set, from one seed (``training.seed``)."""
 
-    dataset: str
+    dataset: str  # its spelling
     name: str  # the folder of the record: the model's name, or that of a published variant
     model: str
     config: Any
     training: Training
-    pretrained: str | None = None  # "dataset/name" of the runs it starts from, commas between
+    pretrained: str | None = None  # "folder/name" of the runs it starts from, commas between
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, nested; a setting that is an object of its own carries its class name."""
@@ -33,13 +33,13 @@ class Spec:
             "pretrained": self.pretrained,
         }
 
+    @property
+    def shelf(self) -> str:
+        """The folder of its data set, which of a file carries the digest."""
+        return datasets.folder(self.dataset)
+
     def __str__(self) -> str:
-        return f"{self.dataset}/{self.name}/s{self.training.seed}"
+        return f"{self.shelf}/{self.name}/s{self.training.seed}"
 
     def folder(self, results: Path) -> Path:
-        return _shelf(results, self.dataset, self.name) / f"s{self.training.seed}"
-
-
-def _shelf(results: Path, dataset: str, name: str) -> Path:
-    """Where the seeds of a run stand; a data set given as a file goes by its name."""
-    return results / re.sub(r"\.(csv|tsv|parquet|gz)", "", Path(dataset).name) / name
+        return results / str(self)

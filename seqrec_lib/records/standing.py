@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import os
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from seqrec_lib.data import datasets
+from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import root
 from seqrec_lib.records import provenance
 from seqrec_lib.records.recipes import asked, sources_of
@@ -28,7 +28,10 @@ def differences(record: Run, spec: Spec, results: str | Path = RESULTS) -> list[
     Settings, data (where they are at hand), the golden run of its recipe as it is committed, and
     the committed ranks of the runs that it starts from.
     """
-    found = _settings(completed(record.spec), _plain(spec))
+    stored = completed(record.spec)
+    if Dataset.parse(spec.dataset).is_file:  # wherever it lies now: its digest tells it
+        stored["dataset"] = spec.dataset
+    found = _settings(stored, _plain(spec))
     card, today = record.card, data_digest(spec.dataset)
     if today is not None and today != card["data_digest"]:
         found.append(f"data (digest {card['data_digest'][:8]} stored, {today[:8]} today)")
@@ -92,12 +95,7 @@ def data_digest(dataset: str) -> str | None:
     if not datasets.at_hand(dataset):
         logger.warning("%s is not at hand: its records are taken as they are", dataset)
         return None
-    return _digest(dataset, datasets.state(dataset))
-
-
-@functools.lru_cache(maxsize=64)
-def _digest(dataset: str, state: object) -> str:
-    return datasets.digest(*datasets.load(dataset))
+    return datasets.digest_of(dataset)
 
 
 def _tells_its_ranks(record: Run) -> bool:

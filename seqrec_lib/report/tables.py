@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.base import CountModel
 from seqrec_lib.models.registry import MODELS
@@ -197,7 +198,7 @@ def by_dataset(
     """
     rows = []
     for run, floor in zip(runs, floors, strict=True):
-        row = {"data set": run.dataset, "seeds": _seeds(run)}
+        row = {"data set": Dataset.parse(run.dataset).name, "seeds": _seeds(run)}
         for protocol, letter in PROTOCOLS.items():
             for name, metric in (("HR", hr), ("NDCG", ndcg)):
                 row[f"{name}@10 {letter}"] = _with_half_width(mean(run, protocol, metric))

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 
 from seqrec_lib.data import datasets, files
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.labels import labels
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.partners import mirrored, with_partners
@@ -66,7 +67,9 @@ def maps(
 
     They stand in ``maps`` beside the folder ``results``.
     """
-    folder = (files.root() / results).parent / "maps" / dataset.removesuffix("-users")
+    parsed = Dataset.parse(dataset)
+    shelf = datasets.folder(parsed.but(split="") if parsed.split == "users" else parsed)
+    folder = (files.root() / results).parent / "maps" / shelf
     if retrain or not folder.exists():
         made = make(dataset, device)
         with files.written_aside(folder) as aside:
@@ -80,9 +83,9 @@ def maps(
 
 def make(dataset: str, device: str = "cpu") -> Maps:
     """Measure the models of ``<dataset>-pairs``, seed 0, and lay out those of ``item2vec``."""
-    log, split = datasets.load(f"{dataset}-pairs")
+    pairs = Dataset.parse(dataset).but(pairs="apart")
+    log, split = datasets.load(pairs)
     things = labels(dataset)
-    pairs = f"{dataset}-pairs"
     specs = {name: published(pairs, name, [0])[0] for name in NAMES}
     models = {name: trained_model(spec, device).model.to(device) for name, spec in specs.items()}
     vectors = {name: table for name, one in models.items() if (table := _table(one)) is not None}
@@ -97,7 +100,7 @@ def make(dataset: str, device: str = "cpu") -> Maps:
         | (measured(vectors[name], known, log, split, things) if name in vectors else {})
         for name in (*NAMES, "random")
     ]
-    rows[NAMES.index("item2vec")] |= _mirror(dataset, models["item2vec"], log, split, device)
+    rows[NAMES.index("item2vec")] |= _mirror(pairs, models["item2vec"], log, split, device)
     table = _raw(models["item2vec-report"])
     chosen = _some(np.flatnonzero(met >= LEAST), MAPPED, rng)
     points = things.iloc[chosen - 1].assign(**_layout(vectors["item2vec"][chosen]))
@@ -156,9 +159,9 @@ def measured(
     return values
 
 
-def _mirror(dataset: str, model: Recommender, log: EventLog, split: Split, device: str) -> dict:
+def _mirror(pairs: Dataset, model: Recommender, log: EventLog, split: Split, device: str) -> dict:
     """Recall of the same pairs without and with their reverse in training."""
-    (spec,) = published(f"{dataset}-pairs", "item2vec", [0])
+    (spec,) = published(pairs, "item2vec", [0])
     seen = mirrored(split)
     leaking = initialised(spec, Catalogue.learned(log, seen.train)).to(device)
     fit(leaking, log, seen, spec.training)

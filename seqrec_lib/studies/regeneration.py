@@ -29,6 +29,7 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from seqrec_lib.data import datasets
+from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import root, written_aside
 from seqrec_lib.data.log import EventLog, bucketed
 from seqrec_lib.data.patterns import SPAN, SUPPORT, histories, mine
@@ -253,7 +254,8 @@ def regenerate(
         vectors = F.normalize(source.item_vectors()[0].detach(), dim=-1)  # type: ignore[operator]
         vectors = vectors / how.config.embed_dim**0.5
         began = time.monotonic()  # training that run is no part of it
-    checkpoint = root() / "build" / "checkpoints" / f"{dataset}-regenerator-s{how.seed}.pt"
+    shelf = datasets.folder(dataset)
+    checkpoint = root() / "build" / "checkpoints" / f"{shelf}-regenerator-s{how.seed}.pt"
     model, history = train(log, split.train, how, vectors, device, checkpoint)
     written_from = time.monotonic()
     table = rewritten(model, log, split.train, how)
@@ -265,11 +267,13 @@ def regenerate(
         "pairs_and_training_seconds": round(written_from - began, 1),
         "rewriting_seconds": round(time.monotonic() - written_from, 1),
         "peak_bytes": peak_bytes(device),
-        "data_digest": datasets.digest(log, split),
+        "data_digest": datasets.digest_of(dataset),
         "epochs": history.round(4).to_dict("records"),
         "sequences": int(table["sequence"].nunique()),
     }
-    folder = folder or root() / "book" / "regenerated" / dataset
+    if folder is None:
+        own = Dataset.parse(dataset).is_file  # nobody publishes what was written from a file
+        folder = datasets.regenerated(dataset) if own else root() / "book" / "regenerated" / shelf
     with written_aside(folder) as aside:
         aside.mkdir()
         table.to_parquet(aside / "sequences.parquet", compression="zstd", index=False)

@@ -39,7 +39,7 @@ FOUND, MISSED = 10, 20  # an example has the true item within one, and outside t
 
 def place(dataset: str, name: str, results: str | Path = RESULTS) -> Path:
     """The folder of what is kept."""
-    return (files.root() / results).parent / "neighbours" / dataset / name
+    return (files.root() / results).parent / "neighbours" / datasets.folder(dataset) / name
 
 
 def grid(

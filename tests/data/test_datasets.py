@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from seqrec_lib.data import datasets, files, tecd
+from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.datasets import tecd_table
 from seqrec_lib.data.files import find
 from seqrec_lib.data.simulator import small_world
@@ -194,12 +195,14 @@ def shop(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("end", ["-pairs", "-pairs-leaking"])
+@pytest.mark.parametrize("kind", ["apart", "leaking"])
 @pytest.mark.parametrize("base", ["simulated", "tecd-sim", "shop"])
-def test_both_ways_of_a_pair_are_in_one_part_and_items_keep_their_numbers(of_tecd, shop, base, end):
+def test_both_ways_of_a_pair_are_in_one_part_and_items_keep_their_numbers(
+    of_tecd, shop, base, kind
+):
     base = shop() if base == "shop" else base
     whole, _ = of_tecd(base)[1:] if base == "tecd-sim" else datasets.load(base)
-    log, split = datasets.load(base + end)
+    log, split = datasets.load(Dataset.parse(base).but(pairs=kind))
     np.testing.assert_array_equal(log.items, whole.items)
     found = [two_ways(log, part) for part in (split.train, split.valid, split.test)]
     for pairs in found:
@@ -213,10 +216,10 @@ def test_pairs_of_a_shop_are_those_of_the_sessions_in_its_training_part(shop):
     path = shop()
     whole, part = datasets.load(path)
     item = whole.item.reshape(30, 12)
-    for end, last in (("-pairs", 10), ("-pairs-leaking", 12)):
+    for kind, last in (("apart", 10), ("leaking", 12)):
         sessions = [row[of] for row in item for of in (slice(0, 6), slice(6, last))]
         expected = {pair for one in sessions for pair in permutations(set(one.tolist()), 2)}
-        log, split = datasets.load(path + end)
+        log, split = datasets.load(f"{path}?pairs={kind}")
         found = two_ways(log, np.concatenate([split.train, split.valid, split.test]))
         assert set(found) == expected
     assert len(part.train) == 300
@@ -226,11 +229,11 @@ def test_a_held_out_event_changes_no_pair_but_a_leaking_one(shop):
     before, after = shop(0), shop(1)
     assert not np.array_equal(datasets.load(before)[0].item, datasets.load(after)[0].item)
     digests = {
-        end: [datasets.digest(*datasets.load(path + end)) for path in (before, after)]
-        for end in ("-pairs", "-pairs-leaking")
+        kind: [datasets.digest(*datasets.load(f"{path}?pairs={kind}")) for path in (before, after)]
+        for kind in ("apart", "leaking")
     }
-    assert digests["-pairs"][0] == digests["-pairs"][1]
-    assert digests["-pairs-leaking"][0] != digests["-pairs-leaking"][1]
+    assert digests["apart"][0] == digests["apart"][1]
+    assert digests["leaking"][0] != digests["leaking"][1]
 
 
 # --- digests -----------------------------------------------------------------------------------
@@ -257,6 +260,50 @@ def test_times_and_the_width_of_numbers_do_not_change_the_digest(small_log, smal
     later = dataclasses.replace(small_log, time=small_log.time + 1)
     expected = datasets.digest(small_log, small_split)
     assert datasets.digest(wide, small_split) == datasets.digest(later, small_split) == expected
+
+
+def test_of_a_file_times_and_raw_ids_are_part_of_the_digest(small_log, small_split):
+    later = dataclasses.replace(small_log, time=small_log.time + 1)
+    renamed = dataclasses.replace(small_log, items=small_log.items + 1)
+    seen = [datasets.digest(one, small_split, whole=True) for one in (small_log, later, renamed)]
+    assert len(set(seen)) == 3
+
+
+# --- folders ------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_ours_is_the_spelling_and_that_of_a_file_carries_its_digest(tmp_path):
+    assert datasets.folder("tecd-sim-users-pairs") == "tecd-sim-users-pairs"
+    world, found = small_world(num_users=20), []
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        world.to_csv(tmp_path / place / "shop.csv", index=False)
+        found.append(datasets.folder(str(tmp_path / place / "shop.csv")))
+    assert found[0] == found[1] == f"shop-{datasets.digest_of(str(tmp_path / 'a/shop.csv'))[:8]}"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda world, path: world.iloc[::-1][::-1].assign(item=world["item"].to_numpy()[::-1]),
+        lambda world, path: world.assign(time=world["time"] + 1),  # the same order
+        lambda world, path: world.assign(item="sku " + world["item"].astype(str).str.zfill(2)),
+    ],
+)
+def test_a_file_corrected_since_has_another_folder(tmp_path, change):
+    path, world = tmp_path / "shop.csv", small_world(num_users=20)
+    world.to_csv(path, index=False)
+    before = datasets.folder(str(path))
+    change(world, path).to_csv(path, index=False)
+    assert datasets.folder(str(path)) != before
+
+
+def test_a_file_read_or_split_otherwise_has_another_folder(tmp_path):
+    path = str(tmp_path / "shop.csv")
+    small_world(num_users=20).to_csv(path, index=False)
+    options = ("", "?unit=ms", "?most=5", "?split=tail", "?split=time", "?split=time:0.2,0.1")
+    assert len({datasets.folder(path + one) for one in options}) == len(options)
+    assert datasets.folder(path) == datasets.folder(f"{path}?sort&unit=s&split=last&header=true")
 
 
 # --- folders of T-ECD --------------------------------------------------------------------------

@@ -28,13 +28,16 @@ def figures(tmp_path, monkeypatch):
     def run(*names):
         place = tmp_path / str(len(list(tmp_path.iterdir())))
         place.mkdir()
-        datasets._load.cache_clear()  # a split may have been changed
+        (
+            datasets._load.cache_clear(),
+            datasets._digest.cache_clear(),
+        )  # a split may have been changed
         with golden_world.world(place):
             return {name: golden.figures(name) for name in names}
 
     monkeypatch.setenv("TQDM_DISABLE", "1")
     yield run
-    datasets._load.cache_clear()
+    datasets._load.cache_clear(), datasets._digest.cache_clear()
 
 
 def moved(found):
@@ -46,8 +49,8 @@ def moved(found):
 
 def test_the_world_has_what_a_run_may_meet(tmp_path):
     with golden_world.world(tmp_path):
-        log, split = datasets.load("golden.csv")
-        together, with_written = datasets.load("golden.csv-regenerated")
+        log, split = datasets.load("golden")
+        together, with_written = datasets.load("golden-regenerated")
     lengths = np.diff(log.offsets)
     assert lengths.min() < 10 and lengths.max() > Training().max_len + 2  # cut into windows
     user = log.user_of(np.arange(len(log)))
@@ -123,11 +126,13 @@ def other_sampler(patch):
 
 
 def other_split(patch):
+    whole = splits.leave_last_out
+
     def without_a_user(log):
-        split = splits.leave_last_out(log)
+        split = whole(log)
         return dataclasses.replace(split, train=split.train[log.user_of(split.train) > 0])
 
-    patch.setattr(datasets, "leave_last_out", without_a_user)
+    patch.setattr(splits, "leave_last_out", without_a_user)
 
 
 def ties_rounded_down(patch):

@@ -9,14 +9,16 @@ import torch
 
 from seqrec_lib.data import datasets
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.simulator import small_world
+from seqrec_lib.data.sources import SOURCES, Source
 from seqrec_lib.models.counts.popular import Popular
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import GBCE, SampledSoftmax
 from seqrec_lib.records import provenance, runs, standing, store
 from seqrec_lib.records.model_file import load_model, save_model, stored_spec
-from seqrec_lib.records.recipes import RECIPES, TECD_RECIPES, published, recipe
+from seqrec_lib.records.recipes import RECIPES, TECD_RECIPES, published, recipe, sources_of
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.training.evaluation import exposure, ranks
 from seqrec_lib.training.loop import Training
@@ -98,11 +100,13 @@ def test_epochs_may_be_given(project):
     assert len(run.history) == 1 and run.spec["training"]["epochs"] == 1
 
 
-def test_a_file_is_a_data_set_and_its_stem_names_the_record(project, trained, tmp_path):
+def test_a_file_is_a_data_set_and_its_stem_and_digest_name_the_record(project, trained, tmp_path):
     path = tmp_path / "shop.csv"
     small_world(num_users=30).to_csv(path, index=False)
     (run,) = runs.run(str(path), "list").seeds
-    assert run.folder == project / "book/results/shop/list/s0"
+    digest = datasets.digest_of(str(path))
+    assert run.folder == project / f"book/results/shop-{digest[:8]}/list/s0"
+    assert run.card["data_digest"] == digest and run.spec["dataset"] == str(path)
     (again,) = runs.run(str(path), "list").seeds
     assert again.folder == run.folder and len(trained) == 1
 
@@ -242,7 +246,7 @@ def pairs(project, monkeypatch):
     """A run that starts from the vectors of another, which learns from co-viewed pairs."""
     config = Item2Vec.Config(embed_dim=8)
     monkeypatch.setitem(TECD_RECIPES, "vectors", ("item2vec", config, TRAINING))
-    monkeypatch.setitem(TECD_RECIPES, "start", ("sasrec", SASREC, TRAINING, "{}-pairs/vectors"))
+    monkeypatch.setitem(TECD_RECIPES, "start", ("sasrec", SASREC, TRAINING, "{pairs}/vectors"))
     return project / "build/models/simulated-pairs-vectors-s0.safetensors"
 
 
@@ -357,26 +361,59 @@ def test_a_record_is_remade_aside_and_compared(project):
 # --- of other data, other code, other folders ---------------------------------------------------
 
 
-def test_a_file_that_was_corrected_is_other_data(project, tmp_path, trained):
+def test_a_source_that_was_corrected_is_other_data(project, monkeypatch, trained):
+    runs.run("simulated", "list")
+    world = small_world(num_users=30)
+    monkeypatch.setitem(SOURCES, "simulated", Source(lambda: world, studied=True))
+    datasets._load.cache_clear(), datasets._digest.cache_clear()
+    try:
+        words = r"in data \(digest \w{8} stored, \w{8} today\); pass retrain=True"
+        with pytest.raises(ValueError, match=words):
+            runs.run("simulated", "list")
+        runs.run("simulated", "list", retrain=True)
+        runs.run("simulated", "list")
+        assert len(trained) == 2
+    finally:
+        datasets._load.cache_clear(), datasets._digest.cache_clear()
+
+
+def test_a_file_that_was_corrected_shares_nothing_with_what_it_was(project, tmp_path):
     path, world = tmp_path / "shop.csv", small_world(num_users=30)
     world.to_csv(path, index=False)
-    runs.run(str(path), "list")
-    world.assign(item=world["item"].max() + 1 - world["item"]).to_csv(path, index=False)
-    words = r"in data \(digest \w{8} stored, \w{8} today\); pass retrain=True"
-    with pytest.raises(ValueError, match=words):
-        runs.run(str(path), "list")
-    runs.run(str(path), "list", retrain=True)
-    runs.run(str(path), "list")
-    assert len(trained) == 2
+    (before,) = runs.run(str(path), "attention", epochs=1).seeds
+    # within each user, so that their lengths stay
+    turned = world.iloc[::-1].groupby("user")["item"].agg(list).explode().to_numpy()
+    world.assign(item=turned).to_csv(path, index=False)
+    (after,) = runs.run(str(path), "attention", epochs=1).seeds
+    assert before.folder.parents[1].name != after.folder.parents[1].name
+    assert after.card["data_digest"] != before.card["data_digest"]
+    assert len(list(project.glob("build/models/shop-*-attention-s0.safetensors"))) == 2
+    world.to_csv(path, index=False)
+    assert runs.run(str(path), "attention", epochs=1).seeds[0].folder == before.folder
 
 
-def test_two_files_of_one_name_do_not_share_a_record(project, tmp_path):
-    for folder, users in (("a", 30), ("b", 31)):
+def test_two_files_of_one_name_share_nothing_and_one_file_in_two_places_all(
+    project, tmp_path, trained
+):
+    found = []
+    for folder, users in (("a", 30), ("b", 31), ("c", 30)):
         (tmp_path / folder).mkdir()
         small_world(num_users=users).to_csv(tmp_path / folder / "shop.csv", index=False)
-    runs.run(str(tmp_path / "a/shop.csv"), "list")
-    with pytest.raises(ValueError, match="in dataset .*, data "):
-        runs.run(str(tmp_path / "b/shop.csv"), "list")
+        found += runs.run(str(tmp_path / folder / "shop.csv"), "list").seeds
+    assert found[0].folder != found[1].folder and found[0].folder == found[2].folder
+    assert len(trained) == 2
+    assert list(standing.stale()) == []
+
+
+def test_a_run_on_a_file_starts_from_runs_on_that_file(tmp_path):
+    path = tmp_path / "a,b?.csv"
+    small_world(num_users=30).rename(columns={"user": "who, that"}).to_csv(path, index=False)
+    dataset = f"{path}?columns=user:who%2C that&most=20"
+    (spec,) = published(dataset, "sasrec-markov", [0])
+    shelf = datasets.folder(dataset)
+    assert spec.pretrained == f"{shelf}/sasrec,{shelf}/markov-1"
+    assert [str(one) for one in sources_of(spec)] == [f"{shelf}/sasrec/s0", f"{shelf}/markov-1/s0"]
+    assert [one.dataset for one in sources_of(spec)] == [str(Dataset.parse(dataset))] * 2
 
 
 def test_a_golden_run_that_moved_takes_the_record_with_it(project):

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from seqrec_lib import report
+from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.ranking import hr, ndcg
@@ -48,11 +49,12 @@ def stages(
 ) -> dict[str, Runs]:
     """The runs of a backbone by the stages it went through; arguments as those of ``run``."""
     how = (list(seeds), epochs, device, retrain, results)
+    more = Dataset.parse(dataset).but(regenerated="every")
     return {
         "encoder": run(dataset, backbone, *how),
-        "regenerated": run(f"{dataset}-regenerated", backbone, *how),
+        "regenerated": run(more, backbone, *how),
         "retrieval": run(dataset, f"{backbone}-retrieval", *how),
-        "both": run(f"{dataset}-regenerated", f"{backbone}-retrieval", *how),
+        "both": run(more, f"{backbone}-retrieval", *how),
     }
 
 

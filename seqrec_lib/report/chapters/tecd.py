@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 
 from seqrec_lib import report
 from seqrec_lib.data import datasets
+from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.classes import macro
@@ -255,7 +256,7 @@ def firsts(run: Runs) -> Int[np.ndarray, "S P"]:
 
 def kinds(dataset: str, log: EventLog) -> pd.DataFrame:
     """``surface`` and ``action`` of every position of the log; of T-ECD, elsewhere there is one."""
-    if not dataset.startswith("tecd-"):
+    if not Dataset.parse(dataset).is_tecd:
         return pd.DataFrame({"surface": "surface", "action": "action"}, index=range(len(log)))
     rows = datasets.tecd_table(dataset, surface=True)
     if len(rows) != len(log):
