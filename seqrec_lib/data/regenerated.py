@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def added(
     base = dataset.but(regenerated="")
     if not folder.exists():
         raise FileNotFoundError(
-            f"{folder} is not there; run python -m seqrec_lib.studies.regeneration '{base}'"
+            f"{folder} is not there; run python -m seqrec_lib.studies.regeneration "
+            + shlex.quote(str(base))
         )
     card = json.loads((folder / "card.json").read_text())
     if card["data_digest"] != digest:

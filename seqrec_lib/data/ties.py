@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
-from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.log import EventLog, Positions
 from seqrec_lib.data.splits import Split
 
 DAY = 86_400  # seconds
@@ -23,7 +23,7 @@ def facts(log: EventLog, split: Split) -> dict[str, float]:
         "mean events a user": float(lengths.mean()),
         "most events of a user": float(lengths.max()),
         "% of test items never trained": 100 * float((~known[log.item[split.test]]).mean()),
-        "% of events that repeat an item": 100 * _repeats(log),
+        "% of events that repeat an item": 100 * float(repeating(log).mean()),
         "% of users whose last two share a day": 100 * float((last_day_sizes(log) > 1).mean()),
     }
 
@@ -70,7 +70,17 @@ def shuffled(log: EventLog, seed: int) -> EventLog:
     return log.reordered(order)
 
 
-def _repeats(log: EventLog) -> float:
+def tied(log: EventLog, positions: Positions) -> Bool[np.ndarray, "P"]:
+    """Has the event the time of the user's event before it?"""
+    before = np.maximum(positions - 1, 0)
+    same = np.asarray(log.time[positions] == log.time[before])
+    return same & (log.history_length(positions) > 0)
+
+
+def repeating(log: EventLog) -> Bool[np.ndarray, "E"]:
+    """Does each event repeat an item of the user's earlier ones?"""
     user = log.user_of(np.arange(len(log)))
-    distinct = len(np.unique(user * (log.num_items + 1) + log.item))
-    return 1 - distinct / len(log)
+    _, first = np.unique(user * (log.num_items + 1) + log.item, return_index=True)
+    again = np.ones(len(log), dtype=bool)
+    again[first] = False
+    return again

@@ -30,6 +30,7 @@ from seqrec_lib.models.stores.baskets import BasketSASRec
 from seqrec_lib.models.wrappers.ensemble import Ensemble
 from seqrec_lib.models.wrappers.personalised import Personalised
 from seqrec_lib.models.wrappers.retrieval import Retrieval
+from seqrec_lib.records.advice import select_unmasked
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.training.loop import Training
 
@@ -188,19 +189,24 @@ def recipe(name: str, dataset: str | Dataset = "simulated") -> tuple[Any, ...]:
 def published(
     dataset: str | Dataset, name: str, seeds: Sequence[int], epochs: int | None = None
 ) -> list[Spec]:
-    """The specs behind :func:`seqrec_lib.records.runs.run`, one a seed."""
+    """The specs behind :func:`seqrec_lib.records.runs.run`, one a seed.
+
+    Of a log with many repeats that no chapter studies, ``select`` is unmasked.
+    """
     dataset = Dataset.parse(dataset)
     model, config, training, *start = recipe(name, dataset)
     if epochs is not None and training.epochs:  # one that learns nothing stays so
         training = replace(training, epochs=epochs)
+    if select_unmasked(dataset):
+        training = replace(training, select="unmasked")
     if issubclass(MODELS[model], CountModel):
         seeds = (0,)
     pretrained = None
     if start:
         pretrained = re.sub(r"{(\w+)}", lambda one: folder(KIN[one[1]](dataset)), start[0])
+    text = str(dataset)
     return [
-        Spec(str(dataset), name, model, config, replace(training, seed=seed), pretrained)
-        for seed in seeds
+        Spec(text, name, model, config, replace(training, seed=seed), pretrained) for seed in seeds
     ]
 
 

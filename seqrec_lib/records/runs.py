@@ -30,6 +30,7 @@ from seqrec_lib.metrics.lists import coverage
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records import provenance
+from seqrec_lib.records.advice import advise
 from seqrec_lib.records.model_file import load_model, save_model, stored_about
 from seqrec_lib.records.recipes import asked, published, recipe, sources_of
 from seqrec_lib.records.spec import Spec
@@ -136,6 +137,7 @@ def _made(spec: Spec, device: str, results: str | Path) -> Run:
     folder = spec.folder(root() / results)
     made_by = provenance.now(device)  # before: the files may change while a long run goes on
     standing = provenance.golden(spec)
+    advise(Dataset.parse(spec.dataset))
     log, split = datasets.load(spec.dataset)
     data = datasets.digest(log, split, whole=Dataset.parse(spec.dataset).is_file)
     sources = {str(one): trained_model(one, device, home(one, results)) for one in sources_of(spec)}

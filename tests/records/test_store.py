@@ -337,7 +337,7 @@ def many_rows(small_log, tmp_path, monkeypatch):
     for module in (runs, standing, provenance):
         monkeypatch.setattr(module, "root", lambda: tmp_path)
     assert len(split.test) > 1000
-    return runs.run("tecd-small", "popular").seeds[0].folder
+    return runs.run("tecd-sim", "popular").seeds[0].folder
 
 
 def test_a_record_of_many_rows_a_user_is_whole(many_rows):

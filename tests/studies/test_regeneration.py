@@ -177,7 +177,8 @@ def test_what_was_written_from_other_data_is_refused(project, monkeypatch):
     with pytest.raises(FileNotFoundError, match="seqrec_lib.studies.regeneration simulated"):
         datasets.load("simulated-regenerated")
     regenerate("simulated", dataclasses.replace(HOW, epochs=1))
-    monkeypatch.setattr(datasets, "digest", lambda *_: "other")
+    monkeypatch.setattr(datasets, "digest_of", lambda *_: "other")
+    datasets._load.cache_clear()
     with pytest.raises(ValueError, match="written from other data than today's simulated"):
         datasets.load("simulated-regenerated")
 

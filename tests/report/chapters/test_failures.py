@@ -57,12 +57,12 @@ def ax():
 def test_only_users_tested_throughout_are_looked_at(runs, log_of, monkeypatch):
     log = log_of([1, 1, 2], [2, 3, 1, 3])
     split = Split(np.array([0, 1, 3, 4]), np.array([], dtype=int), np.array([2, 5, 6]))
-    everyone = failures.tested("any", log, split, many(runs, [False, False, True]))
+    everyone = failures.tested("simulated", log, split, many(runs, [False, False, True]))
     assert everyone.row.tolist() == [0, 1, 2] and everyone.user.tolist() == [0, 1, 1]
     assert everyone.frequency.tolist() == [0, 2, 1, 1]
     assert everyone.target.tolist() == [2, 2, 3]  # trained once or twice; the last a repeat
     monkeypatch.setattr(failures.datasets, "followed", lambda *_: np.array([False, True]))
-    found = failures.tested("any", log, split, many(runs, [False, False, True]))
+    found = failures.tested("simulated", log, split, many(runs, [False, False, True]))
     assert found.row.tolist() == [1, 2] and found.position.tolist() == [5, 6]
     assert found.earlier.tolist() == [2, 3] and found.trained.tolist() == [2, 1]
     assert found.repeat.tolist() == [False, True]

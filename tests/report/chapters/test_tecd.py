@@ -52,14 +52,14 @@ def made(name, log, split, *seeds, chance=0.2):
         one = Run(Path(), {"model": name, "training": {"seed": number}}, {})
         one.__dict__["ranks"] = table
         runs.append(one)
-    return Runs(name, "made", runs)
+    return Runs(name, "simulated", runs)
 
 
 # the weights
 
 
 def test_each_population_has_the_positions_that_its_name_says(log, split):
-    found, user = tecd.weights("made", log, split), log.user_of(split.test)
+    found, user = tecd.weights("simulated", log, split), log.user_of(split.test)
     assert (found["events"] == 1).all()
     people = np.unique(user)
     for population in ("users", "last"):
@@ -74,24 +74,24 @@ def test_each_population_has_the_positions_that_its_name_says(log, split):
 
 
 def test_only_a_split_by_time_has_a_test_day(small_log, log):
-    assert "first" not in tecd.weights("made", small_log, leave_last_out(small_log))
-    assert "first" not in tecd.weights("made", log, held_out_users(log))
+    assert "first" not in tecd.weights("simulated", small_log, leave_last_out(small_log))
+    assert "first" not in tecd.weights("simulated", log, held_out_users(log))
 
 
 def test_a_day_begins_at_midnight_even_where_the_first_test_position_comes_later():
     # user 2 is new on the day: the event at 00:00:01 has no history and is no test position
     events = {"user": [1, 1, 1, 2, 2], "item": 1, "time": [0, 9, DAY + 7, DAY + 1, DAY + 5]}
     log = EventLog.build(pd.DataFrame(events))
-    found = tecd.weights("made", log, global_time(log, 9, DAY))
+    found = tecd.weights("simulated", log, global_time(log, 9, DAY))
     assert found["first"].tolist() == [1, 0]
 
 
 def test_a_position_that_is_left_out_counts_in_no_population(log, split):
     keep = np.arange(len(split.test)) % 3 > 0
-    found, user = tecd.weights("made", log, split, keep), log.user_of(split.test)
+    found, user = tecd.weights("simulated", log, split, keep), log.user_of(split.test)
     assert not found[~keep].to_numpy().any()
     np.testing.assert_allclose(np.bincount(user[keep], found["users"][keep])[user[keep]], 1)
-    whole = tecd.weights("made", log, split)
+    whole = tecd.weights("simulated", log, split)
     # who ends on a repeat has no last position: another would be another question
     np.testing.assert_array_equal(found["last"], whole["last"] * keep)
 
@@ -118,7 +118,7 @@ def test_the_real_test_day_begins_for_17_245_users():
 
 def test_every_figure_is_the_weighted_mean_over_seeds(log, split):
     runs = [made("gru", log, split, 1, 2), made("popular", log, split, 3)]
-    weights = tecd.weights("made", log, split)
+    weights = tecd.weights("simulated", log, split)
     found = tecd.table(runs, weights, ks=(1, 10))
     assert found.columns.tolist() == ["HR@1", "HR@10", "NDCG@1", "NDCG@10"]
     assert found.index.tolist()[:3] == [("events", "gru"), ("events", "popular"), ("users", "gru")]
@@ -132,7 +132,7 @@ def test_every_figure_is_the_weighted_mean_over_seeds(log, split):
 def test_differences_are_paired_and_name_the_winner(log, split):
     good = made("sasrec", log, split, 1, 2, 3, 4, chance=0.5)
     poor = made("gru", log, split, 5, 6, 7, 8, chance=0.05)
-    weights = tecd.weights("made", log, split)
+    weights = tecd.weights("simulated", log, split)
     found = tecd.differences([(good, poor), (good, good)], weights, metric=hr)
     assert (found.xs("sasrec-gru", level="pair")["wins"] == "SASRec").all()
     same = found.xs("sasrec-sasrec", level="pair")
@@ -148,7 +148,7 @@ def test_differences_are_paired_and_name_the_winner(log, split):
 
 def test_who_wins_on_one_seed_or_two_is_said(log, split):
     good = made("sasrec", log, split, 1, 2, 3, 4, chance=0.5)
-    weights = tecd.weights("made", log, split)
+    weights = tecd.weights("simulated", log, split)
     for seeds, words in (((5,), "SASRec, one seed"), ((5, 6), "too few seeds")):
         poor = made("gru", log, split, *seeds, chance=0.05)
         assert (tecd.differences([(good, poor)], weights)["wins"] == words).all()
@@ -161,7 +161,7 @@ def test_who_wins_on_one_seed_or_two_is_said(log, split):
 
 
 def test_verdicts_over_all_populations_and_pairs_are_corrected_together(log, split):
-    weights = tecd.weights("made", log, split)[["events"]]
+    weights = tecd.weights("simulated", log, split)[["events"]]
     base = made("gru", log, split, 1, 2, 3, 4)
     step = made("sasrec", log, split, 5, 6, 7, 8, chance=0.21)
     alone = tecd.differences([(step, base)], weights, metric=ndcg)
@@ -173,10 +173,10 @@ def test_verdicts_over_all_populations_and_pairs_are_corrected_together(log, spl
 
 def test_groups_split_the_positions(log, split):
     labels = np.where(np.arange(len(split.test)) % 4 == 0, "search", "catalog")
-    found = tecd.groups(labels, tecd.weights("made", log, split)["events"])
+    found = tecd.groups(labels, tecd.weights("simulated", log, split)["events"])
     assert found.columns.tolist() == ["catalog", "search"]  # the most frequent first
     assert (found.sum(axis=1) == 1).all()
-    last = tecd.weights("made", log, split)["last"]
+    last = tecd.weights("simulated", log, split)["last"]
     assert (tecd.groups(labels, last).sum(axis=1) == last).all()
     run = made("gru", log, split, 5)
     cell = tecd.table([run], found, ks=(10,)).loc[("search", "gru"), "HR@10"]
@@ -184,18 +184,18 @@ def test_groups_split_the_positions(log, split):
 
 
 def test_runs_of_another_data_set_are_refused(log, split):
-    run, weights = made("gru", log, split, 1), tecd.weights("made", log, split)
+    run, weights = made("gru", log, split, 1), tecd.weights("simulated", log, split)
     with pytest.raises(ValueError, match="must be of one data set"):
         tecd.table([run], weights.iloc[1:])
     other = made("sasrec", log, split, 1)
     other.seeds[0].ranks["item"] += 1
-    with pytest.raises(ValueError, match="made/sasrec has"):
+    with pytest.raises(ValueError, match="simulated/sasrec has"):
         tecd.differences([(run, other)], weights)
 
 
 def test_a_dot_and_an_interval_are_drawn_for_each_model_and_population(log, split):
     runs = [made("gru", log, split, 1), made("sasrec", log, split, 2)]
-    found = tecd.table(runs, tecd.weights("made", log, split))
+    found = tecd.table(runs, tecd.weights("simulated", log, split))
     figure, ax = plt.subplots()
     tecd.draw(ax, found, "NDCG@20")
     assert [text.get_text() for text in ax.get_yticklabels()] == list(tecd.LABELS.values())
@@ -214,7 +214,7 @@ def test_a_dot_and_an_interval_are_drawn_for_each_model_and_population(log, spli
 
 def test_accuracy_is_the_share_ranked_first(log, split):
     run = made("gru", log, split, 1, 2)
-    weights = tecd.weights("made", log, split)
+    weights = tecd.weights("simulated", log, split)
     found = tecd.classification([run], weights)
     for population, weight in weights.items():
         seeds = [np.average(seed == 1, weights=weight) for seed in run.ranks("unmasked")]
