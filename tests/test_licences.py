@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from seqrec_lib.data.sources import SOURCES
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -24,6 +26,21 @@ def test_everything_derived_from_data_has_a_row(place):
     folders = [path.name for path in (ROOT / "book" / place).iterdir() if path.is_dir()]
     assert folders, f"book/{place} has moved"
     assert without_a_row(folders, (ROOT / "DATA_LICENCES.md").read_text()) == []
+
+
+def test_every_source_has_a_row_and_the_test_notices_one_that_is_missing():
+    text = (ROOT / "DATA_LICENCES.md").read_text()
+    assert without_a_row(SOURCES, text) == []
+    for source in SOURCES:
+        assert without_a_row(SOURCES, text.replace(f"`{source}`", "`another`")) == [source]
+
+
+def test_of_data_only_what_may_be_passed_on_lies_in_the_repository():
+    folders = [path.name for path in (ROOT / "book" / "data").iterdir()]
+    assert folders == ["movielens_small"]
+    terms = (ROOT / "book" / "data" / "movielens_small" / "README.md").read_text()
+    for word in ("endorses", "10.1145/2827872", "same conditions", "No commercial use", "warranty"):
+        assert word in terms
 
 
 def test_a_data_set_without_a_row_is_found():

@@ -17,6 +17,7 @@ Those of a file stand behind a question mark, with the arguments of
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from seqrec_lib.data.options import READING, Reading, reading_of
+from seqrec_lib.data.options import READING, Reading, arguments_of, options_of, reading_of
 from seqrec_lib.data.sources import FILE, SOURCES, Source
 from seqrec_lib.data.tables import FORMATS
 
@@ -149,6 +150,16 @@ class Dataset:
                 f"shop.csv (a folder or another file named {source}: ./{source})"
             )
         return found.but(**_given(options, text)) if options else found
+
+
+def composed(text: str, chosen: argparse.Namespace) -> Dataset:
+    """The data set of a spelling and of what a command line says of it beside
+    (:func:`seqrec_lib.data.options.add_variants`), which goes before the spelling.
+    """
+    dataset = Dataset.parse(text)
+    reading = arguments_of(dataset.reading) | options_of(chosen)
+    variants = {"split": chosen.split or dataset.split, "reading": reading_of(reading)}
+    return dataset.but(shuffled=dataset.shuffled or chosen.shuffled, **variants)
 
 
 def _cut(text: str) -> tuple[str, str]:

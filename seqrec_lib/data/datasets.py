@@ -34,6 +34,7 @@ def load(dataset: str | Dataset) -> tuple[EventLog, Split]:
 
     * ``beauty``, ``toys``, ``sports`` (Amazon),
     * ``simulated`` (a small world with a known rule),
+    * ``movielens_small``, ``online_retail``, ``hm``, without users of fewer than three events,
     * the path of a log, as :func:`seqrec_lib.data.events.read` reads it.
 
     Split by time, the last of three days tests:
@@ -43,6 +44,8 @@ def load(dataset: str | Dataset) -> tuple[EventLog, Split]:
       :func:`followed`, a random fifth;
     * of ``users``, 80 % train, as in seed 001, and every event of half of the tenth that is for
       testing tests.
+
+    Any but T-ECD can be split otherwise (:func:`seqrec_lib.data.splits.named`).
 
     What is ``shuffled`` has its events of equal time in random order. Of ``pairs``, each pair of
     items that co-occurs in the training part is a history of one item and its target
@@ -95,14 +98,18 @@ def _load(dataset: Dataset, state: tuple[Any, ...]) -> tuple[EventLog, Split]:
         log = EventLog.build(_events(dataset))
         if dataset.shuffled:
             log = ties.shuffled(log, seed=0)
+        if dataset.about.read and dataset.split == "time" and not ties.has_days(log):
+            raise ValueError(f"{dataset}: the edition at hand has no times; split it otherwise")
         split = splits.named(log, dataset.split)
     assert_no_leak(log, split)
     return log, split
 
 
 def _events(dataset: Dataset) -> pd.DataFrame:
-    if dataset.about.read is not None:
-        return dataset.about.read()
+    if (read := dataset.about.read) is not None:
+        # the first event is learned from, two are held out
+        short = not dataset.about.studied and not dataset.split
+        return events.bounded(read(), fewest=3 if short else 1)
     return events.read(dataset.source, **arguments_of(dataset.reading))
 
 

@@ -15,7 +15,8 @@ known    int64, optional         seconds like time, from which on the event coul
 ======== ======================= ==========================================================
 
 The events of a user are contiguous and their time never goes back; ties stay in the order in
-which the source publishes them. Nothing is missing, and no event is there twice.
+which the source publishes them. Nothing is missing, and no event is there twice, but for the lines
+of a receipt.
 """
 
 import logging
@@ -47,6 +48,7 @@ def check(
     sort: bool = False,
     drop_duplicates: bool = False,
     time_format: str | None = None,
+    lines: bool = False,
 ) -> pd.DataFrame:
     """The canonical table of ``events``, or an EventError that says what is wrong with them.
 
@@ -64,6 +66,7 @@ def check(
             Without it, such events are an error. The same item at another time is no duplicate.
         time_format: of times that are words or numbers to be read as such, in the codes of
             strptime: "%Y%m%d", "%d/%m/%Y %H:%M". Without a zone they are taken as UTC.
+        lines: the rows are lines of receipts: one like an earlier one is an event too, and stays.
     """
     if unit not in PER_SECOND:
         raise ValueError(f"unit is {unit!r}; it can be {', '.join(PER_SECOND)}")
@@ -100,7 +103,7 @@ def check(
         rows = np.arange(len(table))
         _refuse_disorder(table, user, ticks, where)
 
-    copies = _copies(table, user)
+    copies = _copies(table, user) & (not lines)
     if not drop_duplicates:
         as_read = np.zeros(len(table), dtype=bool)
         as_read[rows[copies]] = True

@@ -83,10 +83,10 @@ def download(url: str, sha256: str | None, name: str) -> Path:
     return path
 
 
-def _another(path: Path, sha256: str | None) -> str | None:
+def _another(path: Path, expected: str | None) -> str | None:
     """The digest of a file if it is another than the one asked for."""
-    found = None if sha256 is None else _sha256(path)
-    return None if found == sha256 else found
+    found = None if expected is None else sha256(path)
+    return None if found == expected else found
 
 
 @contextmanager
@@ -179,6 +179,7 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """The hexadecimal digest of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -87,6 +87,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--most", type=int, help="events of a user that are kept, the latest")
 
 
+def add_variants(parser: argparse.ArgumentParser) -> None:
+    """Let ``parser`` say how a data set is split, and :func:`add_options` of a file."""
+    group = parser.add_argument_group("what is made of the data set")
+    group.add_argument(
+        "--split", help="last, tail (the last fifth of each user), time, or time:0.1,0.1 "
+        "(shares that validate and test), time:2011-10-01,2011-11-01 (borders)",
+    )  # fmt: skip
+    group.add_argument("--shuffled", action="store_true", help="equal times in random order")
+    add_options(parser)
+
+
 def options_of(chosen: argparse.Namespace) -> dict[str, Any]:
     """What ``chosen`` says of reading, as arguments of :func:`seqrec_lib.data.events.read`."""
     values = {name: getattr(chosen, name) for name in READING}

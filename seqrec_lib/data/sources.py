@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from seqrec_lib.data import amazon, simulator
+from seqrec_lib.data import amazon, hm, movielens, online_retail, simulator
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,9 @@ SOURCES: dict[str, Source] = {
         None, ("tecd/dataset/small", "dataset/small"), _TECD.splits, tecd=True, studied=True
     ),
     "tecd-sim": _TECD,
+    "movielens_small": Source(movielens.read, attributes=movielens.attributes),
+    "online_retail": Source(online_retail.read, online_retail.FILES),
+    "hm": Source(hm.read, hm.FILES),
 }
 # of somebody's file nothing is known
 FILE = Source()

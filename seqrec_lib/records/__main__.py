@@ -1,6 +1,7 @@
 """Train published runs, list the records that do not stand, make one again, write golden runs.
 
 python -m seqrec_lib.records train beauty sasrec --seeds 0 1 2 [--device cuda] [--retrain]
+python -m seqrec_lib.records train shop.csv sasrec --columns user=customer --unit ms --sort
 python -m seqrec_lib.records stale
 python -m seqrec_lib.records remake book/results/beauty/sasrec/s0 [--device cuda]
 python -m seqrec_lib.records golden [amazon/sasrec ...]
@@ -19,6 +20,9 @@ import sys
 import torch
 import torch.distributed as dist
 
+from seqrec_lib.data import datasets
+from seqrec_lib.data.dataset import composed
+from seqrec_lib.data.options import add_variants
 from seqrec_lib.records import golden
 from seqrec_lib.records.runs import remake, run
 from seqrec_lib.records.standing import stale
@@ -34,11 +38,12 @@ def main(arguments: list[str] | None = None) -> None:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     train = commands.add_parser("train", help="train published runs and write their records")
-    train.add_argument("dataset")
+    train.add_argument("dataset", help="one of ours, or the path of a log")
     train.add_argument("names", nargs="+")
     train.add_argument("--seeds", type=int, nargs="+", default=[0])
     train.add_argument("--epochs", type=int)
     train.add_argument("--retrain", action="store_true", help="replace the records there are")
+    add_variants(train)
     old = commands.add_parser(
         "stale", help="list the records that do not stand; fails if there are"
     )
@@ -68,15 +73,20 @@ def main(arguments: list[str] | None = None) -> None:
         if chosen.device == "cuda":
             chosen.device = f"cuda:{os.environ['LOCAL_RANK']}"
             torch.cuda.set_device(chosen.device)
+    try:
+        dataset = composed(chosen.dataset, chosen)
+        datasets.load(dataset)
+    except (ValueError, OSError) as error:  # of a log that cannot be read
+        sys.exit(str(error))
     for name in chosen.names:
         for seed in chosen.seeds:
             how = (chosen.epochs, chosen.device, chosen.retrain, chosen.results)
-            runs = run(chosen.dataset, name, [seed], *how)
+            runs = run(dataset, name, [seed], *how)
             if dist.is_initialized() and dist.get_rank():
                 continue
             for protocol, metrics in runs.seeds[0].card["summary"].items():
                 print(
-                    f"{chosen.dataset} {name} s{seed} {protocol}: "
+                    f"{dataset.name} {name} s{seed} {protocol}: "
                     f"HR@10 {metrics['HR@10']:.4f} NDCG@10 {metrics['NDCG@10']:.4f}"
                 )
 

@@ -1,0 +1,49 @@
+"""H&M (Kaggle, 2022): what customers bought in stores and online, by day.
+
+The official columns of transactions_train.csv are t_dat, customer_id, article_id, price,
+sales_channel_id (1 store, 2 online). The competition's rules forbid passing the rows on: readers
+need the official file, and nothing of it is committed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from seqrec_lib.data import events, files
+from seqrec_lib.data.tables import File, Format
+
+FILES = ("hm/transactions_train.csv", "hm/transactions.parquet")
+COLUMNS = ("customer_id", "article_id", "t_dat", "sales_channel_id")
+PAGE = "https://www.kaggle.com/competitions/h-and-m-personalized-fashion-recommendations/data"
+
+
+def read(path: Path | str | None = None) -> pd.DataFrame:
+    """The events of a file, or of the first of ``FILES`` in a data folder, by user and day.
+
+    Columns ``user``, ``item`` (the number of the article), ``time`` (seconds, the start of a day),
+    ``channel`` (1 store, 2 online) and ``basket``: what a customer bought by one channel on a day.
+    Within a day nothing is ordered; what was bought in a store stands first. Raises EventError if
+    there is no such file, or it lacks a column.
+    """
+    path = Path(path) if path else next((p for p in map(files.find, FILES) if p), None)
+    if path is None:
+        raise events.EventError(
+            "H&M's transactions are not here: Kaggle's rules forbid passing them on. Accept them "
+            f"at {PAGE}, and put transactions_train.csv at {files.data_folders()[0] / FILES[0]}"
+        )
+    file = File(path, Format())
+    if missing := [name for name in COLUMNS if name not in file.names]:
+        raise events.EventError(f"{path}: no column {missing}; there are {file.names}")
+    table = file.read(COLUMNS, ["customer_id", "article_id"]).to_pandas(date_as_object=False)
+    # official files write 0108775015
+    table = table.astype({"article_id": "int64"})
+    order = np.lexsort((table["sales_channel_id"], table["t_dat"]))  # stable
+    table = table.iloc[order]
+    together = ["customer_id", "t_dat", "sales_channel_id"]
+    table["basket"] = table.groupby(together, sort=True).ngroup()
+    names = dict(zip(("user", "item", "time", "channel"), COLUMNS, strict=True))
+    columns = names | {"basket": "basket"}
+    return events.check(table, str(path), columns, sort=True, lines=True)
