@@ -113,7 +113,8 @@ def latest(log: EventLog, shares: tuple[float, float] = (0.1, 0.1)) -> Split:
     """
     if min(shares) <= 0 or sum(shares) >= 1:
         raise ValueError(f"shares {shares}: pass two positive ones that sum to less than 1")
-    times, held = np.sort(np.asarray(log.time)), np.ceil(np.cumsum(shares[::-1]) * len(log))
+    times = np.sort(np.asarray(log.time))
+    held = np.ceil(np.round(np.cumsum(shares[::-1]) * len(log), 6))  # .1 + .2 is a little more
     test_from, valid_from = (int(times[-int(number)]) for number in held)
     if valid_from == test_from:
         raise ValueError(

@@ -12,7 +12,10 @@ from seqrec_lib.data.splits import (
     assert_no_leak,
     global_time,
     held_out_users,
+    latest,
     leave_last_out,
+    named,
+    tail,
 )
 
 few = settings(max_examples=30, deadline=None)
@@ -29,6 +32,77 @@ def logs(draw, min_users=1, min_events=1):
 
 
 # --- what each split is ------------------------------------------------------------------------
+
+
+@few
+@given(logs())
+def test_the_tail_is_the_last_fifth_of_each_user_in_order_and_before_it_a_tenth(log):
+    counts = np.diff(log.offsets)
+    assume(counts.max() >= 5)
+    split = tail(log)
+    assert_no_leak(log, split)
+    together = np.sort(np.concatenate([split.train, split.valid, split.test]))
+    np.testing.assert_array_equal(together, np.arange(len(log)))
+    assert all((np.diff(part) > 0).all() for part in (split.train, split.valid, split.test))
+    for user, count in enumerate(counts):
+        whole = [int((log.user_of(part) == user).sum()) for part in (split.valid, split.test)]
+        # of 5 and of 9 events: one validates, and one or two test
+        assert whole == ([0, 0] if count < 5 else [1, 1 if count == 5 else 2])
+
+
+def test_the_tail_of_eleven_events_is_three_and_two(log_of):
+    split = tail(log_of(list(range(1, 12)), [1, 2, 3, 4], [5, 4, 3, 2, 1]))
+    assert split.train.tolist() == [0, 1, 2, 3, 4, 5, 11, 12, 13, 14, 15, 16, 17]
+    assert split.valid.tolist() == [6, 7, 18] and split.test.tolist() == [8, 9, 10, 19]
+
+
+def test_histories_too_short_for_a_tail_are_refused_only_if_all_are(log_of):
+    with pytest.raises(ValueError, match="takes five .* of 2 histories has 4. Split by time"):
+        tail(log_of([1, 2, 3, 4], [1, 2]))
+
+
+@pytest.fixture
+def clock():
+    """Ten events a minute apart of two users, five each in turn; the last ones of a third user."""
+    rows = [(step % 2, step) for step in range(10)] + [(2, 9), (2, 10)]
+    table = pd.DataFrame(rows, columns=["user", "time"]).sort_values(["user", "time"])
+    table = table.assign(time=table["time"] * 60, item=range(len(table)))
+    return EventLog.build(table)
+
+
+def test_the_latest_share_tests_and_equal_times_stay_together(clock):
+    # times 0 1 2 3 4 5 6 7 8 9 9 10: a quarter of twelve are three, the last two times
+    split = latest(clock, (0.25, 0.25))
+    parts = {name: sorted(clock.time[getattr(split, name)] // 60) for name in ("train", "valid")}
+    assert parts == {"train": [0, 1, 2, 3, 4, 5], "valid": [6, 7, 8]}
+    assert sorted(clock.time[split.test] // 60) == [9, 10]  # the third user's first is no question
+    assert split.time_ordered
+
+
+def test_shares_and_borders_of_a_split_by_time_are_read(clock, caplog):
+    for same in ("time:360,540", "time:1970-01-01T00:06,1970-01-01 00:09", "time:0.25,0.25"):
+        found = named(clock, same)
+        assert all(
+            np.array_equal(getattr(found, part), getattr(latest(clock, (0.25, 0.25)), part))
+            for part in ("train", "valid", "test")
+        )
+    assert "1 of 3 events from 540 s on are the first of their users" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("time:0.6,0.5", "pass two positive ones that sum to less than 1"),
+        ("time:0.01,0.01", "too many have one time .600 s.: pass borders"),
+        ("time:0.1", "write time:0.1,0.1 or time:2011-10-01,2011-11-01"),
+        ("time:then,now", "'then' is no date; write it as 2011-10-01"),
+        ("time:9999,99999", "the valid part is empty: the log runs from 0 to 600 s"),
+        ("half", "split is 'half'; it can be last, tail, time"),
+    ],
+)
+def test_a_split_that_cannot_be_meant_is_refused_in_words(clock, name, words):
+    with pytest.raises(ValueError, match=words):
+        named(clock, name)
 
 
 @few

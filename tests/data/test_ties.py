@@ -1,5 +1,7 @@
 """Events of one day: counted, and shuffled without leaving their day."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -27,7 +29,13 @@ def test_a_log_without_real_times_has_no_ties(log_of):
     assert ties.shuffled(placed, 3).item.tolist() == placed.item.tolist()
 
 
-def test_shuffling_moves_events_within_their_day_only(days):
+def test_events_tied_with_the_one_before_and_repeats_are_told(days, log_of):
+    assert ties.tied(days, np.arange(7)).tolist() == [False, False, True, True, False, True, False]
+    again = log_of([1, 2, 1, 1], [2, 3, 2])
+    assert ties.repeating(again).tolist() == [False, False, True, True, False, False, True]
+
+
+def test_shuffling_moves_events_of_equal_time_only(days):
     orders = set()
     for seed in range(40):
         one = ties.shuffled(days, seed)
@@ -36,6 +44,8 @@ def test_shuffling_moves_events_within_their_day_only(days):
         assert sorted(one.item[1:4]) == [2, 3, 4] and sorted(one.item[4:6]) == [1, 5]
         orders.add(tuple(one.item[1:4]))
     assert len(orders) == 6
+    apart = dataclasses.replace(days, time=days.time + np.arange(7))  # seconds of one day
+    assert ties.shuffled(apart, 0).item.tolist() == days.item.tolist()
 
 
 def test_ascending_names_are_counted_apart_by_day(days):
