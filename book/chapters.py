@@ -2,6 +2,7 @@
 
 python book/chapters.py                            every chapter, executed copies in build/notebooks
 python book/chapters.py 06_counts -p DATASET toys  one chapter with another parameter
+python book/chapters.py 06_counts -p DATASET shop.csv --unit ms --sort   on a log of one's own
 python book/chapters.py --store                    every chapter as it stands, into notebooks/
 python book/chapters.py --smoke                    everything from nothing on small made-up data
 """
@@ -20,7 +21,9 @@ import yaml
 from nbstripout import strip_output
 from papermill.exceptions import PapermillExecutionError
 
+from seqrec_lib.data.dataset import composed
 from seqrec_lib.data.files import written_aside
+from seqrec_lib.data.options import add_variants, options_of
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -103,6 +106,26 @@ def run(names: list[str], parameters: dict, output: Path) -> None:
         print(f"{of} done in {time.monotonic() - start:.0f} s", flush=True)
 
 
+def located(parameters: dict, options: argparse.Namespace) -> dict:
+    """The parameters with DATASET as a chapter, which runs from another folder, is to read it.
+
+    Raises ValueError for a file that is not there, and for options without a DATASET.
+    """
+    text = str(parameters.get("DATASET", ""))
+    given = options.split or options.shuffled or options_of(options)
+    if given and not text:
+        raise ValueError(
+            "how a log is read and split is said of a DATASET: pass -p DATASET shop.csv"
+        )
+    path = Path(text).expanduser()
+    if not (given or "?" in text or path.suffix or os.sep in text):
+        return parameters  # a name; chapters have some of their own
+    dataset = composed(text, options)
+    if dataset.is_file and not Path(dataset.source).exists():
+        raise ValueError(f"{dataset.source}: no such file (from {Path.cwd()}). Is the path right?")
+    return parameters | {"DATASET": str(dataset)}
+
+
 def smoke(names: list[str], folder: Path) -> None:
     """Run chapters from nothing on a small simulated world: one epoch, one seed, own records."""
     small = {"DATASET": "simulated", "SEEDS": [0], "EPOCHS": 1, "RETRAIN": True}
@@ -119,6 +142,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "notebooks")
     parser.add_argument("--store", action="store_true", help="replace the stored chapters")
     parser.add_argument("--smoke", action="store_true", help="small data, into build/smoke")
+    add_variants(parser)
     options = parser.parse_args()
     for name in options.chapters:
         if name not in known:
@@ -129,7 +153,7 @@ def main() -> None:
         if options.smoke:
             smoke(options.chapters, ROOT / "build" / "smoke")
         else:
-            parameters = {name: typed(value) for name, value in options.p}
+            parameters = located({name: typed(value) for name, value in options.p}, options)
             run(options.chapters, parameters, NOTEBOOKS if options.store else options.output)
     except (ValueError, PapermillExecutionError) as error:
         sys.exit(str(error))

@@ -46,6 +46,53 @@ def test_the_command_refuses_what_it_does_not_know(monkeypatch, capsys):
     assert "they set their own" in command("--store", "-p", "EPOCHS", "3")
 
 
+@pytest.fixture
+def passed(tmp_path, monkeypatch):
+    """``passed(*words)``: the DATASET that a chapter is given by a command in a folder of files."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("shop.csv", "tecd_orders.csv", "a?b.csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "toys").mkdir()
+
+    def command(*words):
+        seen = []
+        monkeypatch.setattr(chapters, "run", lambda _, parameters, __: seen.append(parameters))
+        monkeypatch.setattr("sys.argv", ["chapters.py", CHAPTERS[0], *words])
+        chapters.main()
+        return seen[0]["DATASET"]
+
+    return command
+
+
+def test_a_log_reaches_the_chapter_from_the_folder_one_stands_in(passed, tmp_path):
+    assert passed("-p", "DATASET", "shop.csv") == f"{tmp_path}/shop.csv"
+    assert passed("-p", "DATASET", "./toys") == f"{tmp_path}/toys"
+    assert passed("-p", "DATASET", "a?b.csv") == f"{tmp_path}/a?b.csv?"
+    how = ("--unit", "ms", "--columns", "user=who", "--split", "time", "--fewest", "5")
+    spelled = f"{tmp_path}/tecd_orders.csv?columns=user:who&unit=ms&fewest=5&split=time"
+    assert passed("-p", "DATASET", "tecd_orders.csv", *how) == spelled
+    assert passed("-p", "DATASET", "tecd_orders.csv?unit=ms&fewest=5", *how[2:6]) == spelled
+
+
+def test_names_of_ours_reach_the_chapter_as_they_are(passed):
+    assert passed("-p", "DATASET", "toys") == "toys"
+    assert passed("-p", "DATASET", "tecd") == "tecd"  # chapters have names of their own
+    assert passed("-p", "DATASET", "toys", "--split", "tail", "--shuffled") == "toys-tail-shuffled"
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("-p", "DATASET", "lgo.csv"), r"lgo.csv: no such file \(from .*\). Is the path right"),
+        (("-p", "DATASET", "toys", "--unit", "ms"), "unit is for files, toys is read as it was"),
+        (("--unit", "ms"), "said of a DATASET: pass -p DATASET shop.csv"),
+    ],
+)
+def test_a_log_that_cannot_be_meant_is_refused_before_anything_runs(passed, words, error):
+    with pytest.raises(SystemExit, match=error):
+        passed(*words)
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [("3", 3), ("1e-3", 0.001), ("true", True), ("[0, 1]", [0, 1]), ("cuda", "cuda")],

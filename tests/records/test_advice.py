@@ -25,7 +25,7 @@ def said(caplog):
 
 @pytest.fixture
 def shop(tmp_path):
-    """``shop(tied, repeated)``: 100 users of six events; some end in a tie, or validate a repeat."""
+    """``shop(tied, repeated)``: 100 users of six events; so many end in a tie, repeat an item."""
 
     def write(tied, repeated):
         rows = []

@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 
+from seqrec_lib.data.simulator import small_world
 from seqrec_lib.models.counts.popular import Popular
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.records import golden, provenance, runs, standing
@@ -106,3 +107,30 @@ def test_an_unknown_command_ends_with_the_usage(capsys):
     with pytest.raises(SystemExit):
         main(["trian"])
     assert "usage: python -m seqrec_lib.records" in capsys.readouterr().err
+
+
+def test_a_log_of_ones_own_is_trained_with_the_options_of_events_read(
+    trained, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    world = small_world(num_users=30).rename(columns={"user": "customer"})
+    world = world.assign(time=world["time"] * 1000).sort_values("item")
+    world.to_csv("tecd-shop.csv", index=False, sep=";")
+    how = ["--columns", "user=customer", "--unit", "ms", "--sort", "--separator", ";"]
+    main(["train", "tecd-shop.csv", "list", *how, "--split", "tail", "--fewest", "7"])
+    assert "tecd-shop-tail list s0 masked: HR@10 0." in capsys.readouterr().out
+    (spec,) = tmp_path.glob("**/tecd-shop-tail-*/list/s0/spec.json")
+    spelled = "columns=user:customer&unit=ms&sort&separator=;&fewest=7&split=tail"
+    assert json.loads(spec.read_text())["dataset"] == f"{tmp_path}/tecd-shop.csv?{spelled}"
+    main(["train", f"tecd-shop.csv?{spelled}", "list"])
+    assert len(trained) == 1  # one data set, however it is said
+
+
+def test_a_log_that_cannot_be_read_ends_in_a_sentence(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for dataset, words in (
+        ("lgo.csv", f"no such file .from {tmp_path}."),
+        ("beuaty", "no data set"),
+    ):
+        with pytest.raises(SystemExit, match=words):
+            main(["train", dataset, "list"])
