@@ -147,7 +147,9 @@ class Part:
             if self.text and (words := _not_in(self)):
                 raise EventError(words) from error
             advice = "Truncated, damaged, or another format? Fetch or write it again."
-            if self.text and "Expected" in str(error):
+            if self.text and "Expected 1 columns" in str(error):
+                advice = "Is the separator another one? Pass it: separator=';', for example."
+            elif self.text and "Expected" in str(error):
                 advice = (
                     "Was it cut short, or does a value hold a separator or a stray quote? If "
                     "quotes are characters like any other here, pass quotes=False."

@@ -298,3 +298,10 @@ def test_users_of_few_events_and_events_before_the_last_are_left_out_and_told(tm
         events.read(path, fewest=5, most=3)
     with pytest.raises(EventError, match="no user has 9 events; the longest history has 6"):
         events.read(path, fewest=9)
+
+
+def test_a_comma_in_a_table_of_semicolons_is_a_matter_of_the_separator(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("user;item;time\n1;pen, red;3\n")
+    with pytest.raises(EventError, match="Is the separator another one. Pass it: separator=';'"):
+        events.read(path)

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from seqrec_lib.data import amazon, datasets
-from seqrec_lib.data.files import find, root
+from seqrec_lib.data import datasets
+from seqrec_lib.data.dataset import Dataset
+from seqrec_lib.data.files import root
 from seqrec_lib.data.splits import global_time
 from seqrec_lib.metrics.ranking import hr, mrr, ndcg
 from seqrec_lib.models.base import CountModel
@@ -52,7 +53,7 @@ def check_spec(run):
     spec = run.spec
     fields = {"dataset", "name", "model", "config", "training", "pretrained"}
     assert seed == f"s{spec['training']['seed']}" and name == spec["name"]
-    assert dataset in (spec["dataset"], spec["dataset"].rsplit("/", 1)[-1].split(".")[0])
+    assert dataset == spec["dataset"]
     kind = MODELS[spec["model"]]
     stored = [set(spec), set(spec["config"]), set(spec["training"])]
     todays = [fields, set(kind.Config.__dataclass_fields__), set(Training.__dataclass_fields__)]
@@ -66,7 +67,7 @@ def check_ranks(run):
     with_first = "first" in table  # not in records of before
     assert table.columns.tolist() == columns + ["first"] * with_first
     assert len(table) and not table.isna().any().any()
-    if run.spec["dataset"].startswith("tecd"):  # several rows a user, in the order of time
+    if Dataset.parse(run.spec["dataset"]).is_tecd:  # several rows a user, in the order of time
         row = table["user"] * (1 + table["history_length"].max()) + table["history_length"]
         assert row.is_monotonic_increasing and row.is_unique
         assert (table["history_length"] >= 1).all()
@@ -156,11 +157,8 @@ def test_a_committed_record_is_whole(folder):
 @pytest.mark.parametrize("folder", RECORDS, ids=lambda path: "-".join(path.parts[-3:]))
 def test_a_committed_record_was_made_from_todays_data(folder, todays_data):
     dataset = folder.parts[-3]
-    amazon_set = dataset.split("-")[0]
-    if amazon_set in amazon.NAMES and find(f"amazon/{amazon_set}.parquet") is None:
-        pytest.skip("the Amazon files are not here")
-    if dataset.startswith("tecd-marketplace") and find("tecd/dataset/small") is None:
-        pytest.skip("the real T-ECD rows are not here")
+    if not datasets.at_hand(dataset):
+        pytest.skip("its files are not here")
     log, split = todays_data(dataset)
     run = store.load(folder)
     assert run.card["data_digest"] == datasets.digest(log, split)
