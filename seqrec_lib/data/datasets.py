@@ -15,7 +15,7 @@ from jaxtyping import Bool, Int
 
 from seqrec_lib.data import amazon, events, files, simulator, splits, ties
 from seqrec_lib.data.dataset import Dataset
-from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.log import COLUMNS, EventLog
 from seqrec_lib.data.options import arguments_of
 from seqrec_lib.data.regenerated import added, place
 from seqrec_lib.data.splits import Split, assert_no_leak, global_time, held_out_users
@@ -226,13 +226,15 @@ def digest(log: EventLog, split: Split, whole: bool = False) -> str:
     """sha256 of the histories and of the split: two runs with equal digests saw equal data.
 
     Times are left out: the Amazon sets come in an edition without them. ``whole``, as of a file,
-    they are in it, and the raw ids of the items.
+    they are in it, and so are other columns and the raw ids of the items.
     """
     total = hashlib.sha256()
     for values in (log.item, log.offsets, split.train, split.valid, split.test):
         total.update(np.ascontiguousarray(values).astype(np.int64).tobytes())
     if whole:
-        total.update(np.ascontiguousarray(log.time).astype(np.int64).tobytes())
+        for name in COLUMNS:
+            if (values := getattr(log, name)) is not None:
+                total.update(name.encode() + np.ascontiguousarray(values).tobytes())
         total.update("\0".join(map(str, log.items.tolist())).encode())
     return total.hexdigest()
 

@@ -24,7 +24,7 @@ def read(path: Path | str | None = None) -> pd.DataFrame:
     """The events of a file, or of the first of ``FILES`` in a data folder, by user and day.
 
     Columns ``user``, ``item`` (the number of the article), ``time`` (seconds, the start of a day),
-    ``channel`` (1 store, 2 online) and ``basket``: what a customer bought by one channel on a day.
+    ``channel`` (``store``, ``online``) and ``basket``: what one customer bought by one on a day.
     Within a day nothing is ordered; what was bought in a store stands first. Raises EventError if
     there is no such file, or it lacks a column.
     """
@@ -44,6 +44,7 @@ def read(path: Path | str | None = None) -> pd.DataFrame:
     table = table.iloc[order]
     together = ["customer_id", "t_dat", "sales_channel_id"]
     table["basket"] = table.groupby(together, sort=True).ngroup()
-    names = dict(zip(("user", "item", "time", "channel"), COLUMNS, strict=True))
-    columns = names | {"basket": "basket"}
+    table["channel"] = np.where(table["sales_channel_id"] == 1, "store", "online")
+    names = dict(zip(("user", "item", "time"), COLUMNS, strict=False))
+    columns = names | {"channel": "channel", "basket": "basket"}
     return events.check(table, str(path), columns, sort=True, lines=True)

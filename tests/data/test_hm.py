@@ -26,7 +26,7 @@ def test_the_official_columns_become_events(tmp_path, end):
     assert table["user"].tolist() == ["00a7"] * 4 + ["0f00"]
     # of a day the store first; an article bought twice is two events
     assert table["item"].tolist() == [108775015, 541518023, 541518023, 663713001, 108775015]
-    assert table["channel"].tolist() == [1, 2, 2, 2, 1]
+    assert table["channel"].tolist() == ["store", "online", "online", "online", "store"]
     assert table["basket"].tolist() == [0, 1, 1, 2, 3]
     day = 1_537_401_600
     assert table["time"].tolist() == [day, day, day, day + 86_400, day + 86_400]
@@ -45,4 +45,4 @@ def test_without_the_official_file_it_is_said_what_a_reader_needs(tmp_path, monk
 def test_the_sample_has_its_known_size():
     table = hm.read()
     assert len(table) == 31_662 and table["basket"].nunique() == 8_910
-    assert (table["channel"] == 1).sum() == 9_197
+    assert (table["channel"] == "store").sum() == 9_197
