@@ -31,8 +31,9 @@ from seqrec_lib.models.counts.svd import SVD
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import initialised, trained_model
-from seqrec_lib.records.store import RESULTS
+from seqrec_lib.records.store import SCRATCH, beside
 from seqrec_lib.statistics.intervals import bootstrap, paired
+from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import fit
 
@@ -60,13 +61,13 @@ class Maps:
 
 
 def maps(
-    dataset: str, results: str | Path = RESULTS, retrain: bool = False, device: str = "cpu"
+    dataset: str, results: str | Path = SCRATCH, retrain: bool = False, device: str = "auto"
 ) -> Maps:
     """The tables of ``dataset``, read, or made (with ``retrain`` made anew) and written.
 
-    They stand in ``maps`` beside the folder ``results``.
+    They stand in ``maps`` beside the folder ``results``; the committed ones are read from scratch.
     """
-    folder = (files.root() / results).parent / "maps" / dataset.removesuffix("-users")
+    folder = beside(results, "maps", dataset.removesuffix("-users"), anew=retrain)
     if retrain or not folder.exists():
         made = make(dataset, device)
         with files.written_aside(folder) as aside:
@@ -78,8 +79,9 @@ def maps(
     return Maps(*(pd.read_parquet(folder / f"{name}.parquet") for name in names))
 
 
-def make(dataset: str, device: str = "cpu") -> Maps:
+def make(dataset: str, device: str = "auto") -> Maps:
     """Measure the models of ``<dataset>-pairs``, seed 0, and lay out those of ``item2vec``."""
+    device = resolved(device)
     log, split = datasets.load(f"{dataset}-pairs")
     things = labels(dataset)
     pairs = f"{dataset}-pairs"
@@ -262,8 +264,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("datasets", nargs="+")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--results", default=RESULTS)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--results", default=SCRATCH)
     chosen = parser.parse_args(arguments)
     for dataset in chosen.datasets:
         made = maps(dataset, chosen.results, retrain=True, device=chosen.device)
