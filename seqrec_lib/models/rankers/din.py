@@ -31,6 +31,7 @@ class Table(NamedTuple):
     known: Bool[Tensor, "N"]
 
 
+# paper: the outer product, PReLU or Dice; released code: two layers of sigmoids on what is here
 class ActivationUnit(nn.Module):
     """A weight for a pair of items: an MLP on [item, event, item - event, item * event].
 
@@ -51,12 +52,13 @@ class ActivationUnit(nn.Module):
         return self.out(first).squeeze(-1)
 
 
+# paper: clicks among impressions, sides of user and item, L2 on what a batch touches
 class DIN(Pooling):
     @dataclass(frozen=True)
     class Config(Pooling.Config):
         pooling: str = "sum"  # paper; "mean": weights over the number of events
         unit_dim: int = 36
-        normalised: bool = False  # weights through a softmax over the history
+        normalised: bool = False  # weights through a softmax; released code: over the root of width
 
     config: Config
 
