@@ -1,6 +1,6 @@
 # `make book` and `make test` do everything from a fresh clone; `make help` lists the rest.
 PYTHON ?= python3
-DEVICE ?= cpu
+DEVICE ?= auto
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
@@ -9,7 +9,8 @@ READY := $(VENV)/ready
 export MALLOC_TRIM_THRESHOLD_ = 1073741824
 export MALLOC_MMAP_THRESHOLD_ = 33554432
 
-.PHONY: help book test test-all mutants lint smoke full chapters stale golden remake lock clean
+.PHONY: help book test test-all mutants lint smoke full chapters kernel stale golden remake lock \
+  clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -46,11 +47,14 @@ lint: $(READY)  ## style and types
 smoke: $(READY)  ## every chapter from nothing on small data
 	$(RUN) book/chapters.py --smoke
 
-full: $(READY)  ## retrain every record of the book: make full DEVICE=cuda
-	$(RUN) book/chapters.py -p RETRAIN true -p DEVICE $(DEVICE)
+full: $(READY)  ## retrain every record of the book, in place of the committed ones
+	$(RUN) book/chapters.py -p RETRAIN true -p RESULTS book/results -p DEVICE $(DEVICE)
 
 chapters: $(READY)  ## run every chapter and store its outputs in notebooks/
 	$(RUN) book/chapters.py --store
+
+kernel: $(READY)  ## make the environment known to Jupyter and Papermill as the kernel seqrec
+	$(RUN) -m ipykernel install --user --name seqrec --display-name "seqrec (Python)"
 
 stale: $(READY)  ## list the records that do not stand, and fail if there are any
 	$(RUN) -m seqrec_lib.records stale

@@ -8,11 +8,14 @@ python book/chapters.py --smoke                    everything from nothing on sm
 """
 
 import argparse
-import difflib
 import os
 import re
 import sys
+import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -24,6 +27,8 @@ from papermill.exceptions import PapermillExecutionError
 from seqrec_lib.data.dataset import composed
 from seqrec_lib.data.files import written_aside
 from seqrec_lib.data.options import add_variants, options_of
+from seqrec_lib.report import parameters as of_chapters
+from seqrec_lib.report.parameters import closest
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -41,24 +46,23 @@ def in_order(toc: Path = ROOT / "_toc.yml") -> list[str]:
     return re.findall(r"^ *- file: notebooks/(\w+)", toc.read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def closest(word: str, known: list[str]) -> str:
-    """For an error: the words that are known, and the one that was probably meant."""
-    lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), lower, n=1)
-    return f"known are {', '.join(known)}" + (f"; did you mean {lower[near[0]]}?" if near else "")
-
-
 def check(chapter: Path, parameters: dict) -> None:
-    """Raise ValueError for a parameter that the chapter does not have (Papermill only logs it)."""
+    """Raise ValueError for a parameter that the chapter does not have, or cannot run with."""
     known = list(papermill.inspect_notebook(chapter))
     for name in parameters:
         if name not in known:
             raise ValueError(f"{chapter.name} has no parameter {name}: {closest(name, known)}")
+    of_chapters.check(parameters)
 
 
 def typed(text: str) -> object:
-    """A command-line value as YAML reads it, and 1e-3 as the number that it is."""
-    value = yaml.safe_load(text)
+    """A command-line value as YAML reads it, 1e-3 as the number that it is, None as Python's."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ValueError(f"{text!r} cannot be read: close its brackets and quotes") from None
+    if value == "None":
+        return None
     if isinstance(value, str):
         try:
             return float(value)
@@ -70,15 +74,40 @@ def typed(text: str) -> object:
 def execute(chapter: Path, parameters: dict) -> nbformat.NotebookNode:
     """Run a chapter from its folder, without writing it."""
     os.environ["TQDM_DISABLE"] = "1"  # for the kernel: a bar that only a slow machine shows
-    notebook = papermill.execute_notebook(
-        chapter,
-        None,
-        parameters,
-        cwd=chapter.parent,
-        progress_bar=sys.stderr.isatty(),
-        extra_arguments=["--log-level=CRITICAL"],  # the kernel's own log, not the chapter's output
-    )
+    with told() as progress:
+        os.environ["SEQREC_PROGRESS"] = progress
+        notebook = papermill.execute_notebook(
+            chapter,
+            None,
+            parameters,
+            cwd=chapter.parent,
+            progress_bar=sys.stderr.isatty(),
+            # the kernel's own log, not the chapter's output
+            extra_arguments=["--log-level=CRITICAL"],
+        )
     return normalise(notebook)
+
+
+@contextmanager
+def told() -> Iterator[str]:
+    """A file whose lines appear on the terminal while the block runs: what a kernel has to tell of
+    its training, which is no output of the chapter."""
+    over = threading.Event()
+
+    def show() -> None:
+        while not over.wait(0.5):
+            sys.stderr.write(file.read())
+            sys.stderr.flush()
+        sys.stderr.write(file.read())
+
+    with tempfile.NamedTemporaryFile("r", suffix=".log") as file:
+        watcher = threading.Thread(target=show)
+        watcher.start()
+        try:
+            yield file.name
+        finally:
+            over.set()
+            watcher.join()
 
 
 def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -155,7 +184,10 @@ def main() -> None:
         else:
             parameters = located({name: typed(value) for name, value in options.p}, options)
             run(options.chapters, parameters, NOTEBOOKS if options.store else options.output)
-    except (ValueError, PapermillExecutionError) as error:
+    except PapermillExecutionError as error:
+        # one line: an error of ours that is made for readers
+        sys.exit(str(error) if len(error.traceback) > 1 else error.traceback[0])
+    except (ValueError, OSError) as error:
         sys.exit(str(error))
 
 

@@ -149,4 +149,5 @@ def test_a_chapter_runs_from_nothing_on_small_data(name, tmp_path):
 def test_every_parameter_has_a_cheap_default(name):
     known = papermill.inspect_notebook(chapters.NOTEBOOKS / f"{name}.ipynb")
     assert known["RETRAIN"]["default"] == "False"
-    assert known["DEVICE"]["default"] == '"cpu"'
+    assert known["DEVICE"]["default"] == '"auto"'
+    assert known["RESULTS"]["default"] == '"build/results"'

@@ -1,5 +1,6 @@
 """Where files come from and how they are written: find, download, write aside."""
 
+import errno
 import hashlib
 import os
 import secrets
@@ -8,14 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from seqrec_lib.data.refusals import Said
+
+FULL = 1 << 16  # bytes free on a disk that is full: what was half-written takes all but a few
+
+
+class DiskError(Said, OSError):
+    """A disk that cannot be written; the message says which, and what to do."""
+
 
 def root() -> Path:
-    """The project's folder: the nearest one above this file with a pyproject.toml, else the
-    working directory."""
-    for folder in Path(__file__).resolve().parents:
-        if (folder / "pyproject.toml").is_file():
-            return folder
-    return Path.cwd()
+    """The project's folder, which holds the library; installed elsewhere, the working directory."""
+    folder = Path(__file__).resolve().parents[2]
+    return folder if (folder / "pyproject.toml").is_file() else Path.cwd()
 
 
 def data_folders() -> list[Path]:
@@ -102,10 +108,11 @@ def written_aside(path: Path | str) -> Iterator[Path]:
     and the new folder lie beside it, whole, under such names.
 
     The temporary name has no suffix of its own, so a function that goes by the suffix
-    (``np.save``) must be given an open file. Raises FileNotFoundError if the block wrote nothing.
+    (``np.save``) must be given an open file. Raises FileNotFoundError if the block wrote nothing,
+    DiskError if the disk is full or may not be written, whatever the block raised of it.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    writable(path.parent)
     aside = path.with_name(f".{path.name}.part-{secrets.token_hex(6)}")
     try:
         yield aside
@@ -113,12 +120,46 @@ def written_aside(path: Path | str) -> Iterator[Path]:
             raise FileNotFoundError(f"nothing was written at {aside}, the place kept for {path}")
         _to_disk(aside)
         _move(aside, path)
-    except BaseException:
+    except BaseException as error:
+        full = isinstance(error, Exception) and _is_full(error, path.parent)
         for left in list(path.parent.iterdir()):
             if left.name.startswith(aside.name):  # np.save adds its suffix
                 _remove(left)
+        if full:
+            raise DiskError(
+                f"the disk of {path.parent} is full: {path.name} was not written, and nothing is "
+                "left half-written. Make room, then start again: what was finished is kept"
+            ) from error
         raise
     _sync(path.parent)
+
+
+def writable(folder: Path) -> None:
+    """Make ``folder`` if need be; raises DiskError if it cannot be made or written into."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        trial = folder / f".part-{secrets.token_hex(6)}"
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DiskError(f"the disk of {folder} is full: make room, then start again") from error
+        raise DiskError(
+            f"{folder} cannot be written ({error.strerror}): choose another results folder "
+            "(RESULTS of a chapter, --results of a command), or change the rights of this one"
+        ) from error
+
+
+def _is_full(error: Exception, folder: Path) -> bool:
+    """Did a disk without room cause this? Not every library says so, nor in the same way."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    said = (
+        "No space left",
+        "quota exceeded",
+        "enforce fail at inline_container",
+    )  # the last: torch
+    return any(words in str(error) for words in said) or shutil.disk_usage(folder).free < FULL
 
 
 @contextmanager

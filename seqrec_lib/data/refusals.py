@@ -1,4 +1,4 @@
-"""Errors about rows: the first bad one, how many there are, and what to do."""
+"""Errors that say all there is to say: of rows the first bad one, how many, and what to do."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 
 
-class EventError(ValueError):
+class Said(Exception):
+    """An error whose message is enough: a notebook shows it without the way to where it arose."""
+
+    def _render_traceback_(self) -> list[str]:  # IPython's name for it
+        return [f"{type(self).__name__}: {self}"]
+
+
+class EventError(Said, ValueError):
     """Events that cannot be used; the message says where, why, and what to do."""
 
 

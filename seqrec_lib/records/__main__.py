@@ -1,9 +1,10 @@
 """Train published runs, list the records that do not stand, make one again, write golden runs.
 
-python -m seqrec_lib.records train beauty sasrec --seeds 0 1 2 [--device cuda] [--retrain]
+python -m seqrec_lib.records train beauty sasrec --seeds 0 1 2 [--retrain]
+python -m seqrec_lib.records train beauty sasrec --results book/results   to publish
 python -m seqrec_lib.records train shop.csv sasrec --columns user=customer --unit ms --sort
 python -m seqrec_lib.records stale
-python -m seqrec_lib.records remake book/results/beauty/sasrec/s0 [--device cuda]
+python -m seqrec_lib.records remake book/results/beauty/sasrec/s0
 python -m seqrec_lib.records golden [amazon/sasrec ...]
 
 Under ``torchrun --nproc-per-node 2 -m seqrec_lib.records ...`` several processes or GPUs share
@@ -22,11 +23,15 @@ import torch.distributed as dist
 
 from seqrec_lib.data import datasets
 from seqrec_lib.data.dataset import composed
+from seqrec_lib.data.files import root
 from seqrec_lib.data.options import add_variants
-from seqrec_lib.records import golden
-from seqrec_lib.records.runs import remake, run
+from seqrec_lib.data.refusals import Said
+from seqrec_lib.records import forecast, golden
+from seqrec_lib.records.recipes import published
+from seqrec_lib.records.runs import remake, run_spec, to_train
 from seqrec_lib.records.standing import stale
-from seqrec_lib.records.store import RESULTS
+from seqrec_lib.records.store import RESULTS, SCRATCH
+from seqrec_lib.training.device import device as resolved
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -50,15 +55,27 @@ def main(arguments: list[str] | None = None) -> None:
     again = commands.add_parser("remake", help="train one record again: old, new, tolerance")
     again.add_argument("record", help="its folder, .../<data set>/<run>/s<seed>")
     for command in (train, again):
-        command.add_argument("--device", default="cpu")
-    for command in (train, old):
-        command.add_argument("--results", default=RESULTS)
+        command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
+    train.add_argument(
+        "--results", default=SCRATCH, help=f"where new records go; {RESULTS} to publish them"
+    )
+    old.add_argument("--results", default=RESULTS)
     figures = commands.add_parser("golden", help="write the golden runs that are new or have moved")
     figures.add_argument("names", nargs="*", help="world/recipe; all without")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        _do(chosen)
+    except Said as error:
+        sys.exit(str(error))
+
+
+def _do(chosen: argparse.Namespace) -> None:
     if chosen.command == "stale":
         found = [f"{record}: {'; '.join(why)}" for record, why in stale(chosen.results)]
+        if not any((root() / chosen.results).glob("*/*/s*/card.json")):
+            print(f"there are no records in {root() / chosen.results}")
+            return
         print("\n".join(found), end="\n" if found else "")
         sys.exit(1 if found else 0)
     if chosen.command == "remake":
@@ -68,27 +85,26 @@ def main(arguments: list[str] | None = None) -> None:
     if chosen.command == "golden":
         print("\n".join(golden.write(chosen.names)) or "no golden run has moved")
         return
+    device = resolved(chosen.device)
     if "WORLD_SIZE" in os.environ:  # started by torchrun
         dist.init_process_group()
-        if chosen.device == "cuda":
-            chosen.device = f"cuda:{os.environ['LOCAL_RANK']}"
-            torch.cuda.set_device(chosen.device)
-    try:
-        dataset = composed(chosen.dataset, chosen)
-        datasets.load(dataset)
-    except (ValueError, OSError) as error:  # of a log that cannot be read
-        sys.exit(str(error))
-    for name in chosen.names:
-        for seed in chosen.seeds:
-            how = (chosen.epochs, chosen.device, chosen.retrain, chosen.results)
-            runs = run(dataset, name, [seed], *how)
-            if dist.is_initialized() and dist.get_rank():
-                continue
-            for protocol, metrics in runs.seeds[0].card["summary"].items():
-                print(
-                    f"{dataset.name} {name} s{seed} {protocol}: "
-                    f"HR@10 {metrics['HR@10']:.4f} NDCG@10 {metrics['NDCG@10']:.4f}"
-                )
+        if device == "cuda":
+            device = f"cuda:{os.environ['LOCAL_RANK']}"
+            torch.cuda.set_device(device)
+    dataset = composed(chosen.dataset, chosen)
+    datasets.load(dataset)
+    every = [(dataset, name, chosen.seeds, chosen.epochs) for name in chosen.names]
+    specs = [spec for one in every for spec in published(*one)]
+    forecast.announce(to_train(specs, chosen.retrain, chosen.results), device, chosen.results)
+    for spec in specs:
+        record = run_spec(spec, device, chosen.retrain, chosen.results)
+        if dist.is_initialized() and dist.get_rank():
+            continue
+        for protocol, metrics in record.card["summary"].items():
+            print(
+                f"{dataset.name} {spec.name} s{spec.training.seed} {protocol}: "
+                f"HR@10 {metrics['HR@10']:.4f} NDCG@10 {metrics['NDCG@10']:.4f}"
+            )
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ def run_all(names: Sequence[str], plain: bool = False) -> dict[str, Figures]:
     spawn = multiprocessing.get_context("spawn")
     with (
         mock.patch.dict(os.environ, environment),
-        ProcessPoolExecutor(len(shares), spawn, _quiet) as pool,
+        ProcessPoolExecutor(max(1, len(shares)), spawn, _quiet) as pool,
     ):
         found = {
             name: one for share in pool.map(_figures_of, shares) for name, one in share.items()

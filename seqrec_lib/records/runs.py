@@ -23,21 +23,22 @@ import torch.distributed as dist
 from seqrec_lib.data import datasets
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.dataset import Dataset
-from seqrec_lib.data.files import alone, root
+from seqrec_lib.data.files import alone, root, writable
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.lists import coverage
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.registry import MODELS
-from seqrec_lib.records import provenance
+from seqrec_lib.records import forecast, provenance
 from seqrec_lib.records.advice import advise
 from seqrec_lib.records.model_file import load_model, save_model, stored_about
 from seqrec_lib.records.recipes import asked, published, recipe, sources_of
 from seqrec_lib.records.spec import Spec
-from seqrec_lib.records.standing import differences, home
+from seqrec_lib.records.standing import answering, differences, home
 from seqrec_lib.records.store import (
     RESULTS,
     SCRATCH,
+    RecordError,
     Run,
     Runs,
     load,
@@ -45,6 +46,7 @@ from seqrec_lib.records.store import (
     summarise,
     write,
 )
+from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.evaluation import exposure, ranks
 from seqrec_lib.training.loop import fit
 
@@ -59,48 +61,68 @@ def run(
     name: str,
     seeds: Sequence[int] = (0,),
     epochs: int | None = None,
-    device: str = "cpu",
+    device: str = "auto",
     retrain: bool = False,
-    results: str | Path = RESULTS,
+    results: str | Path = SCRATCH,
 ) -> Runs:
     """The published run ``name`` on ``dataset``: its records if there are any, else trained now.
 
-    ``epochs`` replaces the recipe's. With ``retrain`` the records are made anew and the change of
-    the figures is printed. A model that only counts has no chance in it and takes seed 0 alone.
-    Raises ``ValueError`` naming what differs if a record is not of today's data, settings, golden
-    run or starting runs.
+    Committed records are read always; new ones go to ``results``, and so among the committed ones
+    only if ``results`` names their folder. ``epochs`` replaces the recipe's. With ``retrain`` the
+    records of ``results`` are made anew and the change of the figures is printed. A model that
+    only counts has no chance in it and takes seed 0 alone. What is about to be trained is logged
+    with its expected minutes. Raises ``ValueError`` naming what differs if a record is not of
+    today's data, settings, golden run or starting runs, and for a device that is not there.
     """
-    specs = published(dataset, name, seeds, epochs)
-    return Runs(
-        name,
-        str(Dataset.parse(dataset)),
-        [run_spec(spec, device, retrain, results) for spec in specs],
-    )
+    specs, device = published(dataset, name, seeds, epochs), resolved(device)
+    forecast.announce(to_train(specs, retrain, results), device, results)
+    made = [run_spec(spec, device, retrain, results) for spec in specs]
+    return Runs(name, str(Dataset.parse(dataset)), made)
+
+
+def to_train(specs: Sequence[Spec], retrain: bool, results: str | Path) -> list[Spec]:
+    """What must be trained for ``specs``, in this order: runs without a record, or asked for anew,
+    and before each the runs that it starts from, if their weights are not here."""
+    found: list[Spec] = []
+    for spec in specs:
+        if retrain or answering(spec, results) is None:
+            for one in sources_of(spec):
+                place = home(one, results)
+                files = [model_file(one.folder(root() / shelf)) for shelf in (place, SCRATCH)]
+                if not any(file.exists() for file in files):
+                    found += [more for more in to_train([one], True, place) if more not in found]
+            found.append(spec)
+    return found
 
 
 def run_spec(
-    spec: Spec, device: str = "cpu", retrain: bool = False, results: str | Path = RESULTS
+    spec: Spec, device: str = "auto", retrain: bool = False, results: str | Path = SCRATCH
 ) -> Run:
     """Load the record of ``spec``, or train it and write one.
 
     Two processes that are asked for the same run take turns: the second one finds the record.
     """
-    folder = spec.folder(root() / results)
+    place = answering(spec, results) or results
+    folder = spec.folder(root() / place)
     old = load(folder) if folder.exists() else None
     if old and not retrain:
-        if differ := differences(old, spec, results):
-            raise ValueError(
+        if differ := differences(old, spec, place):
+            there = f" and results={place!r}" if place != results else ""
+            raise RecordError(
                 f"{folder}: the stored run differs from the one asked for in {', '.join(differ)}; "
-                "pass retrain=True to replace it, or another results folder"
+                f"pass retrain=True{there} to replace it, or another results folder"
             )
         return old
+    folder = spec.folder(root() / results)
+    writable(folder.parent)  # before hours of training, not after them
+    device = resolved(device)
     if dist.is_initialized():  # all have looked for the record before one of them writes it
         dist.barrier()
         new = _made(spec, device, results)
     else:
         with alone(_beside(folder, "locks", ".lock")):
             if old is None and folder.exists():  # written while this one waited
-                return run_spec(spec, device, retrain, results)
+                return run_spec(spec, device, False, results)
             new = _made(spec, device, results)
     if old:
         for protocol, metrics in new.card["summary"].items():
@@ -170,9 +192,10 @@ def _made(spec: Spec, device: str, results: str | Path) -> Run:
         "coverage@10": {p: coverage(shown[p].to_numpy()) for p in ("masked", "unmasked")},
     }
     columns = ["epoch", "loss", "valid_ndcg@10", "valid_hr@10", "seconds"]
-    write(folder, spec, card, pd.DataFrame(history, columns=columns), table, shown)
     about = {"data_digest": data, "ranks": ranks_digest(table)}
     save_model(model, spec.as_dict(), log.items, model_file(folder), about)
+    # last, since a run that has its record is not made again
+    write(folder, spec, card, pd.DataFrame(history, columns=columns), table, shown)
     checkpoint.unlink(missing_ok=True)
     if dist.is_initialized():
         dist.barrier()
@@ -209,15 +232,14 @@ def initialised(spec: Spec, catalogue: Catalogue) -> Recommender:
 # --- weights ------------------------------------------------------------------------------------
 
 
-def trained_model(spec: Spec, device: str = "cpu", results: str | Path | None = None) -> Trained:
+def trained_model(spec: Spec, device: str = "auto", results: str | Path = SCRATCH) -> Trained:
     """A run with its weights, trained now if there is no record, or no model file of that record.
 
-    Without ``results`` the committed record, or one in ``SCRATCH`` where there is none. Weights
-    are not committed: those of a committed record are made again in ``SCRATCH``, and the record
-    stays as it is. Raises ``ValueError`` if what is made again is not the run on record
+    Weights are not committed: those of a committed record are made again in ``SCRATCH``, and the
+    record stays as it is. Raises ``ValueError`` if what is made again is not the run on record
     (:func:`compared`).
     """
-    record = run_spec(spec, device, results=home(spec, RESULTS) if results is None else results)
+    record = run_spec(spec, device, results=results)
     kept = record
     if not _has_weights(kept):
         scratch = spec.folder(root() / SCRATCH)
@@ -228,12 +250,12 @@ def trained_model(spec: Spec, device: str = "cpu", results: str | Path | None = 
             )
             kept = run_spec(spec, device, retrain=True, results=SCRATCH)
         if not (table := compared(record, kept))["same"].all():
-            raise ValueError(f"{record.folder}: made again it is another run:\n{table}")
+            raise RecordError(f"{record.folder}: made again it is another run:\n{table}")
     model, items = load_model(model_file(kept.folder))
     return Trained(model, items, record)
 
 
-def remake(record: str | Path, device: str = "cpu") -> pd.DataFrame:
+def remake(record: str | Path, device: str = "auto") -> pd.DataFrame:
     """Train a record again in ``SCRATCH`` and compare the two; the record stays as it is."""
     old = load(root() / record)
     return compared(old, run_spec(asked(old.spec), device, retrain=True, results=SCRATCH))

@@ -17,7 +17,15 @@ from seqrec_lib.records import provenance
 from seqrec_lib.records.recipes import asked, sources_of
 from seqrec_lib.records.settings import completed
 from seqrec_lib.records.spec import Spec
-from seqrec_lib.records.store import RESULTS, SCRATCH, Run, load, ranks_digest, summarise
+from seqrec_lib.records.store import (
+    RESULTS,
+    SCRATCH,
+    Run,
+    load,
+    places,
+    ranks_digest,
+    summarise,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -46,23 +54,34 @@ def differences(record: Run, spec: Spec, results: str | Path = RESULTS) -> list[
     return found
 
 
+def answering(spec: Spec, results: str | Path) -> str | Path | None:
+    """The results folder whose record is the run that ``spec`` asks for; None if it is to be made.
+
+    It is the first of :func:`seqrec_lib.records.store.places` that has one. One of other settings
+    (of fewer epochs, in a trial) is no answer, but a committed one whose recipe has changed since
+    is: it is read, and found not to stand.
+    """
+    for place in places(results):
+        folder = spec.folder(root() / place)
+        if folder.exists():
+            stored = load(folder).spec
+            if not _settings(completed(stored), _plain(spec)):
+                return place
+            if place == RESULTS and asked(stored) == spec:
+                return place
+    return None
+
+
 def home(source: Spec, results: str | Path) -> str | Path:
     """The results folder in which a run of ``results`` finds, or makes, one that it starts from.
 
-    Its own, but for two cases: what has no record among the committed ones is not trained into
-    them, and a record of other settings (of fewer epochs, in a trial) is no start: then scratch.
-    What is made in scratch starts from the committed records.
+    What has no record yet is made beside it, but neither among the committed records, which nobody
+    asked for, nor in place of a record of other settings: then in scratch.
     """
-    there = [place for place in (results, RESULTS) if _is_run(source, root() / place)]
-    if root() / results == root() / SCRATCH and there:
-        return there[-1]
+    if place := answering(source, results):
+        return place
     free = root() / results != root() / RESULTS and not source.folder(root() / results).exists()
-    return results if free or results in there else SCRATCH
-
-
-def _is_run(spec: Spec, results: Path) -> bool:
-    folder = spec.folder(results)
-    return folder.exists() and not _settings(completed(load(folder).spec), _plain(spec))
+    return results if free else SCRATCH
 
 
 def stale(results: str | Path = RESULTS) -> Iterator[tuple[str, list[str]]]:

@@ -21,14 +21,19 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
-from seqrec_lib.data.files import written_aside
+from seqrec_lib.data.files import root, written_aside
+from seqrec_lib.data.refusals import Said
 from seqrec_lib.metrics.ranking import summary
 from seqrec_lib.records.spec import Spec
 
-RESULTS = "book/results"  # relative to the project's folder
-SCRATCH = "build/results"  # of runs trained for their weights alone; nothing there is committed
+RESULTS = "book/results"  # committed; relative to the project's folder
+SCRATCH = "build/results"  # where new records go unless another folder is named
 EXAMPLES = ["user", "item", "history_length", "repeat"]  # what a test example is, for every run
 COSTS = ["parameters", "own_seconds", "total_seconds", "scoring_seconds", "peak_bytes"]
+
+
+class RecordError(Said, ValueError):
+    """A record that cannot be used; the message says where, why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,23 @@ class Runs:
         return alike[COSTS].median()
 
 
+def places(results: str | Path) -> tuple[str | Path, str | Path]:
+    """Where a record is looked for: the committed ones are read whatever ``results`` is, before
+    those of scratch, after those of a folder of one's own."""
+    scratch = root() / results == root() / SCRATCH
+    return (RESULTS, results) if scratch else (results, RESULTS)
+
+
+def beside(results: str | Path, *names: str, anew: bool = False) -> Path:
+    """Where a study keeps its small record: beside the results folder, below ``names``.
+
+    The first of :func:`places` that has it, unless it is to be made ``anew``.
+    """
+    there = [(root() / place).parent.joinpath(*names) for place in places(results)]
+    own = (root() / results).parent.joinpath(*names)
+    return own if anew else next((path for path in there if path.exists()), own)
+
+
 def write(
     folder: Path,
     spec: Spec,
@@ -148,7 +170,7 @@ def _read(path: Path, read: Callable[[Path], Any]) -> Any:
     except (FileNotFoundError, PermissionError):
         raise
     except (ValueError, OSError) as error:  # what pandas, Arrow and json say of a cut file
-        raise ValueError(
+        raise RecordError(
             f"{path}: damaged ({error}); restore it from git, or delete the folder and retrain"
         ) from error
 

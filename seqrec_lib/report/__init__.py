@@ -1,6 +1,7 @@
 """What the book shows of runs: tables and axes, and in ``chapters`` what one chapter shows."""
 
 from seqrec_lib.report.axes import both_protocols, cost_quality, curves, gains_by, style
+from seqrec_lib.report.parameters import begin
 from seqrec_lib.report.styles import colour, label, marker
 from seqrec_lib.report.tables import (
     HOLM,
@@ -18,6 +19,7 @@ from seqrec_lib.report.tables import (
     paired_seeds,
     popularity_of,
     published,
+    ratio,
     table,
     values,
 )
@@ -26,6 +28,7 @@ __all__ = [
     "HOLM",
     "PROTOCOLS",
     "Metric",
+    "begin",
     "both_protocols",
     "by_dataset",
     "colour",
@@ -45,6 +48,7 @@ __all__ = [
     "paired_seeds",
     "popularity_of",
     "published",
+    "ratio",
     "style",
     "table",
     "values",

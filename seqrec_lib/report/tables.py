@@ -50,6 +50,11 @@ def mean(runs: Runs, protocol: str, metric: Metric = ndcg, k: int = 10) -> Inter
     return interval(values(runs, protocol, metric, k), runs)
 
 
+def ratio(a: float, b: float) -> float:
+    """a / b, and NaN where b is 0: a model that finds nothing breaks no chapter."""
+    return a / b if b else float("nan")
+
+
 def figures(runs: Runs, k: int = 10) -> dict[str, float]:
     """HR and NDCG under both protocols, means over users and seeds: ``hr-m``, ..., ``ndcg-u``."""
     return {

@@ -1,6 +1,6 @@
 """The best k items for users of a log, by raw ids: a model file and histories in, lists out.
 
-python -m seqrec_lib.serving.recommend build/models/beauty-sasrec-s0.safetensors new.csv lists.csv
+python -m seqrec_lib.serving.recommend build/results/models/<run>.safetensors new.csv lists.csv
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 
 from seqrec_lib.data import events
-from seqrec_lib.data.files import written_aside
+from seqrec_lib.data.files import DiskError, written_aside
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.options import add_options, options_of
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.records.model_file import load_model, stored_spec
+from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.evaluation import PROTOCOLS, best
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ def recommend(
     histories: pd.DataFrame | Mapping[Any, Sequence[Any]],
     k: int = 10,
     protocol: str = "masked",
-    device: str = "cpu",
+    device: str = "auto",
     asked_at: int | None = None,
 ) -> pd.DataFrame:
     """The ``k`` items that a stored model puts first after each user's history.
@@ -52,6 +53,7 @@ def recommend(
         raise ValueError(f"k is {k}; ask for one item or more")
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol is {protocol!r}; use {' or '.join(map(repr, PROTOCOLS))}")
+    device = resolved(device)
     model, items = load_model(model_file)
     if "user" in model.reads:
         raise ValueError("the model knows the users that it learned from alone: it ranks no others")
@@ -135,21 +137,22 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("lists", type=Path, help="where to write: .csv or .parquet")
     parser.add_argument("--k", type=int, default=10)
     parser.add_argument("--protocol", choices=PROTOCOLS, default="masked")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="auto")
     add_options(parser)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if chosen.lists.suffix not in (".csv", ".parquet"):
         parser.error(f"{chosen.lists}: lists are written as .csv or .parquet")
     try:
+        chosen.device = resolved(chosen.device)
         table = events.read(chosen.histories, **options_of(chosen))
         found = recommend(chosen.model, table, chosen.k, chosen.protocol, chosen.device)
-    except (ValueError, FileNotFoundError) as error:
+        with written_aside(chosen.lists) as aside:
+            found.to_csv(aside, index=False) if chosen.lists.suffix == ".csv" else found.to_parquet(
+                aside
+            )
+    except (ValueError, FileNotFoundError, DiskError) as error:
         sys.exit(str(error))
-    with written_aside(chosen.lists) as aside:
-        found.to_csv(aside, index=False) if chosen.lists.suffix == ".csv" else found.to_parquet(
-            aside
-        )
     print(f"{found['user'].nunique()} users, {len(found)} rows: {chosen.lists}")
 
 

@@ -32,8 +32,9 @@ from seqrec_lib.models.counts.svd import SVD
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import initialised, trained_model
-from seqrec_lib.records.store import RESULTS
+from seqrec_lib.records.store import SCRATCH, beside
 from seqrec_lib.statistics.intervals import bootstrap, paired
+from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import fit
 
@@ -61,15 +62,15 @@ class Maps:
 
 
 def maps(
-    dataset: str, results: str | Path = RESULTS, retrain: bool = False, device: str = "cpu"
+    dataset: str, results: str | Path = SCRATCH, retrain: bool = False, device: str = "auto"
 ) -> Maps:
     """The tables of ``dataset``, read, or made (with ``retrain`` made anew) and written.
 
-    They stand in ``maps`` beside the folder ``results``.
+    They stand in ``maps`` beside the folder ``results``; the committed ones are read from scratch.
     """
     parsed = Dataset.parse(dataset)
     shelf = datasets.folder(parsed.but(split="") if parsed.split == "users" else parsed)
-    folder = (files.root() / results).parent / "maps" / shelf
+    folder = beside(results, "maps", shelf, anew=retrain)
     if retrain or not folder.exists():
         made = make(dataset, device)
         with files.written_aside(folder) as aside:
@@ -81,9 +82,9 @@ def maps(
     return Maps(*(pd.read_parquet(folder / f"{name}.parquet") for name in names))
 
 
-def make(dataset: str, device: str = "cpu") -> Maps:
+def make(dataset: str, device: str = "auto") -> Maps:
     """Measure the models of ``<dataset>-pairs``, seed 0, and lay out those of ``item2vec``."""
-    pairs = Dataset.parse(dataset).but(pairs="apart")
+    device, pairs = resolved(device), Dataset.parse(dataset).but(pairs="apart")
     log, split = datasets.load(pairs)
     things = labels(dataset)
     specs = {name: published(pairs, name, [0])[0] for name in NAMES}
@@ -265,8 +266,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("datasets", nargs="+")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--results", default=RESULTS)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--results", default=SCRATCH)
     chosen = parser.parse_args(arguments)
     for dataset in chosen.datasets:
         made = maps(dataset, chosen.results, retrain=True, device=chosen.device)

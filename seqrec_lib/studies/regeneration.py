@@ -4,7 +4,7 @@ Patterns are mined from training histories, a regenerator learns to tell each hi
 its patterns, and then rewrites all of them. What it wrote is kept in
 ``book/regenerated/<dataset>/``: ``sequences.parquet`` (a row an item), ``card.json``.
 
-python -m seqrec_lib.studies.regeneration beauty [--start sasrec] [--device cuda]
+python -m seqrec_lib.studies.regeneration beauty [--start sasrec] [--results book/results]
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from seqrec_lib.data import datasets
-from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import root, written_aside
 from seqrec_lib.data.log import EventLog, bucketed
 from seqrec_lib.data.patterns import SPAN, SUPPORT, histories, mine
@@ -38,7 +37,8 @@ from seqrec_lib.models.regenerator import LONGEST, Regenerator
 from seqrec_lib.records.provenance import commit, peak_bytes
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import trained_model
-from seqrec_lib.records.store import write_json
+from seqrec_lib.records.store import SCRATCH, beside, write_json
+from seqrec_lib.training.device import device as resolved
 
 logger = logging.getLogger(__name__)
 
@@ -215,7 +215,7 @@ def rewritten(
 
 
 def record(
-    dataset: str, start: str | None = "sasrec", device: str = "cpu"
+    dataset: str, start: str | None = "sasrec", device: str = "auto"
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """What was written from ``dataset``, as :func:`regenerate` returns it, and its card.
 
@@ -233,17 +233,16 @@ def regenerate(
     dataset: str,
     how: Regeneration = Regeneration(),
     start: str | None = None,
-    device: str = "cpu",
+    device: str = "auto",
     folder: Path | None = None,
 ) -> pd.DataFrame:
     """The sequences written from the training part of ``dataset``.
 
-    They are kept for the data set ``<dataset>-regenerated``, in ``folder`` or where the published
-    ones are.
+    ``<dataset>-regenerated`` has them, if none are published, from ``folder``, below ``build``.
 
     ``start`` names a published run, whose item vectors the regenerator begins with (paper: SASRec).
     """
-    began = time.monotonic()
+    began, device = time.monotonic(), resolved(device)
     log, split = datasets.load(dataset)
     made_by = {"commit": commit(), "threads": torch.get_num_threads()}
     vectors = None
@@ -271,9 +270,7 @@ def regenerate(
         "epochs": history.round(4).to_dict("records"),
         "sequences": int(table["sequence"].nunique()),
     }
-    if folder is None:
-        own = Dataset.parse(dataset).is_file  # nobody publishes what was written from a file
-        folder = datasets.regenerated(dataset) if own else root() / "book" / "regenerated" / shelf
+    folder = folder or beside(SCRATCH, "regenerated", shelf, anew=True)
     with written_aside(folder) as aside:
         aside.mkdir()
         table.to_parquet(aside / "sequences.parquet", compression="zstd", index=False)
@@ -291,10 +288,12 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("dataset")
     parser.add_argument("--start", default="sasrec", help="run whose item vectors it begins with")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--results", default=SCRATCH, help="kept in regenerated beside this folder")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    table = regenerate(chosen.dataset, start=chosen.start, device=chosen.device)
+    folder = beside(chosen.results, "regenerated", datasets.folder(chosen.dataset), anew=True)
+    table = regenerate(chosen.dataset, start=chosen.start, device=chosen.device, folder=folder)
     print(f"{chosen.dataset}: {table['sequence'].nunique():,} sequences written")
 
 

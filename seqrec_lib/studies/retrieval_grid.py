@@ -27,7 +27,8 @@ from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.wrappers.retrieval import Retrieval
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import trained_model
-from seqrec_lib.records.store import RESULTS, write_json
+from seqrec_lib.records.store import SCRATCH, beside, write_json
+from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import fit
 
@@ -37,16 +38,16 @@ SHOWN, TOLD = 3, 5  # examples of a kind; neighbours of an example
 FOUND, MISSED = 10, 20  # an example has the true item within one, and outside the other
 
 
-def place(dataset: str, name: str, results: str | Path = RESULTS) -> Path:
+def place(dataset: str, name: str, results: str | Path = SCRATCH) -> Path:
     """The folder of what is kept."""
-    return (files.root() / results).parent / "neighbours" / datasets.folder(dataset) / name
+    return beside(results, "neighbours", datasets.folder(dataset), name)
 
 
 def grid(
     dataset: str,
     name: str = "sasrec-retrieval",
-    results: str | Path = RESULTS,
-    device: str = "cpu",
+    results: str | Path = SCRATCH,
+    device: str = "auto",
     counts: tuple[int, ...] = COUNTS,
     alphas: tuple[float, ...] = ALPHAS,
 ) -> pd.DataFrame:
@@ -63,6 +64,7 @@ def grid(
     missing = [cell for cell in cells if cell not in have]
     if not missing:
         return kept
+    device = resolved(device)
     log, split = datasets.load(dataset)
     catalogue = Catalogue.learned(log, split.train)
     (spec,) = published(dataset, name, [0])
@@ -98,8 +100,8 @@ def grid(
 def examples(
     dataset: str,
     name: str = "sasrec-retrieval",
-    results: str | Path = RESULTS,
-    device: str = "cpu",
+    results: str | Path = SCRATCH,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Test histories whose ranking the memory changed, and the neighbours they were given.
 
@@ -116,6 +118,7 @@ def examples(
     path = place(dataset, name, results) / "examples.json"
     if path.exists():
         return json.loads(path.read_text())
+    device = resolved(device)
     log, split = datasets.load(dataset)
     (spec,) = published(dataset, name, [0])
     model = trained_model(spec, device).model.to(device)
@@ -191,8 +194,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("dataset")
     parser.add_argument("--name", default="sasrec-retrieval")
-    parser.add_argument("--results", default=RESULTS)
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--results", default=SCRATCH)
+    parser.add_argument("--device", default="auto")
     chosen = parser.parse_args(arguments)
     how = (chosen.dataset, chosen.name, chosen.results, chosen.device)
     print(grid(*how).round(4).to_string())

@@ -52,7 +52,6 @@ def save(run: _Run, path: Path) -> None:
         "chance": torch.get_rng_state(),
         "chance_cuda": torch.cuda.get_rng_state(run.device) if on_gpu else None,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(path) as aside:
         torch.save(state, aside)
 

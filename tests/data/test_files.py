@@ -1,5 +1,6 @@
 """Files are found in one place, arrive whole or not at all, and appear whole or not at all."""
 
+import errno
 import hashlib
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -205,6 +207,41 @@ def test_a_failed_write_leaves_nothing_and_keeps_the_old_content(target, kind, e
     assert os.listdir(target.parent) == names
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError("Error writing bytes to file. Detail: [errno 28] No space left on device"),  # Arrow
+        RuntimeError("[enforce fail at inline_container.cc:664] unexpected pos 64 vs 0"),  # torch
+    ],
+)
+def test_a_full_disk_is_called_one_whatever_the_writer_says(target, kind, error):
+    before, names = content_of(target), os.listdir(target.parent)
+    with pytest.raises(files.DiskError, match="is full: .* was not written.*Make room"):
+        with files.written_aside(target) as aside:
+            fill(aside, CONTENT, kind)
+            raise error
+    assert content_of(target) == before and os.listdir(target.parent) == names
+
+
+def test_a_disk_that_has_no_room_left_is_full_even_if_the_writer_says_nothing(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(free=4096))
+    with pytest.raises(files.DiskError, match="is full"), files.written_aside(tmp_path / "new"):
+        raise ValueError("unexpected end")
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_a_folder_that_cannot_be_written_is_told_with_the_remedy(tmp_path, monkeypatch, number):
+    def refused(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "touch", refused)
+    with pytest.raises(files.DiskError, match=f"cannot be written .{os.strerror(number)}.: choose"):
+        files.writable(tmp_path / "records")
+
+
 def test_a_failed_rename_leaves_nothing_and_keeps_the_old_content(target, kind, monkeypatch):
     before, names = content_of(target), os.listdir(target.parent)
     rename = os.replace
@@ -224,6 +261,7 @@ def test_a_failed_rename_leaves_nothing_and_keeps_the_old_content(target, kind, 
 CHILD = """
 import sys, time
 from pathlib import Path
+from types import SimpleNamespace
 from seqrec_lib.data import files
 target, kind = Path(sys.argv[1]), sys.argv[2]
 with files.written_aside(target) as aside:

@@ -9,7 +9,10 @@ from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.records import golden, provenance, runs, standing
 from seqrec_lib.records.__main__ import main
 from seqrec_lib.records.recipes import RECIPES
+from seqrec_lib.records.store import RESULTS
 from seqrec_lib.training.loop import Training
+
+PUBLISHED = ("--results", RESULTS)
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def test_the_command_line_lists_the_records_that_do_not_stand_and_fails(
     trained, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(golden, "run_all", lambda names: {})
-    main(["train", "simulated", "list", "attention"])
+    main(["train", "simulated", "list", "attention", *PUBLISHED])
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
         main(["stale"])
@@ -66,7 +69,7 @@ def test_records_that_cannot_be_read_are_listed_with_the_rest(
     trained, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(golden, "run_all", lambda names: {})
-    main(["train", "simulated", "list", "attention", "--seeds", "0", "1", "2"])
+    main(["train", "simulated", "list", "attention", "--seeds", "0", "1", "2", *PUBLISHED])
     capsys.readouterr()
     place = tmp_path / "book/results/simulated"
     (place / "attention/s0/history.csv").unlink()
@@ -89,7 +92,7 @@ def test_records_that_cannot_be_read_are_listed_with_the_rest(
 def test_the_command_line_makes_a_record_again_and_fails_if_it_is_another(
     trained, tmp_path, capsys
 ):
-    main(["train", "simulated", "attention"])
+    main(["train", "simulated", "attention", *PUBLISHED])
     record = "book/results/simulated/attention/s0"
     with pytest.raises(SystemExit) as ended:
         main(["remake", record])

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from seqrec_lib.data import datasets
 from seqrec_lib.data.catalogue import Catalogue
@@ -56,7 +57,7 @@ def bytes_of(folder):
 def test_a_run_is_trained_once_and_loaded_ever_after(project, trained):
     first = runs.run("simulated", "attention", seeds=(0, 1))
     assert len(trained) == 2
-    folder = project / "book/results/simulated/attention"
+    folder = project / "build/results/simulated/attention"
     assert {path.name for path in folder.iterdir()} == {"s0", "s1"}
     assert {path.name for path in (folder / "s1").iterdir()} == PARTS
     second = runs.run("simulated", "attention", seeds=(0, 1))
@@ -69,7 +70,7 @@ def test_a_run_is_trained_once_and_loaded_ever_after(project, trained):
 
 
 def test_a_record_says_what_the_model_file_confirms(project):
-    run = runs.run("simulated", "attention").seeds[0]
+    run = runs.run("simulated", "attention", results=store.RESULTS).seeds[0]
     model, items = load_model(project / "build/models/simulated-attention-s0.safetensors")
     log, split = datasets.load("simulated")
     assert model.config == SASREC and items.tolist() == log.items.tolist()
@@ -105,7 +106,7 @@ def test_a_file_is_a_data_set_and_its_stem_and_digest_name_the_record(project, t
     small_world(num_users=30).to_csv(path, index=False)
     (run,) = runs.run(str(path), "list").seeds
     digest = datasets.digest_of(str(path))
-    assert run.folder == project / f"book/results/shop-{digest[:8]}/list/s0"
+    assert run.folder == project / f"build/results/shop-{digest[:8]}/list/s0"
     assert run.card["data_digest"] == digest and run.spec["dataset"] == str(path)
     (again,) = runs.run(str(path), "list").seeds
     assert again.folder == run.folder and len(trained) == 1
@@ -120,6 +121,48 @@ def test_another_results_folder_keeps_the_records_apart(project, trained):
 def test_an_unpublished_name_is_refused_with_the_names_there_are(project):
     with pytest.raises(ValueError, match="'sasrek' is not published; use one of .*popular, "):
         runs.run("simulated", "sasrek")
+
+
+def test_nothing_is_trained_into_committed_records_unless_they_are_named(project, trained):
+    runs.run("simulated", "attention", seeds=(0,), epochs=1, results=store.RESULTS)
+    committed = project / "book/results/simulated/attention"
+    before = bytes_of(committed / "s0")
+    (one, other) = runs.run("simulated", "attention", seeds=(0, 1), epochs=1).seeds
+    assert one.folder == committed / "s0" and len(trained) == 2  # read, and only the other made
+    assert other.folder == project / "build/results/simulated/attention/s1"
+    (anew,) = runs.run("simulated", "attention", epochs=1, retrain=True).seeds
+    assert anew.folder == project / "build/results/simulated/attention/s0"
+    (trial,) = runs.run("simulated", "attention", epochs=2, retrain=True).seeds
+    assert trial.folder == anew.folder and len(trained) == 4
+    assert bytes_of(committed / "s0") == before and len(list(committed.iterdir())) == 1
+    (mine,) = runs.run("simulated", "attention", epochs=1, results="mine", retrain=True).seeds
+    (again,) = runs.run("simulated", "attention", epochs=1, results="mine").seeds
+    assert mine.folder == again.folder == project / "mine/simulated/attention/s0"
+
+
+def test_a_committed_record_whose_recipe_has_changed_is_told_and_not_trained_around(
+    project, monkeypatch, trained
+):
+    runs.run("simulated", "attention", results=store.RESULTS)
+    training = dataclasses.replace(TRAINING, epochs=3)
+    monkeypatch.setitem(RECIPES, "attention", ("sasrec", SASREC, training))
+    words = r"training.epochs \(2 stored, 3 asked\); pass retrain=True and results='book/results'"
+    with pytest.raises(ValueError, match=words):
+        runs.run("simulated", "attention")
+    assert len(trained) == 1
+
+
+def test_a_device_that_is_not_there_is_refused_before_data_are_loaded(project, monkeypatch):
+    monkeypatch.setattr(datasets, "load", lambda _: pytest.fail("loaded"))
+    with pytest.raises(ValueError, match="device is 'tpu'; this machine has"):
+        runs.run("simulated", "list", device="tpu")
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_training(project, trained):
+    (project / "mine").write_text("a file where a folder is needed")
+    with pytest.raises(OSError, match="mine.* cannot be written .*choose another results folder"):
+        runs.run("simulated", "attention", results="mine")
+    assert not trained
 
 
 # --- chance and leaks, on the way of a record --------------------------------------------------
@@ -307,22 +350,24 @@ def test_a_run_starts_from_the_recipe_of_its_source_not_from_a_shorter_trial(pai
 
 
 def test_a_run_does_not_stand_on_a_starting_run_made_anew(pairs, trained):
-    runs.run("simulated-pairs", "vectors")
-    runs.run("simulated", "start")
-    runs.run("simulated-pairs", "vectors", retrain=True)  # the same ranks: the same run
-    runs.run("simulated", "start")
+    runs.run("simulated-pairs", "vectors", results=store.RESULTS)
+    runs.run("simulated", "start", results=store.RESULTS)
+    runs.run(
+        "simulated-pairs", "vectors", retrain=True, results=store.RESULTS
+    )  # the same ranks: the same run
+    runs.run("simulated", "start", results=store.RESULTS)
     card = pairs.parents[2] / "book/results/simulated-pairs/vectors/s0"
     table = store.load(card).ranks
     table["rank_masked"] = 1
     store.write_table(table, card / "ranks.parquet")
     words = r"the run it starts from \(simulated-pairs/vectors/s0\); pass retrain=True"
     with pytest.raises(ValueError, match=words):
-        runs.run("simulated", "start")
+        runs.run("simulated", "start", results=store.RESULTS)
 
 
 def test_weights_that_are_not_those_of_the_record_are_made_again_aside(pairs, trained, project):
     (spec,) = published("simulated-pairs", "vectors", [0])
-    runs.run("simulated-pairs", "vectors")
+    runs.run("simulated-pairs", "vectors", results=store.RESULTS)
     record = runs.trained_model(spec).record
     before, (model, items) = bytes_of(record.folder), load_model(pairs)
     save_model(model, stored_spec(pairs), items, pairs, {"ranks": "another training's"})
@@ -336,7 +381,7 @@ def test_weights_that_are_not_those_of_the_record_are_made_again_aside(pairs, tr
 
 def test_weights_made_again_that_are_another_run_are_refused(pairs, monkeypatch):
     (spec,) = published("simulated-pairs", "vectors", [0])
-    runs.run("simulated-pairs", "vectors")
+    runs.run("simulated-pairs", "vectors", results=store.RESULTS)
     record = runs.trained_model(spec).record
     pairs.unlink()
     card = json.loads((record.folder / "card.json").read_text())
@@ -347,7 +392,7 @@ def test_weights_made_again_that_are_another_run_are_refused(pairs, monkeypatch)
 
 
 def test_a_record_is_remade_aside_and_compared(project):
-    (run,) = runs.run("simulated", "attention").seeds
+    (run,) = runs.run("simulated", "attention", results=store.RESULTS).seeds
     before = bytes_of(run.folder)
     table = runs.remake("book/results/simulated/attention/s0")
     assert table["same"].all() and (table["old"] == table["new"]).all() and len(table) == 4
@@ -429,7 +474,7 @@ def test_a_golden_run_that_moved_takes_the_record_with_it(project):
 
 
 def test_model_files_of_two_results_folders_are_two(project):
-    runs.run("simulated", "attention")
+    runs.run("simulated", "attention", results=store.RESULTS)
     kept = (project / "build/models/simulated-attention-s0.safetensors").read_bytes()
     runs.run("simulated", "attention", epochs=1, results="elsewhere")
     own = project / "elsewhere/models/simulated-attention-s0.safetensors"
@@ -475,7 +520,7 @@ def test_a_crash_while_writing_leaves_no_record(project, monkeypatch, written):
 
     monkeypatch.setattr(pd.DataFrame, "to_parquet", fail)
     with pytest.raises(OSError, match="no space left"):
-        runs.run("simulated", "list")
+        runs.run("simulated", "list", results=store.RESULTS)
     left = [path for path in (project / "book/results").rglob("*") if path.is_file()]
     assert all(path.name.startswith("examples-") for path in left) and len(left) == min(written, 1)
 
@@ -487,6 +532,25 @@ def test_a_crash_while_retraining_leaves_the_older_record(project, monkeypatch):
     with pytest.raises(OSError, match="full"):
         runs.run("simulated", "list", retrain=True)
     assert bytes_of(run.folder) == before and list(run.folder.parent.iterdir()) == [run.folder]
+
+
+def test_a_full_disk_ends_in_a_sentence_and_with_room_again_the_run_ends_well(project, monkeypatch):
+    def full(*_):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("seqrec_lib.records.model_file.save_file", full)
+        with pytest.raises(OSError, match="is full: simulated-attention-s0.safetensors was not"):
+            runs.run("simulated", "attention")
+    (left,) = [
+        path
+        for path in (project / "build").rglob("*.*")
+        if path.is_file() and path.suffix != ".lock"
+    ]
+    assert left.parent.name == "checkpoints"
+    monkeypatch.setattr(SASRec, "training_batches", lambda *_: pytest.fail("trained again"))
+    (run,) = runs.run("simulated", "attention").seeds
+    assert runs.model_file(run.folder).exists() and not left.exists()
 
 
 @pytest.mark.parametrize("part", sorted(PARTS))

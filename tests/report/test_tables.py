@@ -149,3 +149,8 @@ def test_every_published_run_has_a_colour_of_its_own():
 
     colours = [report.colour(name) for name in RECIPES | TECD_RECIPES]
     assert len(set(colours)) == len(colours) and "#000000" not in colours
+
+
+def test_a_share_of_nothing_is_no_number_and_no_error():
+    assert report.ratio(0.3, 0.2) == pytest.approx(1.5)
+    assert np.isnan(report.ratio(0.1, 0.0)) and np.isnan(report.ratio(0.0, np.float64(0)))

@@ -37,10 +37,11 @@ def kept(table, tmp_path_factory):
 
     def keep(name, text=False):
         raw = table.assign(item=table["item"].astype("str")) if text else table
+        raw = raw.assign(basket=raw["time"] // 172_800)  # two days each
         log = EventLog.build(raw)
         split = leave_last_out(log)
         config = MODELS[name].Config()
-        if name in ("gru", "sasrec"):
+        if name in ("gru", "sasrec", "sasrec-baskets"):
             config = dataclasses.replace(config, embed_dim=8, hidden_dim=16)
         model = MODELS[name](Catalogue.learned(log, split.train), config)
         training = Training(epochs=1, max_len=LENGTH, precision="fp32")
@@ -117,6 +118,27 @@ def test_unknown_items_are_named_and_passed_over(kept, text, caplog):
 def test_what_cannot_be_asked_is_refused_in_words(kept, how, words):
     with pytest.raises(ValueError, match=words):
         recommend(kept("popular")[0], {1: [101]}, **how)
+
+
+def test_a_model_of_baskets_reads_those_of_the_table(kept, table):
+    path, _, log = kept("sasrec-baskets")
+    table = table.assign(basket=table["time"] // 172_800)
+    found = recommend(path, table, k=5, protocol="unmasked")
+    alone = recommend(path, table.assign(basket=-1), k=5, protocol="unmasked")
+    assert (found["score"] != alone["score"]).any()
+    # in which order a closed basket stands changes nothing
+    user = table[table["user"] == log.users[0]]
+    whole = user[user["basket"] < user["basket"].max()]
+    turned = whole.sort_values(["basket", "time"], ascending=[True, False])
+    turned = turned.assign(time=whole["time"].to_numpy())
+    whole, turned = (one.groupby("basket").tail(2).tail(4) for one in (whole, turned))
+    lists = [recommend(path, one, k=5, protocol="unmasked")["item"] for one in (whole, turned)]
+    assert lists[0].tolist() == lists[1].tolist()
+
+
+def test_items_without_their_events_are_refused_where_the_model_reads_those(kept):
+    with pytest.raises(ValueError, match="the model reads basket of each event: pass a table"):
+        recommend(kept("sasrec-baskets")[0], {1: [101]})
 
 
 @pytest.mark.parametrize("end", [".csv", ".parquet"])

@@ -128,7 +128,7 @@ def trained(tmp_path, monkeypatch):
 
 def test_a_record_is_made_once_and_read_ever_after(trained, tmp_path, monkeypatch):
     made = attention(*trained, per_length=20)
-    folder = tmp_path / "book/attention/simulated/attends"
+    folder = tmp_path / "build/attention/simulated/attends"
     assert {path.name for path in folder.iterdir()} == {
         "card.json",
         "sample.parquet",
@@ -158,7 +158,7 @@ def test_a_record_of_another_training_is_refused_until_it_is_made_anew(trained, 
 
 
 def test_a_model_file_that_is_missing_or_anothers_is_refused(trained, tmp_path):
-    path = tmp_path / "build/models/simulated-attends-s0.safetensors"
+    path = tmp_path / "build/results/models/simulated-attends-s0.safetensors"
     kept = path.read_bytes()
     path.unlink()
     with pytest.raises(FileNotFoundError, match="weights are not committed"):

@@ -11,6 +11,7 @@ from seqrec_lib.data.log import bucketed
 from seqrec_lib.data.patterns import mine
 from seqrec_lib.data.patterns import mined as mined_from
 from seqrec_lib.models.regenerator import Regenerator
+from seqrec_lib.records import store
 from seqrec_lib.records.recipes import recipe
 from seqrec_lib.studies import regeneration
 from seqrec_lib.studies.regeneration import (
@@ -28,7 +29,7 @@ HOW = Regeneration(CONFIG, per_history=3, epochs=4, batch_size=64, learning_rate
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    for module in (regeneration, files):
+    for module in (regeneration, files, store):
         monkeypatch.setattr(module, "root", lambda: tmp_path)
     return tmp_path
 
@@ -129,7 +130,7 @@ def test_what_is_written_is_told_once_a_history_and_has_two_items(small_log, sma
 def test_a_regenerated_data_set_adds_to_what_is_learned_and_to_nothing_else(project):
     log, split = datasets.load("simulated")
     written = regenerate("simulated", HOW)
-    folder = project / "book/regenerated/simulated"
+    folder = project / "build/regenerated/simulated"
     card = json.loads((folder / "card.json").read_text())
     assert card["sequences"] == written["sequence"].nunique() > 0
     assert list((project / "build/checkpoints").iterdir()) == []

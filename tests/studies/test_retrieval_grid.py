@@ -19,8 +19,8 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "root", lambda: folder)
-        for module in ("records.runs", "records.standing", "records.provenance"):
-            patch.setattr(f"seqrec_lib.{module}.root", lambda: folder, raising=False)
+        for module in ("runs", "standing", "provenance", "store"):
+            patch.setattr(f"seqrec_lib.records.{module}.root", lambda: folder)
         patch.setattr(retrieval_grid, "FOUND", 14)  # of 40 items
         patch.setattr(retrieval_grid, "MISSED", 14)
         few = {"counts": (5, 10), "alphas": (0.5,)}
@@ -41,7 +41,7 @@ def test_the_grid_has_the_encoder_alone_and_every_cell(made):
 
 def test_cells_that_are_kept_are_not_made_again(made, monkeypatch):
     folder, grid, _, few = made
-    path = folder / "book" / "neighbours" / "simulated" / "sasrec-retrieval" / "grid.csv"
+    path = folder / "build" / "neighbours" / "simulated" / "sasrec-retrieval" / "grid.csv"
     calls = []
     monkeypatch.setattr(retrieval_grid, "fit", lambda *given: calls.append(given))
     assert retrieval_grid.grid("simulated", **few).equals(grid) and not calls
@@ -49,8 +49,8 @@ def test_cells_that_are_kept_are_not_made_again(made, monkeypatch):
     monkeypatch.undo()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "root", lambda: folder)
-        for module in ("records.runs", "records.standing", "records.provenance"):
-            patch.setattr(f"seqrec_lib.{module}.root", lambda: folder, raising=False)
+        for module in ("runs", "standing", "provenance", "store"):
+            patch.setattr(f"seqrec_lib.records.{module}.root", lambda: folder)
         again = retrieval_grid.grid("simulated", **few)
     pd.testing.assert_frame_equal(again, grid)
 

@@ -57,6 +57,16 @@ class BERT4Rec(SASRec):
     def encode(self, batch: Batch) -> Float[Tensor, "B T D"]:
         return self.head(super().encode(batch))
 
+    def attended(self, batch, change=None):
+        states, weights = super().attended(batch, change)
+        return self.head(states), weights
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        """Of masked items; ``ValueError`` if a target is the next item, which is in plain sight."""
+        if ((batch.target > 0) & (batch.item != self.masked)).any():  # type: ignore[operator]
+            raise ValueError("BERT4Rec learns what is masked, not what comes next; train it alone")
+        return super().loss(batch)
+
     def embedded(self, item: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         masked = item == self.masked
         return torch.where(masked[..., None], self.mask, self.items(item.masked_fill(masked, 0)))

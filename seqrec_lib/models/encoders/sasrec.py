@@ -40,12 +40,15 @@ class Attention(nn.Module):
         parts = self.project(x).chunk(3, dim=-1)
         return [part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in parts]
 
-    def weights(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B H T T"]:
-        """How much each step takes from each: rows sum to one and hold nothing ahead."""
+    def weights(
+        self, x: Float[Tensor, "B T D"], seen: Bool[Tensor, "B T T"] | None = None
+    ) -> Float[Tensor, "B H T T"]:
+        """How much each step takes from each: rows sum to one and hold nothing unseen."""
         query, key, _ = self.heads(x)
         logits = query @ key.mT / query.shape[-1] ** 0.5
-        ahead = torch.ones(logits.shape[-2:], dtype=torch.bool, device=x.device).triu(1)
-        return logits.masked_fill(ahead, -torch.inf).softmax(-1)
+        if seen is None:
+            seen = torch.ones_like(logits[:, 0], dtype=torch.bool).tril()
+        return logits.masked_fill(~seen[:, None], -torch.inf).softmax(-1)
 
     def forward(
         self,
@@ -136,9 +139,9 @@ class SASRec(SequenceEncoder):
         ``change`` turns the weights (B, H, T, T) of a layer into those used in their place. A row
         is a step that looks, a column one that is looked at.
         """
-        x, found = self._placed(batch), []
+        x, seen, found = self._placed(batch), self.seen(batch), []
         for block in self.blocks:
-            weights = block.attention.weights(block.attention_norm(x))  # type: ignore[operator, union-attr]
+            weights = block.attention.weights(block.attention_norm(x), seen)  # type: ignore[operator, union-attr]
             found.append(weights if change is None else change(weights))
             x = block(x, found[-1])
         return self.norm(x), torch.stack(found)

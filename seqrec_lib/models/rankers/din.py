@@ -8,19 +8,30 @@ kind weigh more than one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.rankers.pooling import Pooling, Read
 
-TABLE = 2**29  # pairs of items whose weights are kept while scoring: 2 GB
+LARGEST = 2**29  # pairs of items whose weights are kept while scoring: 2 GB
 
 
+class Table(NamedTuple):
+    """Weights by event and candidate, for the events ``known``, and what they were made from."""
+
+    made_from: list[Tensor]
+    weights: Float[Tensor, "N N"]
+    known: Bool[Tensor, "N"]
+
+
+# paper: the outer product, PReLU or Dice; released code: two layers of sigmoids on what is here
 class ActivationUnit(nn.Module):
     """A weight for a pair of items: an MLP on [item, event, item - event, item * event].
 
@@ -41,21 +52,20 @@ class ActivationUnit(nn.Module):
         return self.out(first).squeeze(-1)
 
 
+# paper: clicks among impressions, sides of user and item, L2 on what a batch touches
 class DIN(Pooling):
     @dataclass(frozen=True)
     class Config(Pooling.Config):
         pooling: str = "sum"  # paper; "mean": weights over the number of events
         unit_dim: int = 36
-        normalised: bool = False  # weights through a softmax over the history
+        normalised: bool = False  # weights through a softmax; released code: over the root of width
 
     config: Config
 
     def __init__(self, catalogue: Catalogue, config: Config):
         super().__init__(catalogue, config)
         self.unit = ActivationUnit(config.embed_dim, config.unit_dim)
-        self._table: Float[Tensor, "N N"] | None = None  # weights by event and candidate
-        self._known: Tensor | None = None  # of which events the table has the row
-        self._made_from: tuple[object, ...] = ()
+        self._table: Table | None = None
 
     def interest(
         self, read: Read, item: Float[Tensor, "B C D"], step: Int[Tensor, "B C"] | None
@@ -95,32 +105,37 @@ class DIN(Pooling):
 
     # --- the whole catalogue: weights of pairs of items, each computed once ------------------
 
-    def interest_in_all(self, batch: Batch, read: Read, columns: slice) -> Float[Tensor, "B C D"]:
-        rows = (self.num_items + 1) ** 2
-        if self.training or torch.is_grad_enabled() or rows > TABLE:
-            return super().interest_in_all(batch, read, columns)
-        weights = self._weights(batch)[:, columns][batch.item].transpose(1, 2)
-        return self._taken(weights, read, None)
+    def interest_in_all(self, batch: Batch, read: Read) -> Callable[[slice], Tensor]:
+        if self.training or torch.is_grad_enabled() or (self.num_items + 1) ** 2 > LARGEST:
+            return super().interest_in_all(batch, read)
+        weights = self._weights(batch)
+        return lambda part: self._taken(weights[:, part][batch.item].mT, read, None)
 
     def _weights(self, batch: Batch) -> Float[Tensor, "N N"]:
-        """The table of weights with the rows of all events of the batch.
+        """The table of weights with the rows of all events of the batch."""
+        if self._table is None or not all(map(_same, self._table.made_from, self._parts())):
+            self._table = self._empty()
+        _, weights, known = self._table
+        missing, size = batch.item[~known[batch.item]].unique(), max(1, 2**20 // self.num_items)
+        for begin in range(0, len(missing), size):
+            part = missing[begin : begin + size]
+            with torch.autocast(weights.device.type, enabled=False):
+                weights[part] = self.unit(self.items.weight, self.items(part)[:, None])
+        known[missing] = True
+        return weights
 
-        It is made anew when a weight of the model has changed.
-        """
-        made_from = tuple((id(w), w._version, w.device) for w in self.parameters())
-        if self._table is None or self._made_from != made_from:
-            size, weight = self.num_items + 1, self.items.weight
-            with torch.inference_mode(False):  # or only that mode could write to it
-                self._table = torch.empty(size, size, device=weight.device)
-            self._made_from = made_from
-            self._known = torch.zeros(size, dtype=torch.bool, device=weight.device)
-            self._known[0] = True
-            self._table[0] = 0
-        if (known := self._known[batch.item]).all():  # type: ignore[index]
-            return self._table
-        missing = batch.item[~known].unique()
-        for part in missing.split(max(1, 2**20 // self.num_items)):
-            events = self.items(part)[:, None]
-            self._table[part] = self.unit(self.items.weight, events)
-        self._known[missing] = True  # type: ignore[index]
-        return self._table
+    def _empty(self) -> Table:
+        size, made_from = self.num_items + 1, self._parts()
+        with torch.inference_mode(False):  # or only that mode could write to it
+            weights = made_from[0].new_empty(size, size, requires_grad=False)
+            known = torch.zeros(size, dtype=torch.bool, device=weights.device)
+            weights[0], known[0] = 0, True
+        return Table([part.clone() for part in made_from], weights, known)
+
+    def _parts(self) -> list[Tensor]:
+        return [self.items.weight.detach(), *(part.detach() for part in self.unit.parameters())]
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """Compared by value: torch counts no change by ``.data`` or a fused optimizer."""
+    return (a.dtype, a.device) == (b.dtype, b.device) and a.equal(b)

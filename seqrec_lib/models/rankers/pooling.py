@@ -6,6 +6,7 @@ No order, no time, and one vector for every question: what target attention is m
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -107,19 +108,17 @@ class Pooling(CandidateRanker):
 
     def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
         read = self.read(batch)
+        taken = self.interest_in_all(batch, read)
         scores = read.keys.new_full((len(batch.item), self.num_items + 1), -torch.inf)
         for begin in range(1, self.num_items + 1, self.chunk):
             columns = slice(begin, min(begin + self.chunk, self.num_items + 1))
-            item = self.items.weight[columns]
-            taken = self.interest_in_all(batch, read, columns)
-            scores[:, columns] = self.tower.table(taken, item)
+            scores[:, columns] = self.tower.table(taken(columns), self.items.weight[columns])
         return scores
 
-    def interest_in_all(self, batch: Batch, read: Read, columns: slice) -> Float[Tensor, "B C D"]:
-        """What the history says of each item of ``columns``."""
-        candidates = torch.arange(columns.start, columns.stop, device=batch.item.device)
-        item = self.items(candidates).expand(len(batch.item), -1, -1)
-        return self.interest(read, item, None)
+    def interest_in_all(self, batch: Batch, read: Read) -> Callable[[slice], Tensor]:
+        """What the histories say of each item of a slice of the catalogue, (B, C, D)."""
+        size = len(batch.item)
+        return lambda part: self.interest(read, self.items.weight[part].expand(size, -1, -1), None)
 
     def _pooled(self, read: Read) -> Float[Tensor, "B T D"]:
         """The mean or sum of the events up to each step."""

@@ -99,6 +99,10 @@ class Retrieval(Recommender):
         super().__init__(catalogue)
         self.config = config
         self.encoder: SequenceEncoder = from_config(catalogue, config.encoder)  # type: ignore[assignment]
+        if not (config.frozen or self.encoder.causal):
+            raise ValueError(
+                f"{type(self.encoder).__name__} sees what it would learn from; use frozen=True"
+            )
         width = self.encoder.item_vectors()[0].shape[1]
         how = (width, config.num_heads, config.dropout, config.sharpness)
         self.items_read = CrossAttention(*how)

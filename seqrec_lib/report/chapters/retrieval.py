@@ -21,7 +21,7 @@ from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.records.runs import run
-from seqrec_lib.records.store import RESULTS, Runs
+from seqrec_lib.records.store import SCRATCH, Runs
 from seqrec_lib.statistics.intervals import TOO_FEW, Interval, Verdict
 from seqrec_lib.statistics.intervals import verdicts as corrected
 
@@ -43,9 +43,9 @@ def stages(
     backbone: str,
     seeds: Sequence[int],
     epochs: int | None = None,
-    device: str = "cpu",
+    device: str = "auto",
     retrain: bool = False,
-    results: str | Path = RESULTS,
+    results: str | Path = SCRATCH,
 ) -> dict[str, Runs]:
     """The runs of a backbone by the stages it went through; arguments as those of ``run``."""
     how = (list(seeds), epochs, device, retrain, results)

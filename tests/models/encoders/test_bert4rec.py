@@ -77,6 +77,20 @@ def test_a_mask_sees_what_comes_after_it(model):
 
 
 @torch.no_grad()
+def test_attention_written_out_gives_the_same_states(model):
+    batch = Batch(torch.tensor([[3, model.masked, 5, 7], [2, 9, 0, 0]]))
+    states, weights = model.attended(batch)
+    torch.testing.assert_close(states, model.encode(batch))
+    assert ((weights > 0) == batch.real[:, None, None]).all()
+
+
+def test_targets_in_plain_sight_are_refused(model, small_log, small_split):
+    batch = model.training_batch(small_log, small_log.windows(small_split.train[:9], 5))
+    with pytest.raises(ValueError, match="learns what is masked, not what comes next"):
+        model.loss(batch)
+
+
+@torch.no_grad()
 def test_the_question_is_a_mask_behind_the_history_which_loses_its_oldest_item(model):
     history = torch.tensor([[1, 2, 3, 4, 5, 6], [7, 8, 0, 0, 0, 0]])
     found = model.state(Batch(history))

@@ -53,7 +53,7 @@ def test_an_event_counts_by_what_the_unit_says_of_it_and_the_candidate(
 @torch.no_grad()
 def test_the_table_of_pairs_gives_what_the_unit_gives(model, monkeypatch):
     found = model.score_all(HISTORY)
-    monkeypatch.setattr(din, "TABLE", 0)  # too many items for a table
+    monkeypatch.setattr(din, "LARGEST", 0)  # too many items for a table
     torch.testing.assert_close(model.score_all(HISTORY), found)
     assert found[:, 1:].std(1).min() > 1e-4
 
@@ -77,6 +77,15 @@ def loaded(model):
     model.load_state_dict(state)
 
 
+def changed_unseen(model):
+    """As by a fused optimizer: torch counts no change."""
+    model.items.weight.data[1:] += 0.5
+
+
+def made_wide(model):
+    changed_unseen(model.double())
+
+
 def trained(model):
     model.train()
     with torch.enable_grad():
@@ -85,7 +94,7 @@ def trained(model):
     model.eval()
 
 
-@pytest.mark.parametrize("change", [changed_in_place, loaded, trained])
+@pytest.mark.parametrize("change", [changed_in_place, changed_unseen, made_wide, loaded, trained])
 def test_a_table_of_other_weights_is_never_used(model, change):
     with torch.inference_mode():
         before = model.score_all(HISTORY)
@@ -95,6 +104,21 @@ def test_a_table_of_other_weights_is_never_used(model, change):
         afresh._table = None
         torch.testing.assert_close(found, afresh.score_all(HISTORY))
     assert (found - before)[:, 1:].abs().max() > 1e-3
+
+
+def test_a_table_serves_whatever_mode_it_was_begun_in(small_catalogue):
+    torch.manual_seed(0)
+    histories = [Batch(torch.tensor([[item]])) for item in (3, 1, 4)]
+    with torch.inference_mode():
+        model = DIN(small_catalogue, SMALL).eval()
+        expected = [model.score(one, torch.arange(1, 41)[None]) for one in histories]
+        found = [model.score_all(histories[0])]
+    with torch.no_grad():
+        with torch.autocast("cpu", torch.bfloat16):
+            model.score_all(histories[1])
+        found += [model.score_all(one) for one in histories[1:]]
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one[:, 1:], other)
 
 
 def test_a_model_in_training_carries_no_table(model):

@@ -48,6 +48,38 @@ def test_baskets_of_one_item_make_it_sasrec(model, small_catalogue):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("pooling", ["mean", "sum"])
+def test_each_state_is_sasrec_over_the_baskets_written_out(model, pooling):
+    model.config = dataclasses.replace(model.config, pooling=pooling)
+    items = [[3, 1, 4, 1, 5, 9, 2, 6], [7, 8, 2], [5]]
+    baskets = [[7, 7, 7, 2, 2, 5, 4, 4], [1, 2, 2], [3]]
+    padded = [
+        torch.tensor([row + [0] * (8 - len(row)) for row in rows]) for rows in (items, baskets)
+    ]
+    found = model.encode(Batch(padded[0], basket=padded[1]))
+    for user, (own, names) in enumerate(zip(items, baskets, strict=True)):
+        newest = len(set(names)) - 1
+        for event in range(len(own)):
+            x = []
+            for step, name in enumerate(dict.fromkeys(names[: event + 1])):
+                there = [own[i] for i in range(event + 1) if names[i] == name]
+                vector = getattr(model.items.weight[there], pooling)(0)
+                x.append(vector + model.positions.weight[newest - step])
+            x = torch.stack(x)[None]
+            for block in model.blocks:
+                x = block(x)
+            torch.testing.assert_close(found[user, event], model.norm(x)[0, -1])
+
+
+@torch.no_grad()
+def test_attention_written_out_gives_the_same_states(model):
+    batch = Batch(ITEM, basket=BASKET)
+    states, weights = model.attended(batch)
+    torch.testing.assert_close(states, model.encode(batch))
+    assert ((weights > 0) == model.seen(batch)).all()
+
+
+@torch.no_grad()
 def test_in_which_order_a_closed_basket_stands_changes_nothing(model):
     turned = torch.tensor([[4, 3, 1, 5, 1, 9]])
     one, other = (model.encode(Batch(item, basket=BASKET)) for item in (ITEM, turned))

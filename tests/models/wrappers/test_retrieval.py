@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.patterns import mine
+from seqrec_lib.models.encoders.bert4rec import BERT4Rec
 from seqrec_lib.models.encoders.gru4rec import GRU4Rec
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.wrappers.memory import Memory
@@ -265,6 +266,13 @@ def test_an_encoder_of_other_settings_is_refused(small_log, small_split):
 def test_another_kind_of_memory_is_refused(small_catalogue):
     with pytest.raises(ValueError, match="memory is 'all'; use 'histories' or 'patterns'"):
         Retrieval(small_catalogue, dataclasses.replace(CONFIG, memory="all"))
+
+
+def test_an_encoder_that_looks_both_ways_cannot_learn_along(small_catalogue):
+    config = dataclasses.replace(CONFIG, encoder=BERT4Rec.Config(embed_dim=8, max_len=20))
+    Retrieval(small_catalogue, config)
+    with pytest.raises(ValueError, match="BERT4Rec sees what it would learn from; use frozen=True"):
+        Retrieval(small_catalogue, dataclasses.replace(config, frozen=False))
 
 
 def test_neighbours_may_be_shared_by_those_that_need_as_many_or_fewer(small_log, small_split):
