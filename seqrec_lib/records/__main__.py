@@ -91,10 +91,13 @@ def _do(chosen: argparse.Namespace) -> None:
         if device == "cuda":
             device = f"cuda:{os.environ['LOCAL_RANK']}"
             torch.cuda.set_device(device)
-    dataset = composed(chosen.dataset, chosen)
-    datasets.load(dataset)
-    every = [(dataset, name, chosen.seeds, chosen.epochs) for name in chosen.names]
-    specs = [spec for one in every for spec in published(*one)]
+    try:
+        dataset = composed(chosen.dataset, chosen)
+        datasets.load(dataset)
+        every = [(dataset, name, chosen.seeds, chosen.epochs) for name in chosen.names]
+        specs = [spec for one in every for spec in published(*one)]
+    except (ValueError, OSError) as error:  # a log that cannot be read, a run that is none
+        sys.exit(str(error))
     forecast.announce(to_train(specs, chosen.retrain, chosen.results), device, chosen.results)
     for spec in specs:
         record = run_spec(spec, device, chosen.retrain, chosen.results)
