@@ -77,7 +77,9 @@ ranking = dataclasses.replace(short, epochs=10, validate="sampled", select="unma
 # an encoder that nobody has trained: it learns beside the attention
 retrieval = Retrieval.Config(gru, neighbours=5, frozen=False)
 item2vec = Item2Vec.Config(embed_dim=16)
-adagrad = dataclasses.replace(short, optimizer="adagrad", learning_rate=0.1, batch_size=32, epochs=1)
+adagrad = dataclasses.replace(
+    short, optimizer="adagrad", learning_rate=0.1, batch_size=32, epochs=1
+)
 
 CASES = {
     "popular": Case("popular", Popular.Config(), world="favourites"),
