@@ -24,13 +24,14 @@ $(READY): requirements.lock pyproject.toml
 	$(RUN) -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
-book: $(READY)  ## run every chapter, compile the book into book/_build/html, compare with what is stored
+book: $(READY)  ## run every chapter, compile book/_build/html, compare with the stored outputs
 	$(RUN) book/chapters.py
 	rm -rf build/book && mkdir -p build/book/book
 	cp -R _config.yml _toc.yml seqrec_lib build/notebooks build/book/
 	cp -R book/*.md book/*.csv book/*.bib book/_static book/_ext build/book/book/
 	$(VENV)/bin/jupyter-book build build/book --path-output book -W -n --keep-going
-	$(RUN) -m pytest -q notebooks --executed build/notebooks
+	$(RUN) -m pytest -q notebooks --executed build/notebooks || \
+	  { echo "The book is built, but stored outputs have moved: 'make chapters' stores today's."; exit 1; }
 
 test: $(READY)  ## the suite that CI runs; the chapters are compared in `make book`, which runs them
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile -m "not slow" tests seqrec_lib
