@@ -8,6 +8,8 @@ READY := $(VENV)/ready
 # glibc keeps freed memory instead of giving it back at every training step: a third faster
 export MALLOC_TRIM_THRESHOLD_ = 1073741824
 export MALLOC_MMAP_THRESHOLD_ = 33554432
+# what one process has compiled the others load: the suite starts many
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help book test test-all mutants lint smoke full chapters kernel stale golden remake lock \
   clean
@@ -23,17 +25,19 @@ $(READY): requirements.lock pyproject.toml
 	$(RUN) -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
-book: $(READY)  ## run every chapter and compile the book into book/_build/html
+book: $(READY)  ## run every chapter, compile book/_build/html, compare with the stored outputs
 	$(RUN) book/chapters.py
 	rm -rf build/book && mkdir -p build/book/book
 	cp -R _config.yml _toc.yml seqrec_lib build/notebooks build/book/
 	cp -R book/*.md book/*.csv book/*.bib book/_static book/_ext build/book/book/
 	$(VENV)/bin/jupyter-book build build/book --path-output book -W -n --keep-going
+	$(RUN) -m pytest -q notebooks --executed build/notebooks || \
+	  { echo "The book is built, but stored outputs have moved: 'make chapters' stores today's."; exit 1; }
 
-test: $(READY)  ## the suite that CI runs
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile -m "not slow"
+test: $(READY)  ## the suite that CI runs; the chapters are compared in `make book`, which runs them
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile -m "not slow" tests seqrec_lib
 
-test-all: $(READY)  ## the whole suite, every chapter from nothing among it
+test-all: $(READY)  ## the whole suite, every chapter as stored and from nothing among it
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile
 
 mutants: $(READY)  ## does the suite notice faults? a quarter of an hour on two idle cores

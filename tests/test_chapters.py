@@ -1,10 +1,15 @@
 """The runner of the chapters: what it refuses, what it stores, what it leaves alone."""
 
+import re
+import shutil
+import subprocess
+import sys
+
 import chapters
 import nbformat
 import papermill
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from papermill.exceptions import PapermillExecutionError
 
 CHAPTERS = chapters.in_order()
@@ -143,6 +148,38 @@ def test_a_chapter_runs_from_nothing_on_small_data(name, tmp_path):
     executed = nbformat.read(tmp_path / "notebooks" / f"{name}.ipynb", as_version=4)
     assert "injected-parameters" in str(executed.cells)
     assert (chapters.NOTEBOOKS / f"{name}.ipynb").read_bytes() == stored
+
+
+def chapter(folder, name, source, text, picture="one"):
+    """Write a chapter of one cell with a shown value, a picture, a glued number, a printed line."""
+    outputs = [
+        new_output("execute_result", {"text/plain": text, "image/png": picture}, execution_count=1),
+        new_output("display_data", {"application/papermill.record/text/plain": text}),
+        new_output("display_data", {"application/papermill.record/image/png": picture}),
+        new_output("stream", name="stdout", text=f"seen {text}\n"),
+    ]
+    cell = new_code_cell(source, execution_count=1, outputs=outputs)
+    nbformat.write(new_notebook(cells=[cell]), folder / f"{name}.ipynb")
+
+
+def test_a_stored_output_that_moved_is_noticed_in_the_executed_copies(tmp_path):
+    stored, executed = tmp_path / "notebooks", tmp_path / "executed"
+    for folder in (stored, executed):
+        folder.mkdir()
+    shutil.copy(chapters.NOTEBOOKS / "conftest.py", stored)
+    for name in ("same", "moved", "repainted", "edited", "missing"):
+        chapter(stored, name, "show(.5)", "0.5")
+    chapter(executed, "same", "show(.5)", "0.5")
+    chapter(executed, "moved", "show(.5)", "0.5000001")
+    chapter(executed, "repainted", "show(.5)", "0.5", picture="another")
+    chapter(executed, "edited", "show(1 / 2)", "0.5")
+    command = [sys.executable, "-m", "pytest", "-rA", "--nbval", f"--executed={executed}", stored]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=chapters.ROOT).stdout
+    verdicts = {name: word for word, name in re.findall(r"^([A-Z]+) \S+/(\w+)\.ipynb", said, re.M)}
+    noticed = {"moved": "FAILED", "edited": "FAILED", "missing": "ERROR"}
+    assert verdicts == noticed | {"same": "PASSED", "repainted": "PASSED"}, said
+    assert "missing.ipynb is not there; run `make book` first" in said
+    assert "edited.ipynb is of other code; run `make book` again" in said
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

@@ -101,8 +101,8 @@ def test_a_damaged_file_is_named_and_the_advice_is_to_fetch_it(tmp_path):
 
 
 def test_a_query_beyond_memory_spills_and_the_folder_is_gone_afterwards(tmp_path):
-    with connect(memory="150MB", threads=1, spill=tmp_path) as engine:
-        wide = ibis.range(5_000_000).unnest().name("n").as_table()
+    with connect(memory="100MB", threads=1, spill=tmp_path) as engine:
+        wide = ibis.range(3_000_000).unnest().name("n").as_table()
         wide = wide.mutate(text=wide.n.cast("string").lpad(30, "x"))
         engine.write(wide.order_by(ibis.desc("text")), tmp_path / "sorted.pq")
         assert any(tmp_path.glob("seqrec-spill-*"))
@@ -110,9 +110,9 @@ def test_a_query_beyond_memory_spills_and_the_folder_is_gone_afterwards(tmp_path
 
 
 def test_a_full_disk_is_said_in_words(tmp_path):
-    with connect(memory="150MB", threads=1, spill=tmp_path) as engine:
+    with connect(memory="100MB", threads=1, spill=tmp_path) as engine:
         engine.connection.raw_sql("SET max_temp_directory_size = '1MB'")
-        wide = ibis.range(5_000_000).unnest().name("n").as_table()
+        wide = ibis.range(3_000_000).unnest().name("n").as_table()
         wide = wide.mutate(text=wide.n.cast("string").lpad(30, "x"))
         with pytest.raises(EngineError, match="The disk is full"):
             engine.write(wide.order_by(ibis.desc("text")), tmp_path / "sorted.pq")

@@ -8,8 +8,7 @@ import torch
 
 from seqrec_lib.data import datasets, files
 from seqrec_lib.data.log import bucketed
-from seqrec_lib.data.patterns import mine
-from seqrec_lib.data.patterns import mined as mined_from
+from seqrec_lib.data.patterns import mine, mined
 from seqrec_lib.models.regenerator import Regenerator
 from seqrec_lib.records import store
 from seqrec_lib.records.recipes import recipe
@@ -34,6 +33,11 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def trained(small_log, small_split):
+    return train(small_log, small_split.train, HOW)
+
+
 def test_the_patterns_of_a_history_stand_in_it_in_order_and_within_the_span():
     patterns = {(1, 2), (2, 1), (1, 3), (1, 2, 3), (1, 9), (4, 4)}
     assert contained(np.array([1, 2, 3]), patterns) == [(1, 2), (1, 2, 3), (1, 3)]
@@ -54,8 +58,8 @@ def test_a_history_is_paired_with_its_own_patterns_and_no_more_than_asked(small_
     assert max(counts) == 3 and all(len(set(own)) == len(own) for own in by_history.values())
 
 
-def test_it_learns_and_twice_the_same(small_log, small_split):
-    model, rows = train(small_log, small_split.train, HOW)
+def test_it_learns_and_twice_the_same(small_log, small_split, trained):
+    model, rows = trained
     assert rows["epoch"].tolist() == [1, 2, 3, 4]
     assert rows["held_out"].iloc[-1] < rows["held_out"].iloc[0]
     again, same = train(small_log, small_split.train, HOW)
@@ -81,8 +85,10 @@ def test_the_weights_of_the_best_epoch_are_kept(small_log, small_split, monkeypa
     assert model.items.weight.equal(met[1]) and not met[1].equal(met[3])
 
 
-def test_interrupted_it_goes_on_and_ends_the_same(small_log, small_split, tmp_path, monkeypatch):
-    whole, rows = train(small_log, small_split.train, HOW)
+def test_interrupted_it_goes_on_and_ends_the_same(
+    small_log, small_split, trained, tmp_path, monkeypatch
+):
+    whole, rows = trained
     epochs, real = [], Regenerator.loss
 
     def stop(self, *given):
@@ -116,7 +122,7 @@ def test_nothing_is_written_from_held_out_events(small_log, small_split, with_ot
 
 
 def test_what_is_written_is_told_once_a_history_and_has_two_items(small_log, small_split):
-    model, _ = train(small_log, small_split.train, dataclasses.replace(HOW, epochs=20))
+    model, _ = train(small_log, small_split.train, dataclasses.replace(HOW, epochs=10))
     table = rewritten(model, small_log, small_split.train, dataclasses.replace(HOW, gamma=0.0))
     assert table["sequence"].nunique() > 50
     told = table.groupby("sequence").agg({"item": tuple, "user": "first", "way": "nunique"})
@@ -165,11 +171,13 @@ def test_as_released_originals_stand_twice_and_patterns_beside_what_was_written(
             items, log.item[split.train[log.user_of(split.train) == user]]
         )
     np.testing.assert_array_equal(released.sources[-len(users) :], users)
-    mined = found[once.num_users : -len(users)]
-    whose = mined_from(log, split.train)[1][:, 0]  # of two users the first, of more nobody
+    patterns, owners = mined(log, split.train)
+    added = found[once.num_users : -len(users)]
+    whose = owners[:, 0]  # of two users the first, of more nobody
     np.testing.assert_array_equal(released.sources[once.num_users : -len(users)], whose)
     assert (whose >= 0).any()
-    assert sorted(map(tuple, mined)) == sorted(tuple(row[:-1]) for row in mine(log, split.train))
+    expected = np.split(patterns.item, patterns.offsets[1:-1])
+    assert list(map(tuple, added)) == list(map(tuple, expected))
     assert len(parts.train) == len(split.train) + len(released) - len(log)
     np.testing.assert_array_equal(parts.valid, split.valid)
 

@@ -1,6 +1,6 @@
-"""A few steps of every published recipe, in one process or spread over the processes of a group.
+"""A small run, and a few steps of every published recipe, spread over the processes of a group.
 
-torchrun --nproc-per-node 2 recipe_steps.py STEPS
+torchrun --nproc-per-node 2 recipe_steps.py SEEN
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import small_run
 import torch
 import torch.distributed as dist
 
@@ -109,8 +110,9 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     # short, so that processes that wait for each other fail and do not hang
     dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=60))
+    seen = small_run.spread()
     held_draws(setattr)
-    seen = {"steps": steps(), "epochs": patience()}
+    seen |= {"steps": steps(), "epochs": patience()}
     if dist.get_rank() == 0:
         Path(sys.argv[1]).write_text(json.dumps(seen))
     dist.destroy_process_group()

@@ -1,15 +1,21 @@
-"""Two gloo processes started by torchrun learn what one process learns."""
+"""Two gloo processes started by torchrun learn what one process learns, or refuse in words."""
 
 import json
-import runpy
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from seqrec_lib.data.files import root
+from seqrec_lib.records.recipes import RECIPES, TECD_RECIPES
 from seqrec_lib.training.loop import fit
 
-SCRIPT = Path(__file__).with_name("small_run.py")
+SCRIPT = Path(__file__).with_name("recipe_steps.py")
+WHOLE = {"gru4rec", "duorec", "item2vec", "personalised"}  # models whose batches stay together
 
 pytestmark = pytest.mark.skipif(
     not (torch.distributed.is_available() and torch.distributed.is_gloo_available()),
@@ -17,16 +23,37 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+def in_two_processes(*words):
+    """Run a script in both, as torchrun starts them; what they print."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", *map(str, words)]
+    environment = os.environ | {"PYTHONPATH": str(root()), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
 @pytest.fixture(scope="module")
-def two_processes(in_two_processes, tmp_path_factory):
+def two_processes(tmp_path_factory):
+    """What a pair of processes finds in a small run and on its way through all recipes."""
     path = tmp_path_factory.mktemp("spread") / "seen.json"
-    in_two_processes(SCRIPT, "spread", path)
+    in_two_processes(SCRIPT, path)
     return json.loads(path.read_text())
 
 
 @pytest.fixture(scope="module")
-def one_process():
-    model, *rest = runpy.run_path(str(SCRIPT))["prepare"]("sasrec", dropout=0.0, averaging=0.0)
+def script():
+    """The script's functions, to call them in one process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(SCRIPT.parent))
+        import recipe_steps
+
+        yield recipe_steps
+
+
+@pytest.fixture(scope="module")
+def one_process(script):
+    model, *rest = script.small_run.prepare("sasrec", dropout=0.0, averaging=0.0)
     return model, fit(model, *rest)
 
 
@@ -50,11 +77,9 @@ def test_sessions_carried_from_batch_to_batch_cannot_be_spread(two_processes):
     assert words in two_processes["refused"]
 
 
-def test_some_batches_have_too_few_rows_to_go_round():
+def test_some_batches_have_too_few_rows_to_go_round(script):
     """So that a process without rows of its own is part of what is compared."""
-    import numpy as np
-
-    model, log, split, training = runpy.run_path(str(SCRIPT))["prepare"]("sasrec")
+    model, log, split, training = script.small_run.prepare("sasrec")
     steps = model.training_batches(
         log, split.train, training.batch_size, training.max_len, np.random.default_rng([0, 0])
     )
@@ -62,8 +87,34 @@ def test_some_batches_have_too_few_rows_to_go_round():
     assert any(n % 2 for n in rows)
 
 
-def test_the_command_under_torchrun_writes_one_record(in_two_processes, tmp_path):
+def test_the_command_under_torchrun_writes_one_record(tmp_path):
     words = ("-m", "seqrec_lib.records", "train", "simulated", "sasrec", "--epochs", "1")
     shown = in_two_processes(*words, "--results", tmp_path)
     assert shown.count("simulated sasrec s0 masked: HR@10 0.") == 1
     assert (tmp_path / "simulated" / "sasrec" / "s0" / "ranks.parquet").exists()
+
+
+def test_two_processes_have_the_loss_of_one_in_every_recipe_or_refuse(two_processes, script):
+    with pytest.MonkeyPatch.context() as patch:
+        script.held_draws(patch.setattr)
+        alone = script.steps()
+    spread = two_processes["steps"]
+    learned = {
+        f"{published} {name}": kind
+        for published, recipes in (("amazon", RECIPES), ("tecd", TECD_RECIPES))
+        for name, (kind, _, training, *_) in recipes.items()
+        if training.epochs and kind not in ("popular", "recency", "markov", "slit", "svd")
+    }
+    assert spread.keys() == alone.keys() == learned.keys()
+    for name, kind in learned.items():
+        if kind in WHOLE:
+            assert "cannot be spread over processes: " in spread[name], name
+            assert "; use one process" in spread[name], name
+            assert alone[name] > 0.1, name
+        else:
+            assert spread[name] == pytest.approx(alone[name], rel=1e-5), name
+            assert alone[name] > 0.1, name
+
+
+def test_process_0_decides_for_all_when_to_stop(two_processes):
+    assert two_processes["epochs"] == [4, 4]  # two epochs after its second, none was better

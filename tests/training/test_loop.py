@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import math
 import os
 import runpy
@@ -446,18 +447,17 @@ def killed_runs(tmp_path_factory):
     """The checkpoints of two runs that were killed in their second epoch."""
     folder = tmp_path_factory.mktemp("killed")
     environment = os.environ | {"PYTHONPATH": str(root()), "OMP_NUM_THREADS": "1"}
-    started = {}
-    for model, updates in (("sasrec", 45), ("gru4rec", 80), ("sparse", 45)):
-        path = folder / f"{model}.ckpt"
-        command = [sys.executable, str(SCRIPT), "killed", model, str(path), str(updates)]
-        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-        started[model] = path, updates, process
-    for path, updates, process in started.values():
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == -signal.SIGKILL, errors[-3000:]
+    until = {"sasrec": 45, "gru4rec": 80, "sparse": 45}
+    paths = {model: folder / f"{model}.ckpt" for model in until}
+    words = [str(word) for model in until for word in (model, paths[model], until[model])]
+    done = subprocess.run(
+        [sys.executable, SCRIPT, *words], env=environment, capture_output=True, text=True
+    )
+    assert json.loads(done.stdout) == [-signal.SIGKILL] * 3, done.stderr[-3000:]
+    for model, path in paths.items():
         at = torch.load(path, weights_only=True)["at"]
-        assert at["updates"] == updates - 1 and at["epoch"] == 1 and at["step"] > 3
-    return {model: path for model, (path, _, _) in started.items()}
+        assert at["updates"] == until[model] - 1 and at["epoch"] == 1 and at["step"] > 3
+    return paths
 
 
 @pytest.mark.parametrize("model", ["sasrec", "gru4rec", "sparse"])
