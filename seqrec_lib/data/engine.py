@@ -21,7 +21,7 @@ import ibis.expr.datatypes as dt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from seqrec_lib.data.files import written_aside
+from seqrec_lib.data.files import DiskError, written_aside
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -137,7 +137,8 @@ class Engine:
         except kinds as error:
             text = str(error)
             advice = "Is the file damaged? Fetch or write it again"
-            if "No space left" in text or "max_temp_directory_size" in text:
+            full = "No space left" in text or "max_temp_directory_size" in text
+            if full or isinstance(error, DiskError):
                 advice = "The disk is full: free some, or pass spill= a folder on another disk"
             elif "Out of Memory" in text or "OutOfMemory" in text:
                 advice = "Give the engine more memory (memory=), or use Spark"

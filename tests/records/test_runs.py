@@ -432,7 +432,7 @@ def test_a_file_that_was_corrected_shares_nothing_with_what_it_was(project, tmp_
     (after,) = runs.run(str(path), "attention", epochs=1).seeds
     assert before.folder.parents[1].name != after.folder.parents[1].name
     assert after.card["data_digest"] != before.card["data_digest"]
-    assert len(list(project.glob("build/models/shop-*-attention-s0.safetensors"))) == 2
+    assert len(list(project.glob("build/results/models/shop-*-attention-s0.safetensors"))) == 2
     world.to_csv(path, index=False)
     assert runs.run(str(path), "attention", epochs=1).seeds[0].folder == before.folder
 

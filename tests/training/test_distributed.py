@@ -44,11 +44,9 @@ def two_processes(tmp_path_factory):
 @pytest.fixture(scope="module")
 def script():
     """The script's functions, to call them in one process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(SCRIPT.parent))
-        import recipe_steps
+    import recipe_steps
 
-        yield recipe_steps
+    return recipe_steps
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,7 @@ def weights(
     >>> day = 86_400
     >>> events = {"user": [1, 1, 1, 2, 2, 2], "item": 1, "time": [0, 9, day, 5, day, day + 1]}
     >>> log = EventLog.build(pd.DataFrame(events))
-    >>> weights("doctest", log, global_time(log, 9, day))
+    >>> weights("simulated", log, global_time(log, 9, day))
        events  users  last  first
     0     1.0    1.0   1.0    1.0
     1     1.0    0.5   0.0    1.0

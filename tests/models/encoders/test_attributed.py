@@ -144,7 +144,7 @@ def test_a_data_set_without_attributes_is_refused(small_log, small_split):
         started(spec, small_log, small_split)
 
 
-@pytest.mark.parametrize("name", ["simulated", "tecd-sim", "beauty-mine.csv", "beautyful"])
+@pytest.mark.parametrize("name", ["simulated", "tecd-sim", "beauty-mine.csv", "./beautyful"])
 def test_other_data_sets_have_no_attributes(name):
     assert datasets.attributes(name) is None
 
