@@ -73,7 +73,8 @@ pooling = Pooling.Config(embed_dim=16, hidden=(32, 16), dropout=0.0)
 sums = dataclasses.replace(pooling, pooling="sum", objective=BCE(4))
 din = DIN.Config(embed_dim=16, hidden=(32, 16), dropout=0.0, unit_dim=12)
 normalised = dataclasses.replace(din, normalised=True, pooling="mean", objective=BCE(4))
-ranking = dataclasses.replace(short, epochs=10, validate="sampled", select="unmasked")
+ranking = dataclasses.replace(short, epochs=2, validate="sampled", select="unmasked")
+attending = dataclasses.replace(ranking, epochs=5)
 # an encoder that nobody has trained: it learns beside the attention
 retrieval = Retrieval.Config(gru, neighbours=5, frozen=False)
 item2vec = Item2Vec.Config(embed_dim=16)
@@ -102,12 +103,12 @@ CASES = {
         "retrieval", dataclasses.replace(retrieval, memory="patterns", beta=0.7), short
     ),
     "bert4rec": Case(
-        "bert4rec", bert4rec, dataclasses.replace(short, learning_rate=1e-2, epochs=25)
+        "bert4rec", bert4rec, dataclasses.replace(short, learning_rate=1e-2, epochs=22)
     ),
     "pooling": Case("pooling", pooling, ranking, "favourites"),
     "pooling-sum-bce": Case("pooling", sums, ranking, "favourites"),
-    "din": Case("din", din, ranking, "returns"),
-    "din-normalised-bce": Case("din", normalised, ranking, "returns"),
+    "din": Case("din", din, attending, "returns"),
+    "din-normalised-bce": Case("din", normalised, attending, "returns"),
     "baskets": Case("sasrec-baskets", BasketSASRec.Config(**vars(sasrec)), shorter),
     "attributed": Case("sasrec-attributed", AttributedSASRec.Config(**vars(sasrec)), shorter),
     "ensemble": Case("ensemble", Ensemble.Config((gru, sasrec)), shorter),
