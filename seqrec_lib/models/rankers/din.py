@@ -116,7 +116,7 @@ class DIN(Pooling):
         if self._table is None or not all(map(_same, self._table.made_from, self._parts())):
             self._table = self._empty()
         _, weights, known = self._table
-        missing, size = batch.item[~known[batch.item]].unique(), max(1, 2**20 // self.num_items)
+        missing, size = batch.item[~known[batch.item]].unique(), max(1, 2**14 // self.num_items)
         for begin in range(0, len(missing), size):
             part = missing[begin : begin + size]
             with torch.autocast(weights.device.type, enabled=False):

@@ -60,7 +60,7 @@ class Read(NamedTuple):
 
 
 class Pooling(CandidateRanker):
-    chunk = 32  # what a chunk's pairs hold stays in cache
+    chunk = 64  # what a chunk's pairs hold stays in cache
 
     @dataclass(frozen=True)
     class Config:
