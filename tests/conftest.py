@@ -60,3 +60,17 @@ def with_other_items():
         return dataclasses.replace(log, item=item, basket=basket)
 
     return change
+
+
+@pytest.fixture(scope="session")
+def shaken():
+    """A model that tells items apart without training: noise on all weights, but no padding."""
+
+    def shake(model, scale):
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.add_(torch.randn_like(weight) * scale)
+            model.items.weight[0] = 0
+        return model.eval()
+
+    return shake

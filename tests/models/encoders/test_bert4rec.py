@@ -14,14 +14,10 @@ CONFIG = BERT4Rec.Config(embed_dim=8, hidden_dim=16, max_len=6, dropout=0.0, num
 
 
 @pytest.fixture
-def model(small_catalogue):
+def model(small_catalogue, shaken):
     torch.manual_seed(0)
     made = BERT4Rec(small_catalogue, CONFIG)
-    with torch.no_grad():
-        for weight in made.parameters():
-            weight.add_(torch.randn_like(weight) * 0.2)
-        made.items.weight[0] = 0
-    return made.eval()
+    return shaken(made, 0.2)
 
 
 def passed(model, log, positions, length=6, seed=0):

@@ -22,15 +22,11 @@ HISTORIES = torch.tensor([[3, 1, 4, 1, 5], [9, 2, 0, 0, 0], [6, 0, 0, 0, 0]])
 
 
 @pytest.fixture(params=KINDS)
-def model(request, small_catalogue):
+def model(request, small_catalogue, shaken):
     kind, config = KINDS[request.param]
     torch.manual_seed(0)
     made = kind(small_catalogue, config)
-    with torch.no_grad():
-        for weight in made.parameters():
-            weight.add_(torch.randn_like(weight) * 0.3)
-        made.items.weight[0] = 0
-    return made.eval()
+    return shaken(made, 0.3)
 
 
 @torch.no_grad()

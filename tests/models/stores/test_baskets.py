@@ -15,14 +15,10 @@ BASKET = torch.tensor([[7, 7, 7, 2, 2, 5]])
 
 
 @pytest.fixture
-def model(small_catalogue):
+def model(small_catalogue, shaken):
     torch.manual_seed(0)
     made = BasketSASRec(small_catalogue, BasketSASRec.Config(**SMALL))
-    with torch.no_grad():
-        for weight in made.parameters():
-            weight.add_(torch.randn_like(weight) * 0.2)
-        made.items.weight[0] = 0
-    return made.eval()
+    return shaken(made, 0.2)
 
 
 @torch.no_grad()
