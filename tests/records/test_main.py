@@ -6,6 +6,7 @@ import pytest
 from seqrec_lib.data.simulator import small_world
 from seqrec_lib.models.counts.popular import Popular
 from seqrec_lib.models.encoders.sasrec import SASRec
+from seqrec_lib.records import __main__ as command
 from seqrec_lib.records import golden, provenance, runs, standing
 from seqrec_lib.records.__main__ import main
 from seqrec_lib.records.recipes import RECIPES
@@ -19,7 +20,7 @@ PUBLISHED = ("--results", RESULTS)
 def trained(tmp_path, monkeypatch):
     """How often a model was trained, in a project's folder of its own with two quick runs."""
     training = Training(epochs=2, batch_size=128, max_len=20, precision="fp32")
-    for module in (runs, standing, provenance):
+    for module in (runs, standing, provenance, command):
         monkeypatch.setattr(module, "root", lambda: tmp_path)
     monkeypatch.setitem(RECIPES, "list", ("popular", Popular.Config(), training))
     monkeypatch.setitem(RECIPES, "attention", ("sasrec", SASRec.Config(8, 16, 1), training))

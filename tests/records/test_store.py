@@ -154,7 +154,15 @@ def test_a_committed_record_is_whole(folder):
     check(folder)
 
 
-@pytest.mark.parametrize("folder", RECORDS, ids=lambda path: "-".join(path.parts[-3:]))
+# of released data, patterns are mined anew
+@pytest.mark.parametrize(
+    "folder",
+    [
+        pytest.param(path, marks=[pytest.mark.slow] * ("-released" in path.parts[-3]))
+        for path in RECORDS
+    ],
+    ids=lambda path: "-".join(path.parts[-3:]),
+)
 def test_a_committed_record_was_made_from_todays_data(folder, todays_data):
     dataset = folder.parts[-3]
     if not datasets.at_hand(dataset):

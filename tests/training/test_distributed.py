@@ -85,6 +85,7 @@ def test_some_batches_have_too_few_rows_to_go_round(script):
     assert any(n % 2 for n in rows)
 
 
+@pytest.mark.slow
 def test_the_command_under_torchrun_writes_one_record(tmp_path):
     words = ("-m", "seqrec_lib.records", "train", "simulated", "sasrec", "--epochs", "1")
     shown = in_two_processes(*words, "--results", tmp_path)
