@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from seqrec_lib.data.channels import VARIANTS
 from seqrec_lib.data.options import READING, Reading, arguments_of, options_of, reading_of
 from seqrec_lib.data.sources import FILE, SOURCES, Source
 from seqrec_lib.data.tables import FORMATS
@@ -32,7 +33,8 @@ from seqrec_lib.data.tables import FORMATS
 REGENERATED = ("every", "distinct", "released")
 PAIRS = ("apart", "leaking")
 _ENDINGS = re.compile(
-    r"(?:-(?P<split>users|tail|time))?(?P<shuffled>-shuffled)?"
+    rf"(?:-(?P<split>users|tail|time))?(?:-stores-(?P<stores>{'|'.join(VARIANTS)}))?"
+    r"(?P<shuffled>-shuffled)?"
     r"(?:-(?P<regenerated>regenerated(?:-distinct|-released)?))?"
     r"(?P<with_validation>-with-validation)?(?:-(?P<pairs>pairs(?:-leaking)?))?"
 )
@@ -48,7 +50,9 @@ class Dataset:
     (held-out users, of T-ECD alone); empty for the source's own. By ``time`` two shares of the
     events may follow, those that validate and those that test, or two borders: ``time:0.1,0.1``,
     ``time:2011-10-01,2011-11-01``. Events of equal time are put in random order if ``shuffled``;
-    :func:`seqrec_lib.data.datasets.load` says what the other variants are.
+    with ``stores`` the lines of a store are history alone, those that it names
+    (:func:`seqrec_lib.data.channels.joined`); :func:`seqrec_lib.data.datasets.load` says what the
+    other variants are.
     Raises ``ValueError`` for a variant that the source does not have.
     """
 
@@ -59,6 +63,7 @@ class Dataset:
     with_validation: bool = False
     pairs: str = ""
     reading: Reading = ()
+    stores: str = ""
 
     def __post_init__(self) -> None:
         known, kind = self.about.splits, self.split.partition(":")[0]
@@ -69,6 +74,12 @@ class Dataset:
             wrong = f"it can be split by {', '.join(known)}"
         elif ":" in self.split and not (self.is_file and kind == "time"):
             wrong = "shares and borders are for files that are split by time"
+        elif self.stores not in ("", *VARIANTS):
+            wrong = f"stores can be {', '.join(VARIANTS)}"
+        elif self.stores and not (self.is_file or self.about.channels):
+            wrong = f"{self.source} has one channel"
+        elif self.stores and (self.shuffled or self.regenerated or self.pairs):
+            wrong = "with stores it is not shuffled, regenerated or cut in pairs"
         elif self.shuffled and self.about.tecd:
             wrong = "T-ECD is not shuffled"
         elif self.regenerated not in ("", *REGENERATED):
@@ -116,6 +127,7 @@ class Dataset:
             return self.source + self._endings()
         options = [_written(*one) for one in self.reading]
         options += [f"split={self.split}"] * bool(self.split)
+        options += [f"stores={self.stores}"] * bool(self.stores)
         options += ["shuffled"] * self.shuffled
         options += [f"regenerated={self.regenerated}"] * bool(self.regenerated)
         options += ["with_validation"] * self.with_validation
@@ -128,6 +140,7 @@ class Dataset:
         pairs = f"-pairs-{self.pairs}" if self.pairs else ""
         return (
             (f"-{self.split.partition(':')[0]}" if self.split else "")
+            + (f"-stores-{self.stores}" if self.stores else "")
             + "-shuffled" * self.shuffled
             + regenerated.removesuffix("-every")
             + "-with-validation" * self.with_validation
@@ -207,12 +220,12 @@ def _given(options: str, text: str) -> dict[str, Any]:
         name = name.replace("-", "_")
         if name in ("shuffled", "with_validation") and value in ("", "true", "false"):
             variants[name] = value != "false"
-        elif name in ("split", "regenerated", "pairs"):
+        elif name in ("split", "stores", "regenerated", "pairs"):
             variants[name] = value or {"regenerated": "every", "pairs": "apart"}.get(name, "")
         elif name in READING:
             reading[name] = value
         elif one:
-            known = ("split", "shuffled", "regenerated", "with_validation", "pairs")
+            known = ("split", "stores", "shuffled", "regenerated", "with_validation", "pairs")
             raise ValueError(
                 f"{text!r}: there is no option {one!r}; behind the ? can stand "
                 f"{', '.join((*READING, *known))}"

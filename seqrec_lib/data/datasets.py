@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int
 
-from seqrec_lib.data import amazon, events, files, simulator, splits, ties
+from seqrec_lib.data import amazon, channels, events, files, simulator, splits, ties
 from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.log import COLUMNS, EventLog
 from seqrec_lib.data.options import arguments_of
@@ -47,6 +47,7 @@ def load(dataset: str | Dataset) -> tuple[EventLog, Split]:
 
     Any but T-ECD can be split otherwise (:func:`seqrec_lib.data.splits.named`).
 
+    With ``stores``, store lines are history alone (:func:`seqrec_lib.data.channels.joined`).
     What is ``shuffled`` has its events of equal time in random order. Of ``pairs``, each pair of
     items that co-occurs in the training part is a history of one item and its target
     (:mod:`seqrec_lib.data.pairs`); of ``leaking`` ones, those of the validation and the test part
@@ -95,20 +96,21 @@ def _load(dataset: Dataset, state: tuple[Any, ...]) -> tuple[EventLog, Split]:
     elif dataset.is_tecd and dataset.about.read is None:
         log, split = _tecd(dataset)
     else:
-        log = EventLog.build(_events(dataset))
+        table = _events(dataset)
+        log = channels.joined(table, dataset.stores) if dataset.stores else EventLog.build(table)
         if dataset.shuffled:
             log = ties.shuffled(log, seed=0)
         if dataset.about.read and dataset.split == "time" and not ties.has_days(log):
             raise ValueError(f"{dataset}: the edition at hand has no times; split it otherwise")
         split = splits.named(log, dataset.split)
-    assert_no_leak(log, split)
+    assert_no_leak(log, split, as_known=bool(dataset.stores))
     return log, split
 
 
 def _events(dataset: Dataset) -> pd.DataFrame:
     if (read := dataset.about.read) is not None:
         # the first event is learned from, two are held out
-        short = not dataset.about.studied and not dataset.split
+        short = not (dataset.about.studied or dataset.split or dataset.stores)
         return events.bounded(read(), fewest=3 if short else 1)
     return events.read(dataset.source, **arguments_of(dataset.reading))
 
@@ -231,6 +233,8 @@ def digest(log: EventLog, split: Split, whole: bool = False) -> str:
     total = hashlib.sha256()
     for values in (log.item, log.offsets, split.train, split.valid, split.test):
         total.update(np.ascontiguousarray(values).astype(np.int64).tobytes())
+    if log.context is not None:
+        total.update(log.context.tobytes())
     if whole:
         for name in COLUMNS:
             if (values := getattr(log, name)) is not None:

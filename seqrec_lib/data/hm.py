@@ -24,7 +24,8 @@ def read(path: Path | str | None = None) -> pd.DataFrame:
     """The events of a file, or of the first of ``FILES`` in a data folder, by user and day.
 
     Columns ``user``, ``item`` (the number of the article), ``time`` (seconds, the start of a day),
-    ``channel`` (``store``, ``online``) and ``basket``: what one customer bought by one on a day.
+    ``channel`` (``store``, ``online``), ``basket``: what one customer bought by one on a day, and
+    ``known``: what a store sold is assumed to be known when the next day begins, the rest at once.
     Within a day nothing is ordered; what was bought in a store stands first. Raises EventError if
     there is no such file, or it lacks a column.
     """
@@ -44,7 +45,9 @@ def read(path: Path | str | None = None) -> pd.DataFrame:
     table = table.iloc[order]
     together = ["customer_id", "t_dat", "sales_channel_id"]
     table["basket"] = table.groupby(together, sort=True).ngroup()
-    table["channel"] = np.where(table["sales_channel_id"] == 1, "store", "online")
+    store = table["sales_channel_id"] == 1
+    table["channel"] = np.where(store, "store", "online")
+    table["known"] = table["t_dat"].astype("datetime64[s]") + pd.to_timedelta(store * 86_400, "s")
     names = dict(zip(("user", "item", "time"), COLUMNS, strict=False))
-    columns = names | {"channel": "channel", "basket": "basket"}
+    columns = names | {name: name for name in ("channel", "basket", "known")}
     return events.check(table, str(path), columns, sort=True, lines=True)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Vocabulary
@@ -38,6 +38,9 @@ class EventLog:
     from 1 in the order of ``names`` (0: not said); ``basket``, equal for events of a user that are
     one step, such as the lines of a receipt; ``rating``; ``known``, the time in seconds from which
     the event could be known, later than ``time`` where it was loaded later.
+
+    ``context`` marks events that are history alone, such as lines of a store's receipts: nobody is
+    asked to predict them, and a split has none of them.
     """
 
     item: Int[np.ndarray, "E"]
@@ -51,6 +54,7 @@ class EventLog:
     basket: Int[np.ndarray, "E"] | None = None
     rating: Float[np.ndarray, "E"] | None = None
     known: Int[np.ndarray, "E"] | None = None
+    context: Bool[np.ndarray, "E"] | None = None
     names: Mapping[str, np.ndarray] = field(default_factory=dict)  # of the CODED columns
 
     @classmethod
@@ -91,6 +95,12 @@ class EventLog:
     def num_items(self) -> int:
         return len(self.items)
 
+    @property
+    def questions(self) -> Positions:
+        """The positions that can be asked about: all but those that are context."""
+        every = np.arange(len(self))
+        return every if self.context is None else every[~self.context]
+
     def user_of(self, positions: Positions) -> Positions:
         """The user (0-based) each position belongs to."""
         return np.searchsorted(self.offsets, positions, side="right") - 1
@@ -106,7 +116,7 @@ class EventLog:
 
     def reordered(self, order: Positions) -> EventLog:
         """The same log with its events in another ``order`` within their users."""
-        columns = {name: getattr(self, name) for name in ("item", *COLUMNS)}
+        columns = {name: getattr(self, name) for name in ("item", "context", *COLUMNS)}
         return replace(self, **{k: one[order] for k, one in columns.items() if one is not None})
 
     def save(self, folder: Path) -> None:
@@ -147,25 +157,29 @@ class EventLog:
         user = self.user_of(positions)
         start = np.maximum(self.offsets[user], positions - length)
         columns: dict[str, Any] = {
-            name: self._cut(name, start, positions) for name in reads if name in COLUMNS
+            name: self.cut(name, start, positions) for name in reads if name in COLUMNS
         }
         if "user" in reads:
             columns["user"] = torch.from_numpy(user + 1)
         if "asked_at" in reads:  # of the event after each
-            columns["asked_at"] = self._cut("time", start + 1, positions + 1)
+            columns["asked_at"] = self.cut("time", start + 1, positions + 1)
         if strange := set(reads) - columns.keys():
             raise ValueError(f"a log has no column {', '.join(sorted(strange))}")
-        return Batch(self._cut("item", start, positions), **columns)
+        return Batch(self.cut("item", start, positions), **columns)
 
     def targets(self, windows: Int[np.ndarray, "W 2"]) -> Int[torch.Tensor, "W T"]:
-        """The items of each window, padded on the right with 0."""
-        return self._cut("item", windows[:, 0], windows[:, 1] + 1)
+        """The items of each window, padded on the right with 0, which context is too."""
+        item = self.cut("item", windows[:, 0], windows[:, 1] + 1)
+        if self.context is None:
+            return item
+        return item.masked_fill(self.cut("context", windows[:, 0], windows[:, 1] + 1) > 0, 0)
 
     def windows(self, positions: Positions, length: int) -> Int[np.ndarray, "W 2"]:
-        """Cut target positions into windows ``[first, last]`` of at most ``length`` targets each.
+        """Cut target positions into windows ``[first, last]`` of at most ``length`` events each.
 
-        A user's targets are cut from the latest backwards, each falling into exactly one window;
-        a first event has no history and is no target. Raises ``ValueError`` if one user's
+        A user's targets are cut from the latest backwards, each falling into exactly one window,
+        with the context between them, which counts as they do; a first event has no history and is
+        no target. Raises ``ValueError`` if one user's
         positions have a gap (a window across it would show the model a held-out event), or if no
         position has a history.
         """
@@ -175,15 +189,22 @@ class EventLog:
         user = self.user_of(target)
         last = np.flatnonzero(np.r_[user[1:] != user[:-1], True])
         first = np.r_[0, last[:-1] + 1].astype(int)
-        if (target[last] - target[first] != last - first).any():
+        place = np.searchsorted(questions := self.questions, target)
+        if (place[last] - place[first] != last - first).any():
             raise ValueError("the training positions of a user have a gap; pass a contiguous run")
-        count = (last - first) // length + 1
+        count = (target[last] - target[first]) // length + 1
         ends = np.repeat(target[last], count)
         step = np.arange(len(ends)) - np.repeat(np.cumsum(count) - count, count)
         ends = ends - step * length
-        return np.stack([np.maximum(np.repeat(target[first], count), ends - length + 1), ends], 1)
+        windows = np.stack([np.maximum(np.repeat(target[first], count), ends - length + 1), ends])
+        if self.context is None:
+            return windows.T
+        begin = np.searchsorted(questions, windows[0])
+        end = np.searchsorted(questions, ends, "right") - 1
+        asked = begin <= end  # a window of nothing but context asks nothing
+        return np.stack([questions[begin[asked]], questions[end[asked]]], 1)
 
-    def _cut(self, column: str, start: Positions, end: Positions) -> torch.Tensor:
+    def cut(self, column: str, start: Positions, end: Positions) -> torch.Tensor:
         """A column of the events ``start .. end - 1`` of each row, padded on the right with 0."""
         values = getattr(self, column)
         if values is None:
@@ -197,7 +218,7 @@ class EventLog:
         return torch.from_numpy(cut.astype(np.float32 if column == "rating" else np.int64))
 
 
-_ARRAYS = ("item", "offsets", "sources", *COLUMNS)
+_ARRAYS = ("item", "offsets", "sources", "context", *COLUMNS)
 
 
 def _columns(

@@ -28,6 +28,7 @@ class Source:
     tecd: bool = False
     studied: bool = False
     attributes: Callable[[], np.ndarray] | None = None  # of its items, datasets.attributes
+    channels: bool = False  # a store's lines beside online events
     pair_gap_s: int = 1800  # co-occurring events of a user are not further apart
 
 
@@ -48,7 +49,7 @@ SOURCES: dict[str, Source] = {
     "tecd-sim": _TECD,
     "movielens_small": Source(movielens.read, attributes=movielens.attributes),
     "online_retail": Source(online_retail.read, online_retail.FILES),
-    "hm": Source(hm.read, hm.FILES),
+    "hm": Source(hm.read, hm.FILES, channels=True),
 }
 # of somebody's file nothing is known
 FILE = Source()

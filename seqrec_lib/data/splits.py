@@ -1,4 +1,7 @@
-"""Splits: which positions train, validate and test. Leakage is a comparison of integers."""
+"""Splits: which positions train, validate and test. Leakage is a comparison of integers.
+
+Events that are context alone (:class:`seqrec_lib.data.log.EventLog`) are in no part.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,8 @@ def leave_last_out(log: EventLog) -> Split:
     >>> leave_last_out(EventLog.build(events))
     Split(train=array([0, 1]), valid=array([2]), test=array([3]), time_ordered=False)
     """
-    events_per_user = np.diff(log.offsets)
+    asked = log.questions
+    events_per_user = np.bincount(log.user_of(asked), minlength=log.num_users)
     short = np.flatnonzero(events_per_user < 3)
     if len(short):
         raise ValueError(
@@ -45,10 +49,10 @@ def leave_last_out(log: EventLog) -> Split:
             f"fewer (the first: {log.users[short[0]]!r}, {events_per_user[short[0]]} events). "
             "Drop them, or split by time with global_time"
         )
-    test = np.asarray(log.offsets[1:]) - 1
-    held_out = np.zeros(len(log), dtype=bool)
+    test = np.cumsum(events_per_user) - 1
+    held_out = np.zeros(len(asked), dtype=bool)
     held_out[test] = held_out[test - 1] = True
-    return Split(np.flatnonzero(~held_out), test - 1, test)
+    return Split(asked[~held_out], asked[test - 1], asked[test])
 
 
 def global_time(log: EventLog, valid_from: int, test_from: int) -> Split:
@@ -59,10 +63,10 @@ def global_time(log: EventLog, valid_from: int, test_from: int) -> Split:
     """
     if not valid_from < test_from:
         raise ValueError(f"valid_from ({valid_from}) must be before test_from ({test_from})")
-    position = np.arange(len(log))
+    position = log.questions
     has_history = log.history_length(position) > 0
-    late = np.asarray(log.time) >= test_from
-    middle = (np.asarray(log.time) >= valid_from) & ~late
+    late = np.asarray(log.time)[position] >= test_from
+    middle = (np.asarray(log.time)[position] >= valid_from) & ~late
     split = Split(
         train=position[~middle & ~late],
         valid=position[middle & has_history],
@@ -89,7 +93,9 @@ def tail(log: EventLog) -> Split:
     >>> tail(EventLog.build(events)).test
     array([ 8,  9, 10])
     """
-    count = np.diff(log.offsets)
+    position = log.questions
+    user = log.user_of(position)
+    count = np.bincount(user, minlength=log.num_users)
     long = count >= 5
     if not long.any():
         raise ValueError(
@@ -98,8 +104,7 @@ def tail(log: EventLog) -> Split:
         )
     test_from = count - np.where(long, -(-count // 5), 0)
     valid_from = test_from - np.where(long, -(-count // 10), 0)
-    position = np.arange(len(log))
-    user, place = log.user_of(position), log.history_length(position)
+    place = np.arange(len(position)) - (np.cumsum(count) - count)[user]
     is_test, is_train = place >= test_from[user], place < valid_from[user]
     return Split(position[is_train], position[~is_train & ~is_test], position[is_test])
 
@@ -113,8 +118,8 @@ def latest(log: EventLog, shares: tuple[float, float] = (0.1, 0.1)) -> Split:
     """
     if min(shares) <= 0 or sum(shares) >= 1:
         raise ValueError(f"shares {shares}: pass two positive ones that sum to less than 1")
-    times = np.sort(np.asarray(log.time))
-    held = np.ceil(np.round(np.cumsum(shares[::-1]) * len(log), 6))  # .1 + .2 is a little more
+    times = np.sort(np.asarray(log.time)[log.questions])
+    held = np.ceil(np.round(np.cumsum(shares[::-1]) * len(times), 6))  # .1 + .2 is a little more
     test_from, valid_from = (int(times[-int(number)]) for number in held)
     if valid_from == test_from:
         raise ValueError(
@@ -140,7 +145,7 @@ def held_out_users(log: EventLog, shares: tuple[float, float] = (0.1, 0.1), seed
     part = np.zeros(log.num_users, dtype=int)  # 0 train, 1 valid, 2 test
     part[order[: sizes[0]]] = 1
     part[order[sizes[0] : sizes.sum()]] = 2
-    position = np.arange(len(log))
+    position = log.questions
     of = part[log.user_of(position)]
     has_history = log.history_length(position) > 0
     return Split(
@@ -172,7 +177,7 @@ def named(log: EventLog, name: str) -> Split:
     first, second = numbers
     split = latest(log, (first, second)) if second < 1 else global_time(log, *map(int, numbers))
     test_from = log.time[split.test].min()
-    late = int((np.asarray(log.time) >= test_from).sum())
+    late = int((np.asarray(log.time)[log.questions] >= test_from).sum())
     if late > len(split.test):
         logger.warning(
             "split by time: %d of %d events from %d s on are the first of their users, who have "
@@ -188,11 +193,12 @@ def _seconds(date: str) -> float:
         raise ValueError(f"{date!r} is no date; write it as 2011-10-01") from error
 
 
-def assert_no_leak(log: EventLog, split: Split) -> None:
+def assert_no_leak(log: EventLog, split: Split, as_known: bool = False) -> None:
     """Raise ``AssertionError`` if anything held out could have been learned from.
 
     Within a user every training position must precede every validation position, and those every
-    test position; no position may serve twice; a time-ordered split must be ordered in time.
+    test position; no position may serve twice, and none may be context; a time-ordered split must
+    be ordered in time. ``as_known``, nothing before a position became known after its time.
     """
     parts = (split.train, split.valid, split.test)
     together = np.concatenate(parts)
@@ -200,6 +206,13 @@ def assert_no_leak(log: EventLog, split: Split) -> None:
         raise AssertionError("a position serves in two parts of the split")
     if len(together) and (together.min() < 0 or together.max() >= len(log)):
         raise AssertionError(f"a position lies outside the log of {len(log)} events")
+    if log.context is not None and log.context[together].any():
+        raise AssertionError("an event that is context alone is asked about")
+    if as_known:
+        late = np.asarray(log.known)[together - 1] > np.asarray(log.time)[together]
+        late &= log.history_length(together) > 0  # in the order of becoming known: the one before
+        if late.any():
+            raise AssertionError(f"{late.sum()} histories were not known when they were asked for")
     latest = np.full(log.num_users, -1)
     for name, part in zip(("train", "valid", "test"), parts, strict=True):
         user = log.user_of(part)

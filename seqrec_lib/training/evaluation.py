@@ -154,6 +154,8 @@ def _others(
     start = log.offsets[log.user_of(positions)]
     for row, position in enumerate(positions):
         earlier, target = log.item[start[row] : position], log.item[position]
+        if log.context is not None:
+            earlier = earlier[~log.context[start[row] : position]]
         repeat[row] = (earlier == target).any()
         had = np.unique(np.append(earlier, target))
         if len(had) == log.num_items:  # of everything: the others are all but the target
@@ -215,6 +217,8 @@ def _earlier(log: EventLog, positions: np.ndarray, device) -> tuple[Tensor, Tens
     count = positions - start
     row = np.repeat(np.arange(len(positions)), count)
     place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - start, count)
+    if log.context is not None:  # what was bought in a store is not masked: with it or without it
+        row, place = (values[~log.context[place]] for values in (row, place))  # masks are the same
     pair = np.unique(row * (log.num_items + 1) + log.item[place])
     row, item = np.divmod(pair, log.num_items + 1)
     return torch.from_numpy(row).to(device), torch.from_numpy(item).to(device)

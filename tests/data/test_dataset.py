@@ -69,6 +69,8 @@ def test_a_spelling_and_a_value_are_one(text, value):
         ("/d/a.csv?sort=true&unit=s&quotes=true&fewest=1", "/d/a.csv?unit=s&sort"),
         ("/d/a.csv?with-validation&drop-duplicates", "/d/a.csv?drop_duplicates&with_validation"),
         ("/d/../d/a.csv?", "/d/a.csv"),
+        ("hm?split=tail&stores=known", "hm-tail-stores-known"),
+        ("/d/a.csv?stores=week&split=time", "/d/a.csv?split=time&stores=week"),
     ],
 )
 def test_other_spellings_of_a_value_become_the_one(written, canonical):

@@ -273,3 +273,46 @@ def test_another_table_is_numbered_as_the_first(side):
     other = EventLog.build(table, side.items, side.names)
     assert other.item.tolist() == [3, 1] and other.action.tolist() == [3, 0]
     assert other.num_items == side.num_items
+
+
+# --- events that are context --------------------------------------------------------------------
+
+
+def with_context(log, *places):
+    return replace(log, context=np.isin(np.arange(len(log)), places))
+
+
+def test_context_is_history_and_no_target(log_of):
+    log = with_context(log_of([1, 2, 3, 4, 5, 6, 7]), 1, 4, 6)
+    assert log.questions.tolist() == [0, 2, 3, 5]
+    windows = log.windows(log.questions, 10)
+    assert windows.tolist() == [[2, 5]]
+    assert log.targets(windows).tolist() == [[3, 4, 0, 6]]
+    assert log.histories(np.array([5]), 10).item.tolist() == [[1, 2, 3, 4, 5]]
+
+
+def test_windows_with_context_hold_every_target_once_and_no_more_events_than_asked_for(log_of):
+    rng = np.random.default_rng(0)
+    log = log_of(*(rng.integers(1, 9, n).tolist() for n in rng.integers(2, 30, 40)))
+    log = replace(log, context=rng.random(len(log)) < 0.6)
+    asked = log.questions[log.history_length(log.questions) > 0]
+    for length in (1, 3, 10, 100):
+        windows = log.windows(log.questions, length)
+        assert (windows[:, 1] - windows[:, 0] < length).all()
+        assert not log.context[windows].any()
+        inside = np.concatenate([np.arange(a, b + 1) for a, b in windows])
+        assert sorted(inside[~log.context[inside]].tolist()) == asked.tolist()
+        assert (log.targets(windows) > 0).sum() == len(asked)
+
+
+def test_a_question_left_out_between_others_is_still_a_gap(log_of):
+    log = with_context(log_of([1, 2, 3, 4, 5]), 2)
+    with pytest.raises(ValueError, match="have a gap"):
+        log.windows(np.array([1, 4]), 10)
+
+
+def test_a_saved_log_keeps_its_context(log_of, tmp_path):
+    log = with_context(log_of([1, 2, 3]), 1)
+    log.save(tmp_path / "log")
+    assert EventLog.open(tmp_path / "log").context.tolist() == [False, True, False]
+    assert log.reordered(np.array([1, 0, 2])).context.tolist() == [True, False, False]

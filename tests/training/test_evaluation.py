@@ -7,7 +7,7 @@ import torch
 
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import Recommender
-from seqrec_lib.training.evaluation import exposure, ranks
+from seqrec_lib.training.evaluation import exposure, ranks, sampled_ranks
 
 INF = float("inf")
 
@@ -324,3 +324,18 @@ def test_ranks_on_a_gpu_are_the_same(small_log, small_split, small_catalogue):
     model = Table(small_catalogue, 10)
     here = ranks(model, small_log, small_split.test)
     assert ranks(model.to("cuda"), small_log, small_split.test).equals(here)
+
+
+def test_what_is_context_is_not_masked(log_of):
+    """Both protocols rank the same with a store's lines in the history and without them."""
+    log = log_of([1, 2, 3, 4])
+    joined = dataclasses.replace(
+        log_of([1, 3, 4, 2, 3, 4]), context=np.array([0, 1, 1, 0, 0, 0], dtype=bool)
+    )
+    model = Table(catalogue_of(4), 1)
+    model.table[:, 1:] = torch.tensor([4.0, 3.0, 2.0, 1.0])
+    alone, beside = ranks(model, log, np.array([3])), ranks(model, joined, np.array([5]))
+    assert beside["rank_masked"].tolist() == alone["rank_masked"].tolist() == [1]
+    assert beside["rank_unmasked"].tolist() == [4] and not beside["repeat"].any()
+    model.table[:, 1:] = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    assert sampled_ranks(model, joined, np.array([5]))["rank_masked"].tolist() == [1]

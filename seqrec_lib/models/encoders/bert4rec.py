@@ -97,7 +97,7 @@ class BERT4Rec(SASRec):
         for rows in bucketed(windows[:, 1] - windows[:, 0] + 2, batch_size, rng):
             # with the event before the first target: it may be masked like any other
             first, last = windows[rows, 0] - 1, windows[rows, 1]
-            item = log.targets(np.stack([first, last], 1))
+            item = log.cut("item", first, last + 1)
             place = first[:, None] + np.arange(item.shape[1])
             lot = np.where((place <= last[:, None]) & known[np.minimum(place, len(log) - 1)],
                            rng.random(place.shape), np.inf)  # fmt: skip

@@ -80,6 +80,8 @@ class GRU4Rec(SequenceEncoder):
         A session is a user's whole training history: ``length`` does not cut it. Towards the end,
         when no session is left to fill a slot, batches get smaller.
         """
+        if log.context is not None:
+            raise ValueError("GRU4Rec learns from every event; it can have no context: use gru")
         # paper: in order of time, and the loss divided by the rows asked for (official code)
         sessions = rng.permutation(log.windows(positions, len(log)))
         place, last = sessions[:batch_size].T.copy()

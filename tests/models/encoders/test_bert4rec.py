@@ -1,6 +1,7 @@
 """BERT4Rec: what is masked, what a mask sees, and where it stands when a list is asked for."""
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -122,3 +123,12 @@ def test_without_a_head_the_last_state_of_one_layer_is_that_of_sasrec(small_cata
 def test_settings_that_leave_nothing_to_learn_are_refused(small_catalogue, change):
     with pytest.raises(ValueError, match=f"{next(iter(change))} is"):
         BERT4Rec(small_catalogue, dataclasses.replace(CONFIG, **change))
+
+
+def test_context_is_read_and_never_masked(model, log_of):
+    log = replace(log_of([1, 2, 3, 4, 5, 6]), context=np.isin(np.arange(6), (1, 3)))
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        for batch in model.training_batches(log, log.questions, 8, 10, rng):
+            for item in (2, 4):
+                assert (batch.item == item).any(1).all() and not (batch.target == item).any()

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -243,3 +245,12 @@ def test_a_state_that_is_read_back_goes_where_the_items_are(small_catalogue):
     assert model.carried.device.type == "meta"
     model.set_extra_state({"carried": None})
     assert model.carried is None
+
+
+def test_events_that_are_context_are_refused_since_every_event_is_learned(small_catalogue, log_of):
+    log = dataclasses.replace(log_of([1, 2, 3]), context=np.array([False, True, False]))
+    batches = GRU4Rec(small_catalogue, GRU4Rec.Config()).training_batches(
+        log, log.questions, 2, 10, np.random.default_rng(0)
+    )
+    with pytest.raises(ValueError, match="it can have no context: use gru"):
+        next(batches)
