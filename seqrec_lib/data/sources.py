@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from seqrec_lib.data import amazon, hm, movielens, online_retail, simulator
+from seqrec_lib.data.worlds import stores, stores_draw
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,12 @@ def _of_amazon(name: str) -> Source:
     return Source(partial(amazon.read, name), files, studied=True, attributes=attributes)
 
 
+def _omnichannel(share: int) -> Source:
+    """A simulated world in which ``share`` per cent of visits to a store end a need."""
+    world = stores.StoreWorld(strength=share / 100)
+    return Source(lambda: stores_draw.draw(world).events, studied=True, channels=True)
+
+
 _TECD = Source(splits=("time", "users"), tecd=True, studied=True)
 SOURCES: dict[str, Source] = {
     **{name: _of_amazon(name) for name in amazon.NAMES},
@@ -50,6 +57,8 @@ SOURCES: dict[str, Source] = {
     "movielens_small": Source(movielens.read, attributes=movielens.attributes),
     "online_retail": Source(online_retail.read, online_retail.FILES),
     "hm": Source(hm.read, hm.FILES, channels=True),
+    # simulated: stores that say nothing of what is wanted online, something, and all
+    **{f"omni-{share}": _omnichannel(share) for share in (0, 50, 100)},
 }
 # of somebody's file nothing is known
 FILE = Source()
