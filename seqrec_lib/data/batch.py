@@ -22,9 +22,9 @@ class Batch:
 
     The rest is there for models that read it (``Recommender.reads``): what the log has of each
     event (:class:`seqrec_lib.data.log.EventLog`), ``user`` the number of whose history it is, from
-    1 (0: nobody's that the log knows), and ``asked_at[b, t]`` the time in seconds at which the
-    question after step ``t`` is asked. That is the time of the event to predict, which other
-    models are not told.
+    1 (0: nobody's that the log knows), ``asked_at[b, t]`` the time in seconds at which the question
+    after step ``t`` is asked, and ``asked_basket[b, t]`` the basket that it belongs to. Those are
+    time and basket of the event to predict, which other models are not told.
     """
 
     item: Int[Tensor, "B T"]
@@ -38,6 +38,7 @@ class Batch:
     rating: Float[Tensor, "B T"] | None = None
     known: Int[Tensor, "B T"] | None = None
     asked_at: Int[Tensor, "B T"] | None = None
+    asked_basket: Int[Tensor, "B T"] | None = None
     extra: dict[str, Tensor] = field(default_factory=dict)
 
     @property

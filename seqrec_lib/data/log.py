@@ -151,8 +151,8 @@ class EventLog:
         """The last ``length`` events before each position, nothing of the position itself.
 
         ``reads`` names what a batch has beside the items (:class:`~seqrec_lib.data.batch.Batch`);
-        of these ``asked_at`` alone is the position's own. Raises ``ValueError`` for what the log
-        lacks.
+        of these ``asked_at`` and ``asked_basket`` alone are the position's own. Raises
+        ``ValueError`` for what the log lacks.
         """
         user = self.user_of(positions)
         start = np.maximum(self.offsets[user], positions - length)
@@ -163,6 +163,8 @@ class EventLog:
             columns["user"] = torch.from_numpy(user + 1)
         if "asked_at" in reads:  # of the event after each
             columns["asked_at"] = self.cut("time", start + 1, positions + 1)
+        if "asked_basket" in reads:
+            columns["asked_basket"] = self.cut("basket", start + 1, positions + 1)
         if strange := set(reads) - columns.keys():
             raise ValueError(f"a log has no column {', '.join(sorted(strange))}")
         return Batch(self.cut("item", start, positions), **columns)

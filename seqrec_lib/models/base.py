@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
@@ -108,7 +108,7 @@ class Recommender(nn.Module):
         Every position with a history is a target exactly once.
         """
         self.begin_pass(log, positions, length)
-        windows = log.windows(positions, length)
+        windows = self.windows(log, positions, length)
         for rows in bucketed(windows[:, 1] - windows[:, 0] + 1, batch_size, rng):
             batch = self.training_batch(log, windows[rows])
             if not self.every_step:
@@ -116,11 +116,17 @@ class Recommender(nn.Module):
                 batch.target = torch.where(last, batch.target, 0)  # type: ignore[arg-type]
             yield self.prepared(batch, log, windows[rows], rng)
 
+    def windows(
+        self, log: EventLog, positions: Int[np.ndarray, "P"], length: int
+    ) -> Int[np.ndarray, "W 2"]:
+        """The windows ``[first, last]`` of targets that a pass learns from."""
+        return log.windows(positions, length)
+
     def num_targets(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> int:
         """How many targets a pass has. Overridden with ``training_batches`` if they are others."""
         if self.every_step:
             return int((log.history_length(positions) > 0).sum())
-        return len(log.windows(positions, length))
+        return len(self.windows(log, positions, length))
 
     def begin_pass(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
         """Get ready for a pass over the training positions, with histories of ``length`` at most.
@@ -168,9 +174,9 @@ class CountModel(Recommender):
 class SequenceEncoder(Recommender):
     """Turns a history into a state a step; items score by inner product with the state.
 
-    A subclass writes ``encode``. The output table is the input table (tied) unless the subclass
-    overrides ``item_vectors``. With a ``temperature``, scores are cosines divided by it, so that
-    no item scores high by the length of its vector alone.
+    A subclass writes ``run``, or ``encode`` if it reads more than vectors. The output table is the
+    input table (tied) unless the subclass overrides ``item_vectors``. With a ``temperature``,
+    scores are cosines divided by it, so that no item scores high by the length of its vector alone.
     """
 
     def __init__(
@@ -204,6 +210,16 @@ class SequenceEncoder(Recommender):
 
     def encode(self, batch: Batch) -> Float[Tensor, "B T D"]:
         """The state after each step."""
+        return self.run(self.embedded(batch.item), batch.real)
+
+    def embedded(self, item: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """What the network reads of each item."""
+        return self.items(item)
+
+    def run(
+        self, vectors: Float[Tensor, "B T E"], real: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B T D"]:
+        """The state after each step, given what is read there; what is not ``real`` is padding."""
         raise NotImplementedError
 
     def item_vectors(self) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N"] | None]:

@@ -15,7 +15,7 @@ from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.rankers.din import DIN
 from seqrec_lib.models.rankers.pooling import Pooling
-from seqrec_lib.models.stores.baskets import BasketSASRec
+from seqrec_lib.models.stores.encoder import StoreEncoder
 from seqrec_lib.models.wrappers.ensemble import Ensemble
 from seqrec_lib.models.wrappers.personalised import Personalised
 from seqrec_lib.models.wrappers.retrieval import Retrieval
@@ -34,7 +34,7 @@ MODELS: dict[str, type[Recommender]] = {
     "item2vec": Item2Vec,
     "pooling": Pooling,
     "din": DIN,
-    "sasrec-baskets": BasketSASRec,
+    "store-encoder": StoreEncoder,
     "retrieval": Retrieval,
     "ensemble": Ensemble,
     "personalised": Personalised,

@@ -48,6 +48,7 @@ WORLDS = {
     "with-validation": "golden-with-validation",
     "tecd": "golden-tecd",
     "pairs": "golden-tecd-pairs",
+    "stores": "golden-omni-stores-known",
 }
 EPOCHS, PATIENCE = 3, 1
 ROWS = {"gru4rec": 64, "item2vec": 300}  # of a batch, by model

@@ -59,6 +59,16 @@ def events(seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def joined() -> pd.DataFrame:
+    """The world with receipts of a store, a third of all baskets, known a quarter of an hour late:
+    after events that came later."""
+    table = events()
+    store = table["basket"] % 3 == 1
+    return table.assign(
+        channel=np.where(store, "store", "online"), known=table["time"] + 900 * store
+    )
+
+
 def regenerated() -> pd.DataFrame:
     """What a regenerator might have written: sequences of a user's items, some of them twice."""
     rng = np.random.default_rng(1)
@@ -86,6 +96,7 @@ def world(folder: Path) -> Iterator[None]:
     here = {
         "golden": Source(lambda: table, studied=True, attributes=attributes),
         "golden-tecd": Source(lambda: table, studied=True, attributes=attributes, tecd=True),
+        "golden-omni": Source(joined, studied=True, channels=True),
     }
     before, threads = Path.cwd(), torch.get_num_threads()
     os.chdir(folder)

@@ -26,7 +26,8 @@ from seqrec_lib.models.losses import BCE, GBCE, SampledSoftmax
 from seqrec_lib.models.rankers.din import DIN
 from seqrec_lib.models.rankers.pooling import Pooling
 from seqrec_lib.models.registry import MODELS
-from seqrec_lib.models.stores.baskets import BasketSASRec
+from seqrec_lib.models.stores.encoder import StoreEncoder
+from seqrec_lib.models.stores.pools import Attention, DeepSets, Mean, SetTransformer
 from seqrec_lib.models.wrappers.ensemble import Ensemble
 from seqrec_lib.models.wrappers.personalised import Personalised
 from seqrec_lib.models.wrappers.retrieval import Retrieval
@@ -41,6 +42,7 @@ _encoder = Training(epochs=40, batch_size=128, weight_decay=0.1, cosine=True)
 _longer = replace(_encoder, epochs=64)  # of regenerated data 40, as many as SASRec has of originals
 # one negative a position teaches little in a pass, and unevenly
 _slower = replace(_encoder, epochs=200, patience=200)
+_bce = replace(_sasrec, objective=BCE())
 _inner = replace(_sasrec, temperature=None)  # inner products, as in the papers of the losses
 _sessions = Training(epochs=30, batch_size=128, optimizer="adagrad", learning_rate=0.1, patience=3)
 _duorec = DuoRec.Config(temperature=0.07, cosine=True, contrast_temperature=0.2)
@@ -64,6 +66,7 @@ _named: dict[str, Any] = {
     "sharpness": 7.0,
 }
 _mixed = Ensemble.Config((_sasrec, Markov.Config(order=1)), shares=(0.95, 0.05))
+_stores = StoreEncoder.Config
 _attributed = AttributedSASRec.Config(temperature=0.07)
 # what errs differently: attention at two widths, recurrence, and a linear map of whole histories
 _wide = replace(_sasrec, embed_dim=128)
@@ -87,7 +90,15 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "sasrec-wide": ("sasrec", _wide, _encoder),
     "sasrec-attributed": ("sasrec-attributed", _attributed, _encoder),
     "duorec": ("duorec", _duorec, _encoder),
-    "sasrec-baskets": ("sasrec-baskets", BasketSASRec.Config(temperature=0.07), _encoder),
+    "sasrec-baskets": ("store-encoder", _stores(_sasrec, Mean.Config()), _encoder),
+    # of logs with both channels, the same and others: how a receipt is read
+    "sasrec-avge": ("store-encoder", _stores(_sasrec, Mean.Config()), _encoder),
+    "sasrec-attne": ("store-encoder", _stores(_sasrec, Attention.Config()), _encoder),
+    "sasrec-deepsets": ("store-encoder", _stores(_sasrec, DeepSets.Config()), _encoder),
+    "sasrec-settransformer": ("store-encoder", _stores(_sasrec, SetTransformer.Config()), _encoder),
+    "gru-avge": ("store-encoder", _stores(_gru, Mean.Config()), _encoder),
+    "gru-attne": ("store-encoder", _stores(_gru, Attention.Config()), _encoder),
+    "sasrec-attne-bce": ("store-encoder", _stores(_bce, Attention.Config()), _slower),
     "bert4rec": ("bert4rec", _bert4rec, _cloze),
     "pooling": ("pooling", Pooling.Config(dropout=0.1), _ranking),
     "pooling-sum": ("pooling", Pooling.Config(dropout=0.1, pooling="sum"), _ranking),
@@ -111,7 +122,7 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "ensemble-repeats": ("ensemble", Ensemble.Config(_members, True), _asking, _member_runs),
     "ensemble-attributed": ("ensemble", Ensemble.Config(_informed), _asking, _informed_runs),
     "sasrec-inner": ("sasrec", _inner, _encoder),
-    "sasrec-bce": ("sasrec", replace(_sasrec, objective=BCE()), _slower),
+    "sasrec-bce": ("sasrec", _bce, _slower),
     "sasrec-gbce": ("sasrec", replace(_inner, objective=GBCE()), _encoder),
     "sasrec-sampled": ("sasrec", replace(_sasrec, objective=SampledSoftmax()), _encoder),
 }

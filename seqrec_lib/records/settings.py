@@ -11,6 +11,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from seqrec_lib.models.losses import BCE, GBCE, BPRMax, SampledSoftmax, Softmax
 from seqrec_lib.models.registry import MODELS
+from seqrec_lib.models.stores.pools import POOLS
 from seqrec_lib.training.loop import Training
 
 OBJECTIVES = (Softmax, SampledSoftmax, BPRMax, BCE, GBCE)
@@ -69,8 +70,11 @@ def _settings(stored: Any, source: Path | str) -> Any:
 
 
 def _kind(value: dict[str, Any], source: Path | str) -> Any:
-    """The class that an object inside a spec is of: an objective, or the settings of a model."""
-    settings = (model.Config for model in MODELS.values())  # type: ignore[attr-defined]
+    """The class that an object inside a spec is of: an objective, or the settings of a model.
+
+    Those of its parts, the pools, are settings of a model too.
+    """
+    settings = (part.Config for part in (*MODELS.values(), *POOLS))  # type: ignore[attr-defined]
     known = {kind.__qualname__: kind for kind in (*OBJECTIVES, *settings)}
     name = value.get("class")
     if not isinstance(name, str) or name not in known or not is_dataclass(known[name]):

@@ -82,7 +82,7 @@ def _table(histories: pd.DataFrame | Mapping[Any, Sequence[Any]], model: Recomme
     """A row an event, as the model can read it."""
     if isinstance(histories, pd.DataFrame):
         return events.check(histories, "histories")
-    if needed := set(model.reads) - {"asked_at"}:
+    if needed := set(model.reads) - {"asked_at", "asked_basket"}:
         raise ValueError(
             f"the model reads {', '.join(sorted(needed))} of each event: pass a table with columns "
             "user, item, time and these"
@@ -118,6 +118,8 @@ def _log(
     """The histories, and behind each an event that stands for the one to come."""
     last = table.groupby("user", sort=False).tail(1)
     coming = last.assign(item=items[0], time=last["time"] if asked_at is None else asked_at)
+    if "basket" in coming:
+        coming = coming.assign(basket=-1)  # what comes is a step of its own
     whole = pd.concat([table, coming], ignore_index=True)
     order = np.argsort(pd.factorize(whole["user"])[0], kind="stable")
     return EventLog.build(whole.iloc[order].reset_index(drop=True), items, model.names)

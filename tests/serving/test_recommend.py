@@ -41,7 +41,7 @@ def kept(table, tmp_path_factory):
         log = EventLog.build(raw)
         split = leave_last_out(log)
         config = MODELS[name].Config()
-        if name in ("gru", "sasrec", "sasrec-baskets"):
+        if name in ("gru", "sasrec"):
             config = dataclasses.replace(config, embed_dim=8, hidden_dim=16)
         model = MODELS[name](Catalogue.learned(log, split.train), config)
         training = Training(epochs=1, max_len=LENGTH, precision="fp32")
@@ -121,7 +121,7 @@ def test_what_cannot_be_asked_is_refused_in_words(kept, how, words):
 
 
 def test_a_model_of_baskets_reads_those_of_the_table(kept, table):
-    path, _, log = kept("sasrec-baskets")
+    path, _, log = kept("store-encoder")
     table = table.assign(basket=table["time"] // 172_800)
     found = recommend(path, table, k=5, protocol="unmasked")
     alone = recommend(path, table.assign(basket=-1), k=5, protocol="unmasked")
@@ -138,7 +138,7 @@ def test_a_model_of_baskets_reads_those_of_the_table(kept, table):
 
 def test_items_without_their_events_are_refused_where_the_model_reads_those(kept):
     with pytest.raises(ValueError, match="the model reads basket of each event: pass a table"):
-        recommend(kept("sasrec-baskets")[0], {1: [101]})
+        recommend(kept("store-encoder")[0], {1: [101]})
 
 
 @pytest.mark.parametrize("end", [".csv", ".parquet"])

@@ -71,9 +71,8 @@ class BERT4Rec(SASRec):
         masked = item == self.masked
         return torch.where(masked[..., None], self.mask, self.items(item.masked_fill(masked, 0)))
 
-    def seen(self, batch: Batch) -> Bool[Tensor, "B T T"]:
-        steps = batch.item.shape[1]
-        return batch.real[:, None].expand(-1, steps, -1)
+    def seen(self, real: Bool[Tensor, "B T"]) -> Bool[Tensor, "B T T"]:
+        return real[:, None].expand(-1, real.shape[1], -1)
 
     def state(self, batch: Batch) -> Float[Tensor, "B D"]:
         """The state at a mask behind each history, which gives way by its oldest items."""

@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import SequenceEncoder
 from seqrec_lib.models.layers import Dropout
@@ -52,11 +51,13 @@ class GRU(SequenceEncoder):
         nn.init.normal_(self.items.weight, std=0.02)
         nn.init.zeros_(self.items.weight[0])
 
-    def encode(self, batch: Batch) -> Float[Tensor, "B T D"]:
-        states = self._run(self.dropout(self.items(batch.item)))
+    def run(
+        self, vectors: Float[Tensor, "B T E"], real: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B T D"]:
+        states = self._hidden(self.dropout(vectors))
         return states if self.project is None else self.project(self.dropout(states))
 
-    def _run(self, x: Float[Tensor, "B T E"]) -> Float[Tensor, "B T H"]:
+    def _hidden(self, x: Float[Tensor, "B T E"]) -> Float[Tensor, "B T H"]:
         """The hidden state after each step."""
         rows = max(1, WHOLE // x.shape[1])
         if x.device.type != "cpu" or len(x) <= rows or not torch.is_grad_enabled():

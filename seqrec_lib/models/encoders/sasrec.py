@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
@@ -121,13 +121,15 @@ class SASRec(SequenceEncoder):
         self.output = None if config.tied else nn.Linear(config.embed_dim, catalogue.num_items + 1)
         self.apply(_initialise)
 
-    def encode(self, batch: Batch) -> Float[Tensor, "B T D"]:
-        x, seen = self._placed(batch), self.seen(batch)
+    def run(
+        self, vectors: Float[Tensor, "B T D"], real: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B T D"]:
+        x, seen = self._placed(vectors, real), self.seen(real)
         for block in self.blocks:
             x = block(x, seen=seen)
         return self.norm(x)
 
-    def seen(self, batch: Batch) -> Bool[Tensor, "B T T"] | None:
+    def seen(self, real: Bool[Tensor, "B T"]) -> Bool[Tensor, "B T T"] | None:
         """Which steps each step looks at; None: itself and what came before."""
         return None
 
@@ -139,34 +141,26 @@ class SASRec(SequenceEncoder):
         ``change`` turns the weights (B, H, T, T) of a layer into those used in their place. A row
         is a step that looks, a column one that is looked at.
         """
-        x, seen, found = self._placed(batch), self.seen(batch), []
+        x, seen = self._placed(self.embedded(batch.item), batch.real), self.seen(batch.real)
+        found = []
         for block in self.blocks:
             weights = block.attention.weights(block.attention_norm(x), seen)  # type: ignore[operator, union-attr]
             found.append(weights if change is None else change(weights))
             x = block(x, found[-1])
         return self.norm(x), torch.stack(found)
 
-    def _placed(self, batch: Batch) -> Float[Tensor, "B T D"]:
-        """What the blocks read: item vectors plus those of their places."""
-        items = self.embedded(batch.item)  # paper: times the root of embed_dim (released code)
+    def _placed(
+        self, vectors: Float[Tensor, "B T D"], real: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B T D"]:
+        """What the blocks read: the vectors of steps plus those of their places."""
+        # paper: item vectors times the root of embed_dim (released code)
         if self.training and self.config.drop_events:
-            items = items * self.drop_events(torch.ones_like(items[..., :1]))
-        return self.dropout(self.placed(items, batch))
-
-    def placed(self, vectors: Float[Tensor, "B T D"], batch: Batch) -> Float[Tensor, "B T D"]:
-        """Vectors of events plus those of their places."""
-        step = self.steps(batch)
-        newest = step.gather(1, (batch.length[:, None] - 1).clamp(min=0))
-        # counted back from the newest event, so that "just now" has one place whatever the length
-        return vectors + self.positions((newest - step).clamp(0, self.config.max_len - 1))
-
-    def steps(self, batch: Batch) -> Int[Tensor, "B T"]:
-        """Which step of its history each event belongs to, from 0."""
-        return torch.arange(batch.item.shape[1], device=batch.item.device).expand_as(batch.item)
-
-    def embedded(self, item: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
-        """What the network reads of each item."""
-        return self.items(item)
+            vectors = vectors * self.drop_events(torch.ones_like(vectors[..., :1]))
+        step = torch.arange(real.shape[1], device=real.device)
+        newest = (real.sum(1, keepdim=True) - 1).clamp(min=0)
+        # counted back from the newest step, so that "just now" has one place whatever the length
+        place = self.positions((newest - step).clamp(0, self.config.max_len - 1))
+        return self.dropout(vectors + place)
 
     def item_vectors(self) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N"] | None]:
         if self.output is None:
