@@ -102,7 +102,7 @@ def _load(dataset: Dataset, state: tuple[Any, ...]) -> tuple[EventLog, Split]:
             log = ties.shuffled(log, seed=0)
         if dataset.about.read and dataset.split == "time" and not ties.has_days(log):
             raise ValueError(f"{dataset}: the edition at hand has no times; split it otherwise")
-        split = splits.named(log, dataset.split)
+        split = splits.named(log, dataset.split or dataset.about.splits[0])
     assert_no_leak(log, split, as_known=bool(dataset.stores))
     return log, split
 

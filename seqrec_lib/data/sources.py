@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,7 @@ class Source:
     studied: bool = False
     attributes: Callable[[], np.ndarray] | None = None  # of its items, datasets.attributes
     channels: bool = False  # a store's lines beside online events
+    omni: bool = False  # a simulated world with stores: its recipes are its own
     pair_gap_s: int = 1800  # co-occurring events of a user are not further apart
 
 
@@ -39,10 +41,16 @@ def _of_amazon(name: str) -> Source:
     return Source(partial(amazon.read, name), files, studied=True, attributes=attributes)
 
 
+# several questions a user: differences of a hundredth can be seen
+OMNI: dict[str, Any] = {
+    "splits": ("tail", "last", "time"), "studied": True, "channels": True, "omni": True,
+}  # fmt: skip
+
+
 def _omnichannel(share: int) -> Source:
     """A simulated world in which ``share`` per cent of visits to a store end a need."""
     world = stores.StoreWorld(strength=share / 100)
-    return Source(lambda: stores_draw.draw(world).events, studied=True, channels=True)
+    return Source(lambda: stores_draw.draw(world).events, **OMNI)
 
 
 _TECD = Source(splits=("time", "users"), tecd=True, studied=True)

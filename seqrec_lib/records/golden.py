@@ -99,7 +99,7 @@ def figures(golden: str) -> Figures:
 
 def _run(dataset: str, name: str, epochs: int, rows: int, precision: str, place: str) -> Any:
     with contextlib.ExitStack() as stack:
-        for known in (recipes.RECIPES, recipes.TECD_RECIPES):
+        for known in (recipes.RECIPES, recipes.TECD_RECIPES, recipes.OMNI_RECIPES):
             cut = {key: small(recipe, epochs, rows, precision) for key, recipe in known.items()}
             stack.enter_context(mock.patch.dict(known, cut))
         return runs.run(dataset, name, [0], results=Path.cwd() / place).seeds[0]
@@ -121,6 +121,7 @@ def known() -> list[str]:
         "with-validation": ["sasrec", "sasrec-retrieval", "sasrec-banked"],
         "tecd": [*counts, *(name for name in recipes.TECD_RECIPES if name not in of_pairs)],
         "pairs": ["popular", "markov-1", *of_pairs],
+        "stores": [*counts, "markov-1", *recipes.OMNI_RECIPES],
     }
     return [f"{world}/{name}" for world, recipes in names.items() for name in recipes]
 

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from seqrec_lib.data import datasets
-from seqrec_lib.data.sources import SOURCES, Source
+from seqrec_lib.data.sources import OMNI, SOURCES, Source
 
 NUM_USERS, NUM_ITEMS, NUM_COLD, FAVOURITES = 40, 150, 6, 15
 
@@ -96,7 +96,7 @@ def world(folder: Path) -> Iterator[None]:
     here = {
         "golden": Source(lambda: table, studied=True, attributes=attributes),
         "golden-tecd": Source(lambda: table, studied=True, attributes=attributes, tecd=True),
-        "golden-omni": Source(joined, studied=True, channels=True),
+        "golden-omni": Source(joined, **OMNI),
     }
     before, threads = Path.cwd(), torch.get_num_threads()
     os.chdir(folder)

@@ -66,7 +66,6 @@ _named: dict[str, Any] = {
     "sharpness": 7.0,
 }
 _mixed = Ensemble.Config((_sasrec, Markov.Config(order=1)), shares=(0.95, 0.05))
-_stores = StoreEncoder.Config
 _attributed = AttributedSASRec.Config(temperature=0.07)
 # what errs differently: attention at two widths, recurrence, and a linear map of whole histories
 _wide = replace(_sasrec, embed_dim=128)
@@ -75,6 +74,27 @@ _member_runs = "{0}/sasrec,{0}/sasrec-wide,{0}/gru,{0}/slit"
 # the same, and one that knows attributes
 _informed = (*_members, _attributed)
 _informed_runs = f"{_member_runs},{{0}}/sasrec-attributed"
+
+
+def _over_receipts(
+    sasrec: SASRec.Config, gru: GRU.Config, training: Training, slower: Training
+) -> dict[str, tuple[Any, ...]]:
+    """Encoders whose steps are sets: receipts, or baskets of any kind."""
+    bce = replace(sasrec, objective=BCE())
+    inside: dict[str, tuple[Any, Any, Training]] = {
+        "sasrec-avge": (sasrec, Mean.Config(), training),
+        "sasrec-attne": (sasrec, Attention.Config(), training),
+        "sasrec-deepsets": (sasrec, DeepSets.Config(), training),
+        "sasrec-settransformer": (sasrec, SetTransformer.Config(), training),
+        "gru-avge": (gru, Mean.Config(), training),
+        "gru-attne": (gru, Attention.Config(), training),
+        "sasrec-attne-bce": (bce, Attention.Config(), slower),  # seed 000's own loss
+    }
+    return {
+        name: ("store-encoder", StoreEncoder.Config(encoder, pool), how)
+        for name, (encoder, pool, how) in inside.items()
+    }
+
 
 RECIPES: dict[str, tuple[Any, ...]] = {
     "popular": ("popular", Popular.Config(), Training()),
@@ -90,15 +110,7 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "sasrec-wide": ("sasrec", _wide, _encoder),
     "sasrec-attributed": ("sasrec-attributed", _attributed, _encoder),
     "duorec": ("duorec", _duorec, _encoder),
-    "sasrec-baskets": ("store-encoder", _stores(_sasrec, Mean.Config()), _encoder),
-    # of logs with both channels, the same and others: how a receipt is read
-    "sasrec-avge": ("store-encoder", _stores(_sasrec, Mean.Config()), _encoder),
-    "sasrec-attne": ("store-encoder", _stores(_sasrec, Attention.Config()), _encoder),
-    "sasrec-deepsets": ("store-encoder", _stores(_sasrec, DeepSets.Config()), _encoder),
-    "sasrec-settransformer": ("store-encoder", _stores(_sasrec, SetTransformer.Config()), _encoder),
-    "gru-avge": ("store-encoder", _stores(_gru, Mean.Config()), _encoder),
-    "gru-attne": ("store-encoder", _stores(_gru, Attention.Config()), _encoder),
-    "sasrec-attne-bce": ("store-encoder", _stores(_bce, Attention.Config()), _slower),
+    **_over_receipts(_sasrec, _gru, _encoder, _slower),
     "bert4rec": ("bert4rec", _bert4rec, _cloze),
     "pooling": ("pooling", Pooling.Config(dropout=0.1), _ranking),
     "pooling-sum": ("pooling", Pooling.Config(dropout=0.1, pooling="sum"), _ranking),
@@ -163,6 +175,22 @@ TECD_RECIPES: dict[str, tuple[Any, ...]] = {
 }
 
 
+# simulated worlds with stores: settings chosen on the validation part of omni-100-stores-none, the
+# world without its stores: few items, each seen often. Windows hold nearly all histories whole,
+# with store lines and without
+_omni_sasrec = replace(_sasrec, dropout=0.2, max_len=100)
+_omni_gru = replace(_gru, dropout=0.2)
+_omni = replace(_encoder, epochs=12, max_len=100, select="unmasked")
+_omni_slower = replace(_omni, epochs=48, patience=48)
+
+OMNI_RECIPES: dict[str, tuple[Any, ...]] = {
+    "sasrec": ("sasrec", _omni_sasrec, _omni),
+    "gru": ("gru", _omni_gru, _omni),
+    "sasrec-bce": ("sasrec", replace(_omni_sasrec, objective=BCE()), _omni_slower),
+    **_over_receipts(_omni_sasrec, _omni_gru, _omni, _omni_slower),
+}
+
+
 # the data sets of what a run starts from
 KIN: dict[str, Callable[[Dataset], Dataset]] = {
     "0": lambda dataset: dataset,
@@ -173,7 +201,8 @@ KIN: dict[str, Callable[[Dataset], Dataset]] = {
 
 
 def recipe(name: str, dataset: str | Dataset = "simulated") -> tuple[Any, ...]:
-    """(model, config, training) published as ``name``, of T-ECD other than of the rest.
+    """(model, config, training) published as ``name``, of T-ECD and of simulated worlds with stores
+    other than of the rest.
 
     A fourth value, if there is one, names the runs that it starts from, ``{0}`` for the data set,
     ``{1}`` for that without its validation part in training, ``{pairs}`` and ``{leaking}`` for its
@@ -181,6 +210,8 @@ def recipe(name: str, dataset: str | Dataset = "simulated") -> tuple[Any, ...]:
     """
     dataset = Dataset.parse(dataset)
     known = RECIPES | TECD_RECIPES if dataset.is_tecd else TECD_RECIPES | RECIPES
+    if dataset.about.omni:
+        known = known | OMNI_RECIPES
     if name not in known:
         raise ValueError(f"{name!r} is not published; use one of {', '.join(known)}")
     model, config, training, *start = known[name]

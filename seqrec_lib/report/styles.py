@@ -37,7 +37,6 @@ _STYLES = {
     "pooling": ("#7A8B99", "d", "mean pooling and MLP"),
     "pooling-sum": ("#A9B7C0", "d", "sum pooling and MLP"),
     "din": ("#3B5BA5", "D", "DIN"),
-    "sasrec-baskets": ("#B5651D", "s", "SASRec over baskets"),
     "sasrec-avge": ("#B5651D", "o", "SASRec, avgE"),
     "sasrec-attne": ("#8B1E3F", "o", "SASRec, attnE"),
     "sasrec-attne-bce": ("#C76D8B", "<", "SASRec, attnE, BCE"),
