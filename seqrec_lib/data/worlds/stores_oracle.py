@@ -69,8 +69,8 @@ def ask(
         log_chance[place] = np.log(own[:, 0])
         if masked is not None:
             question, barred = masked[place].nonzero()
-            question, barred = question[barred <= world.num_online], barred - 1
-            chance[question, barred[barred < world.num_online]] = -1
+            sold = (barred > 0) & (barred <= world.num_online)  # neither padding nor staples
+            chance[question[sold], barred[sold] - 1] = -1
         out = np.take_along_axis(chance, item[place, None], 1)[:, 0] < 0
         found = 1 + (chance > own).sum(1) + (chance == own).sum(1) // 2
         rank[place] = np.where(out, world.num_items, found)
