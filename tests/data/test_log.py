@@ -245,6 +245,12 @@ def test_a_question_is_asked_at_the_time_of_the_event_that_follows(side):
     assert batch.target.tolist() == [[2, 3]] and batch.asked_at.tolist() == [[20, 25]]
 
 
+def test_a_question_belongs_to_the_basket_of_the_event_that_follows(side):
+    batch = side.histories(np.array([1, 2]), 5, ("basket", "asked_basket"))
+    assert batch.basket[:, 0].tolist() == side.basket[[0, 0]].tolist()
+    assert batch.asked_basket.tolist() == [[side.basket[1], 0], side.basket[1:3].tolist()]
+
+
 def test_a_column_that_the_log_lacks_is_named(side):
     with pytest.raises(ValueError, match="reads the rating of events, and this log has none"):
         numbered([3]).histories(np.array([2]), 5, ("rating",))
