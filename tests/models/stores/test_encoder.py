@@ -155,6 +155,19 @@ def test_a_target_without_a_step_before_its_own_is_not_learned(model_of, log_of,
     assert all(model.loss(batch).isfinite() for batch in batches)
 
 
+def test_lines_that_are_context_are_steps_and_no_targets(model_of, log_of):
+    log = log_of([1, 2, 3, 4, 5, 6], [7, 8, 9])
+    log = dataclasses.replace(
+        log,
+        basket=np.array([1, 1, 1, 2, 3, 4, 5, 5, 6]),
+        context=np.isin(np.arange(9), [0, 1, 2, 6, 7]),
+    )
+    model = model_of()
+    (batch,) = model.training_batches(log, log.questions, 2, 8, np.random.default_rng(0))
+    assert sorted(batch.target[batch.target > 0].tolist()) == [4, 5, 6, 9]
+    assert model.num_targets(log, log.questions, 8) == 4
+
+
 def test_baskets_of_whole_histories_are_refused_in_words(model_of, log_of):
     log = dataclasses.replace(log_of([1, 2, 3], [4, 5]), basket=np.array([1, 1, 1, 2, 2]))
     with pytest.raises(ValueError, match="no target has an event of another basket .* own=True"):
