@@ -16,6 +16,7 @@ from seqrec_lib.models.stores.pools import POOLS, Attention, DeepSets, Mean
 
 SASREC = SASRec.Config(embed_dim=8, hidden_dim=16, max_len=8, dropout=0.0, temperature=0.1)
 GRUCE = GRU.Config(embed_dim=8, hidden_dim=12, dropout=0.0)
+ATTENTION = Attention.Config()
 every_pool = pytest.mark.parametrize("pool", [kind.Config() for kind in POOLS], ids=str)
 every_encoder = pytest.mark.parametrize("inner", [SASREC, GRUCE], ids=["sasrec", "gru"])
 either = pytest.mark.parametrize("own", [False, True])
@@ -30,7 +31,7 @@ HISTORIES = (
 
 @pytest.fixture
 def model_of(small_catalogue, shaken):
-    def make(inner=SASREC, pool=Attention.Config(), own=False):
+    def make(inner=SASREC, pool=ATTENTION, own=False):
         torch.manual_seed(0)
         return shaken(StoreEncoder(small_catalogue, StoreEncoder.Config(inner, pool, own)), 0.3)
 
