@@ -194,17 +194,19 @@ class EventLog:
         place = np.searchsorted(questions := self.questions, target)
         if (place[last] - place[first] != last - first).any():
             raise ValueError("the training positions of a user have a gap; pass a contiguous run")
-        count = (target[last] - target[first]) // length + 1
+        # context before a user's first target is read with it
+        before = np.where(place[first] > 0, questions[place[first] - 1], -1)
+        begin = np.maximum(before, self.offsets[user[first]]) + 1
+        count = (target[last] - begin) // length + 1
         ends = np.repeat(target[last], count)
         step = np.arange(len(ends)) - np.repeat(np.cumsum(count) - count, count)
         ends = ends - step * length
-        windows = np.stack([np.maximum(np.repeat(target[first], count), ends - length + 1), ends])
+        windows = np.stack([np.maximum(np.repeat(begin, count), ends - length + 1), ends], 1)
         if self.context is None:
-            return windows.T
-        begin = np.searchsorted(questions, windows[0])
-        end = np.searchsorted(questions, ends, "right") - 1
-        asked = begin <= end  # a window of nothing but context asks nothing
-        return np.stack([questions[begin[asked]], questions[end[asked]]], 1)
+            return windows
+        asked = np.searchsorted(questions, ends, side="right")
+        windows[:, 1] = np.r_[-1, questions][asked]  # no later than that
+        return windows[windows[:, 0] <= windows[:, 1]]  # those of nothing but context ask nothing
 
     def cut(self, column: str, start: Positions, end: Positions) -> torch.Tensor:
         """A column of the events ``start .. end - 1`` of each row, padded on the right with 0."""

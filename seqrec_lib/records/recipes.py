@@ -77,9 +77,9 @@ _informed_runs = f"{_member_runs},{{0}}/sasrec-attributed"
 
 
 def _over_receipts(
-    sasrec: SASRec.Config, gru: GRU.Config, training: Training, slower: Training
+    sasrec: SASRec.Config, gru: GRU.Config, training: Training, slower: Training, marked: bool
 ) -> dict[str, tuple[Any, ...]]:
-    """Encoders whose steps are sets: receipts, or baskets of any kind."""
+    """Encoders whose steps are sets: receipts, or baskets of any kind; ``marked`` by channel."""
     bce = replace(sasrec, objective=BCE())
     inside: dict[str, tuple[Any, Any, Training]] = {
         "sasrec-avge": (sasrec, Mean.Config(), training),
@@ -90,8 +90,10 @@ def _over_receipts(
         "gru-attne": (gru, Attention.Config(), training),
         "sasrec-attne-bce": (bce, Attention.Config(), slower),  # seed 000's own loss
     }
+    if marked:  # each line of a receipt a step of its own
+        inside |= {"sasrec-lines": (sasrec, None, training), "gru-lines": (gru, None, training)}
     return {
-        name: ("store-encoder", StoreEncoder.Config(encoder, pool), how)
+        name: ("store-encoder", StoreEncoder.Config(encoder, pool, marked), how)
         for name, (encoder, pool, how) in inside.items()
     }
 
@@ -110,7 +112,7 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "sasrec-wide": ("sasrec", _wide, _encoder),
     "sasrec-attributed": ("sasrec-attributed", _attributed, _encoder),
     "duorec": ("duorec", _duorec, _encoder),
-    **_over_receipts(_sasrec, _gru, _encoder, _slower),
+    **_over_receipts(_sasrec, _gru, _encoder, _slower, marked=False),
     "bert4rec": ("bert4rec", _bert4rec, _cloze),
     "pooling": ("pooling", Pooling.Config(dropout=0.1), _ranking),
     "pooling-sum": ("pooling", Pooling.Config(dropout=0.1, pooling="sum"), _ranking),
@@ -175,19 +177,24 @@ TECD_RECIPES: dict[str, tuple[Any, ...]] = {
 }
 
 
+# logs of two channels
+STORE_RECIPES = _over_receipts(_sasrec, _gru, _encoder, _slower, marked=True)
+
 # simulated worlds with stores: settings chosen on the validation part of omni-100-stores-none, the
 # world without its stores: few items, each seen often. Windows hold nearly all histories whole,
 # with store lines and without
 _omni_sasrec = replace(_sasrec, dropout=0.2, max_len=100)
 _omni_gru = replace(_gru, dropout=0.2)
-_omni = replace(_encoder, epochs=12, max_len=100, select="unmasked")
-_omni_slower = replace(_omni, epochs=48, patience=48)
+_omni = replace(_encoder, epochs=8, max_len=100, select="unmasked")
+_omni_slower = replace(_omni, epochs=40, patience=40)
+_unmarked = StoreEncoder.Config(_omni_sasrec, Attention.Config())
 
 OMNI_RECIPES: dict[str, tuple[Any, ...]] = {
     "sasrec": ("sasrec", _omni_sasrec, _omni),
     "gru": ("gru", _omni_gru, _omni),
     "sasrec-bce": ("sasrec", replace(_omni_sasrec, objective=BCE()), _omni_slower),
-    **_over_receipts(_omni_sasrec, _omni_gru, _omni, _omni_slower),
+    "sasrec-attne-unmarked": ("store-encoder", _unmarked, _omni),
+    **_over_receipts(_omni_sasrec, _omni_gru, _omni, _omni_slower, marked=True),
 }
 
 
@@ -210,8 +217,8 @@ def recipe(name: str, dataset: str | Dataset = "simulated") -> tuple[Any, ...]:
     """
     dataset = Dataset.parse(dataset)
     known = RECIPES | TECD_RECIPES if dataset.is_tecd else TECD_RECIPES | RECIPES
-    if dataset.about.omni:
-        known = known | OMNI_RECIPES
+    if dataset.stores:
+        known = known | (OMNI_RECIPES if dataset.about.omni else STORE_RECIPES)
     if name not in known:
         raise ValueError(f"{name!r} is not published; use one of {', '.join(known)}")
     model, config, training, *start = known[name]

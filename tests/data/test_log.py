@@ -292,8 +292,8 @@ def test_context_is_history_and_no_target(log_of):
     log = with_context(log_of([1, 2, 3, 4, 5, 6, 7]), 1, 4, 6)
     assert log.questions.tolist() == [0, 2, 3, 5]
     windows = log.windows(log.questions, 10)
-    assert windows.tolist() == [[2, 5]]
-    assert log.targets(windows).tolist() == [[3, 4, 0, 6]]
+    assert windows.tolist() == [[1, 5]]
+    assert log.targets(windows).tolist() == [[0, 3, 4, 0, 6]]
     assert log.histories(np.array([5]), 10).item.tolist() == [[1, 2, 3, 4, 5]]
 
 
@@ -305,10 +305,17 @@ def test_windows_with_context_hold_every_target_once_and_no_more_events_than_ask
     for length in (1, 3, 10, 100):
         windows = log.windows(log.questions, length)
         assert (windows[:, 1] - windows[:, 0] < length).all()
-        assert not log.context[windows].any()
+        assert not log.context[windows[:, 1]].any()
         inside = np.concatenate([np.arange(a, b + 1) for a, b in windows])
         assert sorted(inside[~log.context[inside]].tolist()) == asked.tolist()
         assert (log.targets(windows) > 0).sum() == len(asked)
+
+
+def test_all_context_before_the_first_target_is_read_as_far_as_a_window_goes(log_of):
+    log = with_context(log_of([1, 2, 3, 4, 5], [6, 7]), 0, 1, 2)
+    assert log.windows(log.questions, 10).tolist() == [[1, 4], [6, 6]]
+    assert log.windows(log.questions, 2).tolist() == [[3, 4], [6, 6]]
+    assert sorted(log.windows(log.questions, 1).tolist()) == [[3, 3], [4, 4], [6, 6]]
 
 
 def test_a_question_left_out_between_others_is_still_a_gap(log_of):

@@ -2,8 +2,8 @@
 
 The log stays flat, and targets stay single events. Events of one ``basket`` that stand together are
 a step; an event alone is read as the item that it is, whatever the pool, so that where every
-basket has one event this is the encoder inside. The question after an event is answered by the
-state after its step.
+basket has one event, unmarked, this is the encoder inside. The question after an event is answered
+by the state after its step.
 
 What stands in the target's own basket is no history unless ``own`` is set: lines of a receipt have
 no order, and which of them stand before the target is a matter of the file. The state is then that
@@ -14,7 +14,7 @@ of its own in training, since what it reads last is no part of what later target
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,9 +34,10 @@ class StoreEncoder(SequenceEncoder):
     @dataclass(frozen=True)
     class Config:
         encoder: Any = SASRec.Config()  # of any causal encoder that is run on vectors
-        pool: Mean.Config | Attention.Config | DeepSets.Config | SetTransformer.Config = (
-            Attention.Config()
+        pool: Mean.Config | Attention.Config | DeepSets.Config | SetTransformer.Config | None = (
+            Attention.Config()  # None: each event is a step of its own
         )
+        marked: bool = False  # are events marked by their channel? paper: left open
         own: bool = False  # are other events of the target's basket that precede it history?
 
     def __init__(self, catalogue: Catalogue, config: Config):
@@ -50,10 +51,16 @@ class StoreEncoder(SequenceEncoder):
             )
         self.config = config
         self.encoder = inner
-        self.pool = pool_of(inner.items.embedding_dim, config.pool)
+        width = inner.items.embedding_dim
+        self.pool = pool_of(width, config.pool or Mean.Config())
+        self.mark = None
+        if config.marked:
+            self.mark = torch.nn.Embedding(len(catalogue.names.get("channel", ())) + 1, width)
+            torch.nn.init.normal_(self.mark.weight, std=0.02)  # as items begin
         self.objective, self.temperature = inner.objective, inner.temperature
         self.max_len = inner.max_len
         self.reads = ("basket",) if config.own else ("basket", "asked_basket")
+        self.reads += ("channel",) * config.marked
         self.register_buffer("frequency", inner.frequency, persistent=False)  # type: ignore[arg-type]
 
     @property
@@ -65,7 +72,7 @@ class StoreEncoder(SequenceEncoder):
 
     def encode(self, batch: Batch) -> Float[Tensor, "B T D"]:
         """The state that answers the question after each event; zero where there is none."""
-        events, vectors = self._events(batch), self.encoder.embedded(batch.item)
+        events, vectors = self._events(batch), self._read(batch)
         steps = self.pooled(vectors, events.member)
         states = self._run(steps, events.member)
         at = events.answered[..., None].clamp(min=0).expand(-1, -1, states.shape[-1])
@@ -79,7 +86,7 @@ class StoreEncoder(SequenceEncoder):
 
     def state(self, batch: Batch) -> Float[Tensor, "B D"]:
         member = self._events(batch).member
-        states = self._run(self.pooled(self.encoder.embedded(batch.item), member), member)
+        states = self._run(self.pooled(self._read(batch), member), member)
         last = (member.any(-1).sum(1) - 1).clamp(min=0)
         return states[torch.arange(len(last), device=last.device), last]
 
@@ -104,7 +111,7 @@ class StoreEncoder(SequenceEncoder):
                 f"{type(self.pool).__name__} is no weighted sum; use Attention or Mean"
             )
         member = self._events(batch).member
-        return self.pool.weights(self.encoder.embedded(batch.item), member) * member
+        return self.pool.weights(self._read(batch), member) * member
 
     def training_batch(self, log: EventLog, windows: Int[np.ndarray, "W 2"]) -> Batch:
         batch = super().training_batch(log, windows)
@@ -145,7 +152,16 @@ class StoreEncoder(SequenceEncoder):
         step = np.r_[0, (log.basket[1:] != log.basket[:-1]).cumsum()]
         return np.searchsorted(step, step[windows[:, 0] - 1], side="right")
 
+    def _read(self, batch: Batch) -> Float[Tensor, "B T D"]:
+        """What is pooled: the vectors of items, and marks of their channels."""
+        vectors = self.encoder.embedded(batch.item)
+        return vectors if self.mark is None else vectors + self.mark(batch.channel)
+
     def _events(self, batch: Batch) -> _Events:
+        if self.config.pool is None:
+            place = torch.arange(batch.item.shape[1], device=batch.item.device)
+            # below zero, as no basket of a question is
+            batch = replace(batch, basket=(-1 - place).expand_as(batch.item))
         return _Events.of(batch, self.config.own)
 
     def _run(

@@ -33,7 +33,7 @@ HISTORIES = (
 def model_of(small_catalogue, shaken):
     def make(inner=SASREC, pool=ATTENTION, own=False):
         torch.manual_seed(0)
-        return shaken(StoreEncoder(small_catalogue, StoreEncoder.Config(inner, pool, own)), 0.3)
+        return shaken(StoreEncoder(small_catalogue, StoreEncoder.Config(inner, pool, own=own)), 0.3)
 
     return make
 
@@ -198,3 +198,30 @@ def test_a_log_without_baskets_is_refused_in_words(model_of, small_log, small_sp
     bare = dataclasses.replace(small_log, basket=None)
     with pytest.raises(ValueError, match="reads the basket of events, and this log has none"):
         model_of().batch(bare, small_split.test[:3], 5)
+
+
+@torch.no_grad()
+def test_without_a_pool_each_line_is_a_step_of_the_encoder(model_of):
+    model, batch = model_of(pool=None), batch_of(*HISTORIES)
+    states, inside = (one.encode(batch)[batch.real] for one in (model, model.encoder))
+    torch.testing.assert_close(states, inside, rtol=0, atol=0)
+
+
+@torch.no_grad()
+def test_marked_an_item_bought_in_a_store_is_not_what_it_is_online(small_catalogue, shaken):
+    catalogue = dataclasses.replace(small_catalogue, names={"channel": np.array(["a", "b"])})
+    marked = StoreEncoder.Config(SASREC, Mean.Config(), marked=True)
+    model = shaken(StoreEncoder(catalogue, marked), 0.3)
+    batch = batch_of(*HISTORIES)
+    online = dataclasses.replace(batch, channel=torch.ones_like(batch.item) * batch.real)
+    bought = torch.where(batch.basket == 7, 2, online.channel)
+    states, others = (
+        model.encode(dataclasses.replace(batch, channel=one)) for one in (online.channel, bought)
+    )
+    assert "channel" in model.reads
+    assert (states[0, 2] - others[0, 2]).abs().max() > 1e-3  # of the receipt of three lines
+    model.mark.weight[:] = model.mark.weight[1]  # all marks are one: nothing is told apart
+    states, others = (
+        model.encode(dataclasses.replace(batch, channel=one)) for one in (online.channel, bought)
+    )
+    torch.testing.assert_close(states, others)
