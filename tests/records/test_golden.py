@@ -11,7 +11,14 @@ from seqrec_lib.data import datasets, splits
 from seqrec_lib.models import losses
 from seqrec_lib.models.encoders import sasrec
 from seqrec_lib.records import golden, golden_world, provenance, recipes
-from seqrec_lib.records.recipes import RECIPES, TECD_RECIPES, asked, published
+from seqrec_lib.records.recipes import (
+    OMNI_RECIPES,
+    RECIPES,
+    STORE_RECIPES,
+    TECD_RECIPES,
+    asked,
+    published,
+)
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.records.store import RESULTS, load
 from seqrec_lib.training import evaluation, loop
@@ -65,7 +72,8 @@ def test_the_world_has_what_a_run_may_meet(tmp_path):
 
 def test_every_recipe_has_a_golden_run_and_every_record_names_its_own():
     names = golden.known()
-    assert {name.split("/")[1] for name in names} == RECIPES.keys() | TECD_RECIPES.keys()
+    every = RECIPES.keys() | TECD_RECIPES.keys() | STORE_RECIPES.keys() | OMNI_RECIPES.keys()
+    assert {name.split("/")[1] for name in names} == every
     assert all(provenance.golden_file(name).exists() for name in names)
     committed = {path.relative_to(golden.golden_file("x").parent) for path in
                  golden.golden_file("x").parent.glob("*/*.json")}  # fmt: skip
@@ -233,7 +241,7 @@ def test_only_golden_runs_that_moved_are_written(tmp_path, monkeypatch):
 
 
 def test_a_recipe_is_cut_in_length_alone():
-    for known in (RECIPES, TECD_RECIPES):
+    for known in (RECIPES, TECD_RECIPES, STORE_RECIPES, OMNI_RECIPES):
         for name, recipe in known.items():
             model, config, training, *start = golden.small(recipe, 3, 0, "fp32")
             whole = recipe[2]
