@@ -59,20 +59,24 @@ def as_known(requests: ir.Table, events: ir.Table, features: FeatureSet) -> ir.T
         these = heard & _match(pairs, feature)
         inside = these & (pairs.when > pairs.t - feature.window)
         if feature.kind == "count":
-            values[feature.name] = pairs.count(where=inside)
+            values[feature.name] = _count(pairs, inside)
         elif feature.kind == "sum":
             values[feature.name] = pairs.amount.sum(where=inside).fill_null(0).cast("int64")
         elif feature.kind == "since":
             latest = (pairs.t - pairs.when).min(where=these)
             values[feature.name] = latest.fill_null(-1)
         else:  # how far back its events can lie: as many places as are taken by unknown ones
-            values[f"{feature.name}_end"] = pairs.count(where=_match(pairs, feature))
-            values[f"{feature.name}_unknown"] = pairs.count(where=_match(pairs, feature) & ~heard)
+            values[f"{feature.name}_end"] = _count(pairs, _match(pairs, feature))
+            values[f"{feature.name}_unknown"] = _count(pairs, _match(pairs, feature) & ~heard)
     table = pairs.group_by(["request", *BASE]).agg(**values)
     for feature in features:
         if feature.kind == "last":
             table = _with_last(table, known, feature)
     return table.select("request", *BASE, *features.columns)
+
+
+def _count(pairs: ir.Table, where: ir.BooleanValue) -> ir.Value:
+    return pairs.count(where=where).fill_null(0)  # Spark's is null where all of ``where`` is
 
 
 def _match(table: ir.Table, feature: Feature) -> ir.BooleanValue:
