@@ -33,6 +33,7 @@ from seqrec_lib.data.times import LATEST
 
 SOURCES = ("online", "store")  # in the order of their numbers
 KEY = ("user", "time", "event_id", "source")
+MOST = 10**16  # micro-units of an event: nine hundred such sum up without overflow
 NUMBER = pa.int64()
 CANONICAL = pa.schema(
     {
@@ -176,12 +177,14 @@ def _faults(table: pa.Table, source: str, contract: Contract) -> Iterator[tuple[
     """Rows that cannot be meant, and why."""
     for name in table.column_names:
         yield table[name].is_null().to_numpy(), f"{name} is missing"
-    least = {"basket": -1 if source == "online" else 0, "amount": None}
+    least = {"basket": -1 if source == "online" else 0}
     for name in ("event_id", "user", "item", "time", "basket", "known"):
         values = table[name].fill_null(0).to_numpy()
         yield values < least.get(name, 0), f"{name} is negative"
         if name in ("time", "known"):
             yield values > LATEST * 10**6, f"{name} is after 2100: is it in microseconds?"
+    amount = table["amount"].fill_null(0).to_numpy()
+    yield (amount < -MOST) | (amount > MOST), f"amount is beyond {MOST} micro-units"
     known = pc.is_in(table["action"], value_set=pa.array(contract.actions)).to_numpy()
     yield ~known, f"action is none of {', '.join(contract.actions)}"
 

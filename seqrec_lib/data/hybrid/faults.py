@@ -132,7 +132,7 @@ class Stream:
                     "time": time[of],
                     "basket": day * 10**6 + of,
                     "action": rng.choice(["buy", "return"], size, p=[0.95, 0.05]),
-                    "amount": rng.integers(-(10**9), 10**10, size),
+                    "amount": rng.integers(-(10**12), 10**15, size),
                     "known": np.full(size, arrival),
                 }
             )

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,9 +29,7 @@ from seqrec_lib.data.hybrid.registry import DAY, TILE, FeatureSet
 from seqrec_lib.data.hybrid.stream import catch_up
 
 if TYPE_CHECKING:
-    import ibis.expr.types as ir
-
-    Clock = Callable[[ir.Table, ir.Table], tuple[ir.Table, ir.Table]]
+    from seqrec_lib.data.hybrid.tiles import Clock
 
 
 @dataclass(frozen=True)
@@ -125,10 +123,8 @@ def compare(
     ``clock`` puts another second clock in place of the log's, such as
     :func:`seqrec_lib.data.hybrid.tiles.by_event_time`.
     """
-    import ibis  # here: the online side does without
-
-    from seqrec_lib.data.engine import connect
-    from seqrec_lib.data.hybrid.tiles import as_known
+    from seqrec_lib.data.engine import connect  # here: the online side does without
+    from seqrec_lib.data.hybrid.tiles import joined
 
     differing, by_feature, first = 0, dict[str, int](), ""
     with connect(engine) as running:
@@ -137,10 +133,8 @@ def compare(
             if not mine:
                 continue
             asked = {name: [one[name] for one in mine] for name in ("user", "t", "seq")}
-            table = ibis.memtable(pa.table({"request": range(len(mine)), **asked}))
-            events = journal.table(running)
-            both = clock(table, events) if clock else (table, events)
-            offline = running.arrow(as_known(*both, features)).sort_by("request")
+            table = pa.table({"request": range(len(mine)), **asked})
+            offline = joined(running, journal, table, features, clock)
             columns = [offline[name].to_pylist() for name in features.columns]
             for one, *there in zip(mine, *columns, strict=True):
                 values = zip(features.columns, one["values"], there, strict=True)

@@ -31,7 +31,7 @@ def catch_up(journal: Journal, store: OnlineStore, until: int | None = None) -> 
     return len(new)
 
 
-def run(journal: Journal, store: OnlineStore, follow: float = 0) -> Counts:
+def run(journal: Journal, store: OnlineStore, follow: float = 0.0) -> Counts:
     """Catch up, and go on with what arrives in the next ``follow`` seconds; the whole account."""
     end = time.monotonic() + follow
     while True:
@@ -42,7 +42,7 @@ def run(journal: Journal, store: OnlineStore, follow: float = 0) -> Counts:
             time.sleep(POLL)
 
 
-def run_spark(journal: Journal, store: OnlineStore, engine: Engine, follow: float = 0) -> Counts:
+def run_spark(journal: Journal, store: OnlineStore, engine: Engine, follow: float = 0.0) -> Counts:
     """The same by Spark Structured Streaming on the journal's folder.
 
     Spark's checkpoint lies beside the store and goes with it. A batch is known by its rows, not by

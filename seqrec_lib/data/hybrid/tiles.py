@@ -7,13 +7,19 @@ time of arrival in its place (:func:`by_arrival`) what would have been served; w
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
+from seqrec_lib.data.engine import Engine
 from seqrec_lib.data.hybrid.contract import KEY
+from seqrec_lib.data.hybrid.journal import Journal
 from seqrec_lib.data.hybrid.registry import LISTS, TILE, Feature, FeatureSet
 
 BASE = ("user", "t", "seq")  # the columns of a request
+Clock = Callable[[ir.Table, ir.Table], tuple[ir.Table, ir.Table]]
 CONTENT = ("action", "item", "basket", "amount")
 
 
@@ -41,6 +47,19 @@ def by_event_time(requests: ir.Table, events: ir.Table) -> tuple[ir.Table, ir.Ta
     """Both without a second clock: as if everything were known when it happens."""
     nothing = ibis.literal(0, "int64")
     return requests.mutate(seq=nothing), events.mutate(seq=nothing)
+
+
+def joined(
+    engine: Engine,
+    journal: Journal,
+    requests: pa.Table,
+    features: FeatureSet,
+    clock: Clock | None = None,
+) -> pa.Table:
+    """:func:`as_known` of a journal, in the order of ``request``, by the log or another clock."""
+    both = ibis.memtable(requests), journal.table(engine)
+    table = as_known(*(clock(*both) if clock else both), features)
+    return engine.arrow(table).sort_by("request")
 
 
 def as_known(requests: ir.Table, events: ir.Table, features: FeatureSet) -> ir.Table:
