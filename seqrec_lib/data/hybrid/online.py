@@ -11,17 +11,23 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from seqrec_lib.data.hybrid.contract import KEY
 from seqrec_lib.data.hybrid.journal import Journal, Segment
-from seqrec_lib.data.hybrid.registry import LISTS, TILE, Feature, FeatureSet
+from seqrec_lib.data.hybrid.registry import LISTS, TILE, FeatureSet
+from seqrec_lib.data.hybrid.scans import Scans, last
 from seqrec_lib.data.refusals import Said
 
 COLUMNS = (*KEY, "action", "item", "basket", "amount", "seq")
 LAYOUT = f"1, tiles of {TILE} us"  # raise the number with the tables below
+SETTINGS = (
+    "journal_mode = wal",
+    "synchronous = normal",  # a commit lost to a power cut is in the journal
+    "cache_size = -65536",  # 64 MiB
+    "wal_autocheckpoint = 10000",  # pages: fewer, larger writes into the file
+)
 TABLES = f"""
 create table if not exists event (
     user integer, time integer, event_id integer, source integer, action text, item integer,
@@ -81,7 +87,7 @@ class OnlineStore:
         self.path, self.features, self.digest = Path(path), features, features.digest()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
-        for setting in ("journal_mode = wal", "synchronous = normal", "cache_size = -65536"):
+        for setting in SETTINGS:
             self.connection.execute(f"pragma {setting}")
         self.connection.executescript(TABLES)
         made = {"digest": self.digest, "layout": LAYOUT, "until": -1}
@@ -89,8 +95,9 @@ class OnlineStore:
         self._windows = sorted({f.window for f in features if f.kind in ("count", "sum")})
         self._scalars = [f for f in features if f.kind != "last"]
         self._lasts = [f for f in features if f.kind == "last"]
-        terms = ", ".join(_since(f) if f.kind == "since" else _sum(f) for f in self._scalars)
-        self._query = f"select {terms or 'null'}"
+        self._columns = features.columns
+        self._scans = Scans(self._scalars)
+        self._queries = [last(feature) for feature in self._lasts]
 
     def close(self) -> None:
         self.connection.close()
@@ -187,32 +194,25 @@ class OnlineStore:
         for w in self._windows:
             first = (t - w) // TILE + 1  # the earliest tile that begins after t - w
             bounds |= {f"from_{w}": t - w + 1, f"to_{w}": first * TILE - 1, f"first_{w}": first}
-        values: dict[str, list] = {name: [] for name in self.features.columns}
+        values: dict[str, list] = {name: [] for name in self._columns}
         run = self.connection.execute
         run("begin")
         try:
             seq = self._state(serving=True)
             for user in users:
-                row = run(self._query, {"user": user, **bounds}).fetchone()
-                for feature, value in zip(self._scalars, row, strict=False):
+                asked = {"user": user, **bounds}
+                found = self._scans.values(run(self._scans.query, asked).fetchall(), t)
+                for feature, value in zip(self._scalars, found, strict=True):
                     values[feature.name].append(value)
-                for feature in self._lasts:
-                    for name, part in zip(
-                        feature.columns, self._last(feature, user, t), strict=True
-                    ):
-                        values[name].append(part)
+                for names, query in self._queries:
+                    rows = run(query, asked).fetchall()
+                    rows.reverse()
+                    lists = zip(*rows, strict=True) if rows else [()] * len(LISTS)
+                    for name, part in zip(names, lists, strict=True):
+                        values[name].append(list(part))
         finally:
             run("commit")
         return Served(values, seq, self.digest)
-
-    def _last(self, feature: Feature, user: int, t: int) -> list[list[int]]:
-        rows = self.connection.execute(
-            f"select item, source, basket, :t - time from event where user = :user and time <= :t "
-            f"{_where(feature) if feature.source or feature.action else ''} "
-            f"order by time desc, event_id desc, source desc limit {feature.window}",
-            {"user": user, "t": t},
-        ).fetchall()
-        return [[row[place] for row in reversed(rows)] for place in range(len(LISTS))]
 
     def _state(self, serving: bool) -> int:
         """The latest segment, in the running transaction if there is one."""
@@ -233,43 +233,3 @@ class OnlineStore:
                 "interrupted with the command run"
             )
         return seq
-
-
-# --- a feature in SQL -----------------------------------------------------------------------------
-
-
-def _where(feature: Feature) -> str:
-    sources = sorted({source for source, _ in feature.parts})
-    actions = dict.fromkeys(action for _, action in feature.parts)
-    return f"and source in ({_list(sources)}) and action in ({_list(actions)})"
-
-
-def _list(values: Any) -> str:
-    return ", ".join(map(repr, values))
-
-
-def _sum(feature: Feature) -> str:
-    """Whole tiles, and each edge by a query of its own: ``or`` would not go by the key."""
-    w, where = feature.window, _where(feature)
-    tiled, raw = ("number", "count(*)") if feature.kind == "count" else ("amount", "sum(amount)")
-    events = f"select coalesce({raw}, 0) from event where user = :user {where} and time between"
-    return (
-        f"(select coalesce(sum({tiled}), 0) from tile where user = :user {where} "
-        f"and tile between :first_{w} and :last) + ({events} :from_{w} and :to_{w}) "
-        f"+ ({events} :edge and :t)"
-    )
-
-
-def _since(feature: Feature) -> str:
-    """By way of the latest tile: who never goes to a store has no receipt to be found by rows."""
-    latest = [
-        f"coalesce((select max(tile) from tile where user = :user and source = {source} "
-        f"and action = '{action}' and tile <= :last), -1)"
-        for source, action in feature.parts
-    ]
-    tile = latest[0] if len(latest) == 1 else f"max({', '.join(latest)})"
-    events = f"select max(time) from event where user = :user {_where(feature)} and time between"
-    return (
-        f"coalesce(:t - coalesce(({events} :edge and :t), ({events} {tile} * {TILE} "
-        f"and {tile} * {TILE} + {TILE - 1})), -1)"
-    )

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from seqrec_lib.data.files import root
 from seqrec_lib.data.hybrid.contract import ContractError
 from seqrec_lib.data.hybrid.faults import Faults, Stream
 from seqrec_lib.data.hybrid.journal import Journal, Segment
@@ -236,7 +237,7 @@ class Trial:
         total, hit = len(self.stream.batches()), 0
         for kill in range(kills + 1):
             command = [sys.executable, "-m", "seqrec_lib.data.hybrid.skew", str(self.folder)]
-            process = subprocess.Popen(command)
+            process = subprocess.Popen(command, cwd=root())
             if kill < kills:
                 goal = (kill + chance.random()) * total / (kills + 1)
                 while process.poll() is None and self.journal.last < goal:

@@ -56,7 +56,7 @@ def journal(tmp_path):
 
 @pytest.fixture
 def append(journal):
-    """``append(dict(time=5), dict(time=7, item=3))``: one segment of these events, or of any one."""
+    """``append(dict(time=5), dict(time=7, item=3))``: one segment of these, or of any one."""
 
     def one(*events, source="online", version=1):
         return journal.append(source, rows_of(events or [{}], source), version)
