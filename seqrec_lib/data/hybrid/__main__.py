@@ -169,7 +169,7 @@ def _tell(counts: Counts) -> None:
     )
 
 
-def _texts(lists: Iterable[Sequence[int]], names: Names) -> list[list[Any]]:
+def _texts(lists: Iterable[Iterable[Any]], names: Names) -> list[list[Any]]:
     """Ids as they were written: text where any of them was, else numbers."""
     numbers = [[int(number) for number in one] for one in lists]
     distinct = {number for one in numbers for number in one}

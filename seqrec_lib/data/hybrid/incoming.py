@@ -61,8 +61,6 @@ def append(
     whole; nothing is appended then.
     """
     table, texts = read(path, source, known, columns, actions, unit, time_format, how)
-    if not len(table):
-        raise EventError(f"{path}: no events. Was the file filtered or cut?")
     journal.names.add(texts)
     table = table.sort_by([("known", "ascending")])
     parts = [table.slice(at, segment_rows) for at in range(0, len(table), segment_rows)]
@@ -131,6 +129,8 @@ def read_columns(
     clocks = () if time_format else ("time", "known")
     as_text = [its for ours, its in names.items() if ours not in clocks]
     table = file.read(list(dict.fromkeys(names.values())), as_text)
+    if not len(table):
+        raise EventError(f"{path}: no rows. Was the file filtered or cut?")
     table = pa.table({ours: table[its] for ours, its in names.items()})
     return {ours: f"{path}: column {its!r}" for ours, its in names.items()}, table
 
@@ -213,7 +213,7 @@ def _actions(
     return pa.array(given, pa.string())
 
 
-def _micro_units(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray | pa.Array:
+def _micro_units(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
     """Money as whole micro-units, exactly: text by its digits, floats to the nearest."""
     if column.null_count:
         row = int(np.argmax(column.is_null().to_numpy()))
@@ -225,7 +225,7 @@ def _micro_units(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray | pa.Ar
                 raise EventError(
                     f"{where}: an amount is no number up to {MOST // MICRO}. Mend such rows."
                 )
-            return pa.array(values.astype(np.int64))
+            return pa.chunked_array([values.astype(np.int64)])
         # 19 digits in all: what int64 can hold
         exact = pc.multiply(column.cast(pa.decimal128(19, 6)), pa.scalar(MICRO, pa.decimal128(7)))
         return exact.cast(pa.int64())
