@@ -293,26 +293,33 @@ def freshness(size, engine, follow, tries=20):
 
 
 def offline(size):
-    """100,000 requests of set 1 on the whole stream: users by activity, times of events."""
+    """100,000 requests of set 1: users by activity, at any time, as of the segments of then."""
     import pyarrow as pa
 
     from seqrec_lib.data.engine import connect
-    from seqrec_lib.data.hybrid.registry import SET_1
+    from seqrec_lib.data.hybrid.faults import START
+    from seqrec_lib.data.hybrid.registry import DAY, SET_1
     from seqrec_lib.data.hybrid.tiles import joined
 
     journal, _ = made(size)
-    rng = np.random.default_rng(4)
+    rng, number = np.random.default_rng(4), size * 2 // 25
     tables = [journal.read(segment) for segment in journal.segments()]
-    whole = pa.concat_tables([table.select(["user", "time", "seq"]) for table in tables])
-    some = whole.take(rng.integers(0, len(whole), size * 2 // 25))
-    t = some["time"].to_numpy()
-    requests = {"request": np.arange(len(some)), "user": some["user"], "t": t, "seq": some["seq"]}
+    users = np.concatenate([table["user"].to_numpy() for table in tables])
+    arrived = [table["known"].to_numpy().max() for table in tables]
+    t = START + rng.integers(0, DAYS * DAY, number)
+    asked = {
+        "request": np.arange(number),
+        "user": rng.choice(users, number),
+        "t": t,
+        "seq": np.searchsorted(np.maximum.accumulate(arrived), t, side="right") - 1,
+    }
+    del tables
     watch, began, cpu = Memory(), time.perf_counter(), time.process_time()
-    with connect(memory="700MB", threads=1) as engine:
-        found = joined(engine, journal, pa.table(requests), SET_1)
+    with connect(memory="700MB") as engine:
+        found = joined(engine, journal, pa.table(asked), SET_1)
     return {
         "requests": len(found),
-        "events": len(whole),
+        "events": len(users),
         "seconds": time.perf_counter() - began,
         "cpu_seconds": time.process_time() - cpu,
         "peak_bytes": watch.stop(),

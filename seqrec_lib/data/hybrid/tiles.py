@@ -70,79 +70,165 @@ def as_known(requests: ir.Table, events: ir.Table, features: FeatureSet) -> ir.T
     the requests and those of the features, a row a request, in no order.
     """
     known = distinct(events)
-    seen = known.mutate(when=known.time, since=known.seq).drop("time", "seq")
-    pairs = requests.left_join(seen, [requests.user == seen.user, seen.when <= requests.t])
-    heard = pairs.since <= pairs.seq
-    values: dict[str, ir.Value] = {}
+    measures = _measures(features)
+    clocked = _clocked(requests, known, features, measures)
+    totals = _totals(clocked, features, measures)
+    unknown = _unknown(requests, clocked, features, measures)
+    table = requests.left_join(totals, requests.request == totals.of).drop("of")
+    table = table.left_join(unknown, table.request == unknown.of).drop("of")
     for feature in features:
-        these = heard & _match(pairs, feature)
-        inside = these & (pairs.when > pairs.t - feature.window)
-        if feature.kind == "count":
-            values[feature.name] = _count(pairs, inside)
-        elif feature.kind == "sum":
-            values[feature.name] = pairs.amount.sum(where=inside).fill_null(0).cast("int64")
-        elif feature.kind == "since":
-            latest = (pairs.t - pairs.when).min(where=these)
-            values[feature.name] = latest.fill_null(-1)
-        else:  # how far back its events can lie: as many places as are taken by unknown ones
-            values[f"{feature.name}_end"] = _count(pairs, _match(pairs, feature))
-            values[f"{feature.name}_unknown"] = _count(pairs, _match(pairs, feature) & ~heard)
-    table = pairs.group_by(["request", *BASE]).agg(**values)
-    for feature in features:
-        if feature.kind == "last":
-            table = _with_last(table, known, feature)
+        missing = table[f"{feature.name}_unknown"].fill_null(0)
+        if feature.kind in ("count", "sum"):
+            table = table.mutate(**{feature.name: table[f"{feature.name}_all"] - missing})
+        else:
+            table = _with_latest(table, known, feature, missing)
     return table.select("request", *BASE, *features.columns)
 
 
-def _count(pairs: ir.Table, where: ir.BooleanValue) -> ir.Value:
-    return pairs.count(where=where).fill_null(0)  # Spark's is null where all of ``where`` is
+# --- counts, sums ---------------------------------------------------------------------------------
+# What lies in a window is what lies before its end less what lies before its beginning: two places
+# in a running total. From that goes what was not known yet, which is little: so the one join of
+# requests with events is of those that some request of the same user did not know.
+
+Measures = dict[tuple, str]
+
+
+def _measure(feature: Feature) -> tuple:
+    """What a feature adds up: amounts or events, and of which parts."""
+    return feature.kind == "sum", tuple(feature.parts)
+
+
+def _measures(features: FeatureSet) -> Measures:
+    distinct_ones = dict.fromkeys(map(_measure, features))
+    return {measure: f"m{number}" for number, measure in enumerate(distinct_ones)}
+
+
+def _clocked(
+    requests: ir.Table, known: ir.Table, features: FeatureSet, measures: Measures
+) -> ir.Table:
+    """Events, and the ends (``reach`` 0) and beginnings of the windows of requests, on one clock.
+
+    ``c<n>`` is the running total of measure ``m<n>`` for the user; of an event, ``asked`` is the
+    least ``seq`` of the user's requests at its time or later.
+    """
+    never = ibis.literal(2**62, "int64")
+    parts = {f: _match(known, f) for f in features}
+    adds = {
+        measures[_measure(f)]: parts[f].ifelse(known.amount if f.kind == "sum" else 1, 0)
+        for f in features
+    }
+    whole = {name: value.cast("int64") for name, value in adds.items()}
+    none = {name: ibis.literal(0, "int64") for name in adds}
+    minus = ibis.literal(-1, "int64")
+    stream = known.select("user", "time", "seq", request=minus, reach=minus, asked=never, **whole)
+    for reach in dict.fromkeys([0, *(f.window for f in features if f.kind in ("count", "sum"))]):
+        point = requests.select(
+            "user",
+            time=requests.t - reach,
+            seq=never,
+            request=requests.request.cast("int64"),
+            reach=ibis.literal(reach, "int64"),
+            asked=requests.seq if reach == 0 else never,
+            **none,
+        )
+        stream = stream.union(point)
+    order = [stream.time, stream.reach >= 0]  # an event at t counts
+    so_far = ibis.cumulative_window(group_by=stream.user, order_by=order)
+    later = ibis.window(preceding=0, following=None, group_by=stream.user, order_by=order)
+    totals = {f"c{name[1:]}": stream[name].sum().over(so_far).cast("int64") for name in adds}
+    return stream.mutate(asked=stream.asked.min().over(later), **totals)
+
+
+def _totals(clocked: ir.Table, features: FeatureSet, measures: Measures) -> ir.Table:
+    """Of each request every feature as if all were known; of a list, how many events there are."""
+    points = clocked.filter(clocked.reach >= 0)
+    values = {}
+    for feature in features:
+        total = points[f"c{measures[_measure(feature)][1:]}"]
+        value = total.max(where=points.reach == 0)
+        if feature.kind in ("count", "sum"):
+            value = value - total.max(where=points.reach == feature.window)
+        values[f"{feature.name}_all"] = value
+    return points.group_by(of=points.request).agg(**values)
+
+
+def _unknown(
+    requests: ir.Table, clocked: ir.Table, features: FeatureSet, measures: Measures
+) -> ir.Table:
+    """What of it was not known; no row where all was."""
+    late = clocked.filter((clocked.reach < 0) & (clocked.asked < clocked.seq))
+    late = late.select("time", *measures.values(), owner="user", since="seq")
+    pairs = requests.join(
+        late,
+        [requests.user == late.owner, late.time <= requests.t, late.since > requests.seq],
+    )
+    values = {}
+    for feature in features:
+        value = pairs[measures[_measure(feature)]]
+        if feature.kind in ("count", "sum"):
+            value = value.sum(where=pairs.time > pairs.t - feature.window)
+        else:
+            value = value.sum()
+        values[f"{feature.name}_unknown"] = value.fill_null(0).cast("int64")
+    return pairs.group_by(of=pairs.request).agg(**values)
 
 
 def _match(table: ir.Table, feature: Feature) -> ir.BooleanValue:
-    """Is there an event, and one that the feature takes?"""
     sources = sorted({source for source, _ in feature.parts})
     actions = list(dict.fromkeys(action for _, action in feature.parts))
     return table.source.isin(sources) & table.action.isin(actions)
 
 
-def _with_last(table: ir.Table, known: ir.Table, feature: Feature) -> ir.Table:
-    """``table`` with the lists of a "last" feature.
+# --- the latest events ----------------------------------------------------------------------------
 
-    Of a user's events up to t in order, the last ``window`` known ones are among the last
-    ``window + unknown``: the join is of these, not of the whole history.
+
+def _with_latest(
+    table: ir.Table, known: ir.Table, feature: Feature, unknown: ir.IntegerValue
+) -> ir.Table:
+    """``table`` with a feature of the latest events that were known.
+
+    Of a user's events up to t in order, the last n known ones are among the last n + unknown. So
+    these places are looked up, and no history is read.
     """
     order = [known.time, known.event_id, known.source]
     place = ibis.row_number().over(group_by=known.user, order_by=order)
-    ranked = known.filter(_match(known, feature)).mutate(place=place)
+    ranked = known.filter(_match(known, feature)).mutate(place=place.cast("int64"))
     ranked = ranked.select("place", "item", "source", "basket", "time", owner="user", since="seq")
-    end = table[f"{feature.name}_end"]
-    begin = end - feature.window - table[f"{feature.name}_unknown"]
-    near = table.join(
+    end, number = table[f"{feature.name}_all"], feature.window or 1
+    begin = ibis.greatest(end - number - unknown, 0)
+    # int32: sums are wider than int64 on DuckDB, and Ibis leaves out a cast that it takes for none
+    span = ibis.range(begin.cast("int32"), end.cast("int32"))
+    places = table.select("user", "t", "seq", of="request", at=span.unnest())
+    places = places.mutate(at=places["at"].cast("int64"))
+    near = places.join(
         ranked,
         [
-            table.user == ranked.owner,
-            ranked.place >= begin,
-            ranked.place < end,
-            ranked.since <= table.seq,
+            places.user == ranked.owner,
+            places["at"] == ranked.place,
+            ranked.since <= places.seq,
         ],
     )
-    one = ibis.struct(
-        {
-            "place": near.place,
-            "item": near.item,
-            "source": near.source.cast("int64"),
-            "basket": near.basket,
-            "age": near.t - near.time,
-        }
+    if feature.kind == "since":
+        latest = near.group_by("of").agg(**{feature.name: (near.t - near.time).min()})
+        table = table.left_join(latest, table.request == latest.of).drop("of")
+        return table.mutate(**{feature.name: table[feature.name].fill_null(-1)})
+    parts = {"item": near.item, "source": near.source.cast("int64"), "basket": near.basket}
+    rows = near.select("of", "place", age=near.t - near.time, **parts)
+    back = ibis.row_number().over(group_by=rows.of, order_by=rows.place.desc())
+    rows = rows.mutate(back=back).filter(lambda row: row.back < number)
+    # lists of numbers, zipped and sorted afterwards: half the time of a list of structs, and Spark
+    # knows no lists in an order
+    lists = rows.group_by("of").agg(
+        place=rows.place.collect(), **{part: rows[part].collect() for part in LISTS}
     )
-    lists = near.group_by(of=near.request).agg(events=one.collect())
-    latest = lists.events.sort()
-    lists = lists.mutate(events=latest[-feature.window :])
-    parts = {
-        f"{feature.name}_{part}": lists.events.map(lambda event, part=part: event[part])
-        for part in LISTS
-    }
-    lists = lists.select("of", **parts)
+    events = lists.place.zip(*(lists[part] for part in LISTS)).sort()
+    lists = lists.select(
+        "of",
+        **{
+            name: events.map(lambda event, field=f"f{number}": event[field])
+            for number, name in enumerate(feature.columns, start=2)
+        },
+    )
     table = table.left_join(lists, table.request == lists.of).drop("of")
     empty = ibis.literal([], "array<int64>")
     return table.mutate(**{name: table[name].fill_null(empty) for name in feature.columns})
