@@ -116,8 +116,10 @@ class Stream:
 
     def _store(self, rng: np.random.Generator) -> Iterator[tuple[int, str, pa.Table]]:
         """A day's receipts, at three o'clock of the next morning if all goes well."""
+        receipts = max(1, self.per_day * self.rows // 10)
+        # sums beyond the whole numbers of floats, and within int64 whoever bought it all
+        most = min(10**15, 10**18 // (6 * self.days * receipts))
         for day in range(self.days):
-            receipts = max(1, self.per_day * self.rows // 10)
             lines = rng.integers(1, 7, receipts)
             of = np.repeat(np.arange(receipts), lines)
             time = START + day * DAY + self._times(rng, receipts) % DAY
@@ -132,7 +134,7 @@ class Stream:
                     "time": time[of],
                     "basket": day * 10**6 + of,
                     "action": rng.choice(["buy", "return"], size, p=[0.95, 0.05]),
-                    "amount": rng.integers(-(10**12), 10**15, size),
+                    "amount": rng.integers(-most // 1000, most, size),
                     "known": np.full(size, arrival),
                 }
             )

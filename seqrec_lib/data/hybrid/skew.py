@@ -234,7 +234,7 @@ class Trial:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._save()
         chance = random.Random(self.stream.seed)
-        total, hit = len(self.stream.batches()), 0
+        total, hit = sum(not batch.broken for batch in self.stream.batches()), 0
         for kill in range(kills + 1):
             command = [sys.executable, "-m", "seqrec_lib.data.hybrid.skew", str(self.folder)]
             process = subprocess.Popen(command, cwd=root())

@@ -64,7 +64,8 @@ def run_spark(journal: Journal, store: OnlineStore, engine: Engine, follow: floa
     writer = named.writeStream.foreachBatch(each)
     query = writer.option("checkpointLocation", str(checkpoint(store.path))).start()
     try:
-        query.awaitTermination(follow)
+        if follow:
+            query.awaitTermination(follow)
         query.processAllAvailable()
     finally:
         query.stop()

@@ -74,14 +74,21 @@ def as_known(requests: ir.Table, events: ir.Table, features: FeatureSet) -> ir.T
     clocked = _clocked(requests, known, features, measures)
     totals = _totals(clocked, features, measures)
     unknown = _unknown(requests, clocked, features, measures)
-    table = requests.left_join(totals, requests.request == totals.of).drop("of")
-    table = table.left_join(unknown, table.request == unknown.of).drop("of")
-    for feature in features:
-        missing = table[f"{feature.name}_unknown"].fill_null(0)
-        if feature.kind in ("count", "sum"):
-            table = table.mutate(**{feature.name: table[f"{feature.name}_all"] - missing})
-        else:
-            table = _with_latest(table, known, feature, missing)
+    base = requests.left_join(totals, requests.request == totals.of).drop("of")
+    base = base.left_join(unknown, base.request == unknown.of).drop("of")
+    values = {}
+    for f in features:
+        missing = base[f"{f.name}_unknown"].fill_null(0)
+        values[f"{f.name}_unknown"] = missing
+        if f.kind in ("count", "sum"):
+            values[f.name] = base[f"{f.name}_all"] - missing
+    base = table = base.mutate(**values)
+    for f in features:
+        if f.kind in ("since", "last"):
+            latest = _latest(base, known, f)
+            table = table.left_join(latest, table.request == latest.of).drop("of")
+            empty = -1 if f.kind == "since" else ibis.literal([], "array<int64>")
+            table = table.mutate(**{name: table[name].fill_null(empty) for name in f.columns})
     return table.select("request", *BASE, *features.columns)
 
 
@@ -182,10 +189,8 @@ def _match(table: ir.Table, feature: Feature) -> ir.BooleanValue:
 # --- the latest events ----------------------------------------------------------------------------
 
 
-def _with_latest(
-    table: ir.Table, known: ir.Table, feature: Feature, unknown: ir.IntegerValue
-) -> ir.Table:
-    """``table`` with a feature of the latest events that were known.
+def _latest(base: ir.Table, known: ir.Table, feature: Feature) -> ir.Table:
+    """A feature of the latest events that were known, by ``of``, where there are any.
 
     Of a user's events up to t in order, the last n known ones are among the last n + unknown. So
     these places are looked up, and no history is read.
@@ -194,11 +199,11 @@ def _with_latest(
     place = ibis.row_number().over(group_by=known.user, order_by=order)
     ranked = known.filter(_match(known, feature)).mutate(place=place.cast("int64"))
     ranked = ranked.select("place", "item", "source", "basket", "time", owner="user", since="seq")
-    end, number = table[f"{feature.name}_all"], feature.window or 1
-    begin = ibis.greatest(end - number - unknown, 0)
+    end, number = base[f"{feature.name}_all"], feature.window or 1
+    begin = ibis.greatest(end - number - base[f"{feature.name}_unknown"], 0)
     # int32: sums are wider than int64 on DuckDB, and Ibis leaves out a cast that it takes for none
     span = ibis.range(begin.cast("int32"), end.cast("int32"))
-    places = table.select("user", "t", "seq", of="request", at=span.unnest())
+    places = base.select("user", "t", "seq", of="request", at=span.unnest())
     places = places.mutate(at=places["at"].cast("int64"))
     near = places.join(
         ranked,
@@ -209,9 +214,7 @@ def _with_latest(
         ],
     )
     if feature.kind == "since":
-        latest = near.group_by("of").agg(**{feature.name: (near.t - near.time).min()})
-        table = table.left_join(latest, table.request == latest.of).drop("of")
-        return table.mutate(**{feature.name: table[feature.name].fill_null(-1)})
+        return near.group_by("of").agg(**{feature.name: (near.t - near.time).min()})
     parts = {"item": near.item, "source": near.source.cast("int64"), "basket": near.basket}
     rows = near.select("of", "place", age=near.t - near.time, **parts)
     back = ibis.row_number().over(group_by=rows.of, order_by=rows.place.desc())
@@ -222,13 +225,10 @@ def _with_latest(
         place=rows.place.collect(), **{part: rows[part].collect() for part in LISTS}
     )
     events = lists.place.zip(*(lists[part] for part in LISTS)).sort()
-    lists = lists.select(
+    return lists.select(
         "of",
         **{
             name: events.map(lambda event, field=f"f{number}": event[field])
             for number, name in enumerate(feature.columns, start=2)
         },
     )
-    table = table.left_join(lists, table.request == lists.of).drop("of")
-    empty = ibis.literal([], "array<int64>")
-    return table.mutate(**{name: table[name].fill_null(empty) for name in feature.columns})

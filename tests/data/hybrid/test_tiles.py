@@ -23,16 +23,18 @@ def requests(*rows):
 @pytest.fixture
 def drawn(append):
     """Eight segments with late, doubled and simultaneous events of three users."""
-    rng, number = np.random.default_rng(3), 0
+    rng, number, before = np.random.default_rng(3), 0, []
     near = [k * HOUR + shift for k in (0, 1, 2, 24, 25, 26) for shift in (-1, 0, 1, TILE)][1:]
     for seq in range(8):
-        events = []
+        source, events = "online" if seq % 3 else "store", []
         for _ in range(40):
-            number += rng.random() < 0.8  # else the same number again
+            number += 1
             event = {"user": int(rng.integers(3)), "time": int(rng.choice(near))}
             event |= {"event_id": number, "item": int(rng.integers(9))}
             events.append(event | {"amount": int(rng.integers(2**52, 2**53))})
-        append(*events, source="online" if seq % 3 else "store")
+        again = [dict(event, item=99) for event, its in before[-60::6] if its == source]
+        append(*events, *again, source=source)
+        before += [(event, source) for event in events]
     return near
 
 
