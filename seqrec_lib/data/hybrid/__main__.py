@@ -26,7 +26,7 @@ from seqrec_lib.data.hybrid.journal import Journal
 from seqrec_lib.data.hybrid.names import WORDS, Names
 from seqrec_lib.data.hybrid.online import Counts, OnlineStore
 from seqrec_lib.data.hybrid.registry import SET_1, FeatureSet
-from seqrec_lib.data.options import _pair as pair
+from seqrec_lib.data.options import pair
 from seqrec_lib.data.refusals import Said
 from seqrec_lib.data.tables import Format
 from seqrec_lib.data.times import PER_SECOND
@@ -57,7 +57,8 @@ def append(args: argparse.Namespace) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    journal, store = _existing(args), _store(args)
+    journal = _journal(args) if args.follow else _existing(args)
+    store = _store(args)
     if args.engine == "spark":
         with connect("spark") as engine:
             _tell(stream.run_spark(journal, store, engine, args.follow))

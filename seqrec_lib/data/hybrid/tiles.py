@@ -67,7 +67,8 @@ def as_known(requests: ir.Table, events: ir.Table, features: FeatureSet) -> ir.T
 
     ``requests`` has ``request`` (a number of its own for each), ``user``, ``t`` in microseconds
     and ``seq``; ``events`` is the journal (:meth:`Journal.table`). The result has the columns of
-    the requests and those of the features, a row a request, in no order.
+    the requests and those of the features, a row a request, in no order. An event at t counts: for
+    a training example ask one microsecond before its event.
     """
     known = distinct(events)
     measures = _measures(features)
