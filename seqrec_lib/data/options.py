@@ -66,7 +66,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Let ``parser`` take the arguments of :func:`seqrec_lib.data.events.read`."""
     group = parser.add_argument_group("how the log is read")
     group.add_argument(
-        "--columns", nargs="+", metavar="OURS=ITS", type=_pair,
+        "--columns", nargs="+", metavar="OURS=ITS", type=pair,
         help="such as user=customer item=sku time=bought_at",
     )  # fmt: skip
     group.add_argument("--separator", help="between the columns of text, such as ';'")
@@ -105,7 +105,8 @@ def options_of(chosen: argparse.Namespace) -> dict[str, Any]:
     return arguments_of(reading_of(values))
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair(text: str) -> tuple[str, str]:
+    """Both sides of ``ours=its``, as an option of a command."""
     ours, equals, its = text.partition("=")
     if not equals or not ours or not its:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form user=customer")
