@@ -87,8 +87,8 @@ def test_nothing_differs_in_ten_thousand_requests_and_twenty_five_kills(tmp_path
 
 @pytest.mark.slow
 def test_nothing_differs_for_a_user_of_a_third_of_a_million_events(tmp_path):
-    stream = Stream(seed=2, days=7, per_day=24, rows=4 * 990, users=100)
-    trial = Trial(tmp_path, stream, SET_1, requests_per_segment=3)
+    stream = Stream(seed=2, days=7, per_day=4, rows=24_500, users=100)
+    trial = Trial(tmp_path, stream, SET_1, requests_per_segment=2)
     trial.work()
     (most,) = (
         OnlineStore(trial.store, SET_1)
