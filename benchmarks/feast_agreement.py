@@ -56,7 +56,7 @@ def agreement():
         if not batch.broken:
             journal.append(batch.source, batch.table)
     with connect() as engine:
-        created = arrivals(journal, engine)
+        created = arrivals(journal, engine).tolist()
     served = serve(journal, store, created, stream.users)
     export(journal, SET_1, folder / "feast")
     ask(folder, served)

@@ -12,7 +12,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -133,11 +132,8 @@ def _moments(journal: Journal, engine: Engine, created: np.ndarray) -> pa.Table:
     events = events[events["seq"] < len(created)].sort_values(["user", "seq", "time"])
     events["time"] = events.groupby("user")["time"].cummax()
     last = events.drop_duplicates(["user", "seq"], keep="last").sort_values(["seq", "user"])
-    columns = {"user": last["user"], "t": last["time"], "seq": last["seq"]}
-    return pa.Table.from_pandas(
-        pd.DataFrame({"request": np.arange(len(last))} | {k: v.values for k, v in columns.items()}),
-        preserve_index=False,
-    )
+    requests = last.rename(columns={"time": "t"}).assign(request=np.arange(len(last)))
+    return pa.Table.from_pandas(requests, preserve_index=False)
 
 
 def _field(name: str, kind: str, words: str) -> str:
