@@ -33,7 +33,7 @@ WHY = {
     "age": "equal when the reader adds the time since the row, which is in as_of",
     "window": "the window has gone on: ours is computed when asked, Feast's row was finished",
     "ahead": "an event of a clock that was ahead: ours has it from its time on, Feast from the "
-    "user's next row",
+    "next row",
     "other": "none of these",
 }
 
@@ -64,7 +64,7 @@ def agreement():
 
     rows = {(row["user"], row["seq"]): row for row in read(folder, "rows")}
     known, free = (sorted(read(folder, n), key=lambda a: a["request"]) for n in ("known", "any"))
-    ours = features_at(journal, served, [answer["seq"] for answer in known])
+    ours = features_at(journal, served, [answer["seq"] for answer in known]).to_pylist()
     by_feature = {name: Counter[str]() for name in SET_1.columns}
     for one, answer, later in zip(served, known, ours, strict=True):
         for name, why in reasons(one, answer, later).items():
@@ -165,7 +165,7 @@ def features_at(journal, requests, seqs):
     columns["seq"] = [-1 if seq is None else seq for seq in seqs]
     with connect() as engine:
         table = pa.table({"request": range(len(requests)), **columns})
-        return joined(engine, journal, table, SET_1).to_pylist()
+        return joined(engine, journal, table, SET_1)
 
 
 # --- comparing ------------------------------------------------------------------------------------
