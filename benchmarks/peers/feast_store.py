@@ -49,7 +49,7 @@ def main():
     stamps = rows["event_timestamp"]
     first, last = (moment.to_pydatetime() for moment in (stamps.min(), stamps.max()))
     second = pd.Timedelta(seconds=1)
-    report["materialize"] = timed(lambda: store.materialize(first - second, last + second), 1)
+    report["materialize"] = timed(lambda: store.materialize(first - second, last + second))
     report["materialize"]["rows"] = len(rows)
 
     def joined(known):
@@ -61,7 +61,7 @@ def main():
     for name, known in (("known", True), ("any", False)):
         pq.write_table(joined(known), folder / f"{name}.parquet")
     if args.speed:
-        report["historical"] = timed(lambda: joined(True), 3) | {"requests": len(requests)}
+        report["historical"] = timed(lambda: joined(True)) | {"requests": len(requests)}
     users = sorted(rows["user"].unique().tolist())
     online = store.get_online_features(names, [{"user": user} for user in users])
     online.to_df().to_parquet(folder / "online.parquet")
@@ -73,7 +73,7 @@ def main():
 def pushed(store, rows):
     """Every row, a segment at a time, as a live pipeline would."""
     parts = [part.reset_index(drop=True) for _, part in rows.groupby("seq")]
-    taken = timed(lambda: [store.push("hybrid_push", part) for part in parts], 1)
+    taken = timed(lambda: [store.push("hybrid_push", part) for part in parts])
     return {
         "rows": len(rows),
         "pushes": len(parts),
@@ -100,14 +100,14 @@ def reads(store, names, users, at_once, number):
     }
 
 
-def timed(call, repetitions):
-    wall, cpu = [], []
-    for _ in range(repetitions):
-        began = time.perf_counter(), time.process_time()
-        call()
-        wall.append(time.perf_counter() - began[0])
-        cpu.append(time.process_time() - began[1])
-    return {"seconds": statistics.median(wall), "cpu_seconds": statistics.median(cpu)}
+def timed(call):
+    """Seconds of the clock and of the processor."""
+    began = time.perf_counter(), time.process_time()
+    call()
+    return {
+        "seconds": time.perf_counter() - began[0],
+        "cpu_seconds": time.process_time() - began[1],
+    }
 
 
 def out_of_order(store, rows):
