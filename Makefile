@@ -4,6 +4,7 @@ DEVICE ?= auto
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
+FEAST := .venv-feast
 
 # glibc keeps freed memory instead of giving it back at every training step: a third faster
 export MALLOC_TRIM_THRESHOLD_ = 1073741824
@@ -12,7 +13,7 @@ export MALLOC_MMAP_THRESHOLD_ = 33554432
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help book test test-all mutants lint smoke full chapters kernel stale golden remake lock \
-  clean
+  lock-feast feast clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -76,6 +77,25 @@ lock: $(READY)  ## make requirements.lock anew from pyproject.toml
 	  --no-emit-options --output-file build/lock.txt pyproject.toml
 	(echo "# Made by 'make lock' on Python 3.11; torch takes the build that fits the machine."; \
 	 sed -E '/^#/d; s/\+cpu//; /^(nvidia|cuda|triton)/d; /^$$/d' build/lock.txt) > requirements.lock
+
+# Feast 0.67 holds pandas below 3, prometheus_client below .25 and tenacity below 9, our lock has
+# newer ones: no one environment has both, so it has a lock and a process of its own
+lock-feast: $(READY)  ## make requirements-feast.lock anew
+	mkdir -p build
+	echo 'feast[duckdb]>=0.67,<0.68' > build/feast.in
+	$(RUN) -m piptools compile --quiet --allow-unsafe --strip-extras --upgrade \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	  --no-emit-options --output-file build/feast.txt build/feast.in
+	(echo "# Made by 'make lock-feast' on Python 3.11: feast[duckdb] and nothing of ours."; \
+	 sed -E '/^#/d; /^$$/d' build/feast.txt) > requirements-feast.lock
+
+$(FEAST)/ready: requirements-feast.lock
+	$(PYTHON) -m venv $(FEAST)
+	$(FEAST)/bin/python -m pip install --quiet -r requirements-feast.lock
+	touch $@
+
+feast: $(READY) $(FEAST)/ready  ## compare our features with Feast's, which gets an environment
+	$(RUN) benchmarks/feast_agreement.py
 
 clean:  ## remove what commands made, but not the environment or the data
 	rm -rf build book/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
