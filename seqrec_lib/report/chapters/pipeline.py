@@ -1,0 +1,64 @@
+"""What the chapter on the hybrid pipeline shows: served and joined, and words for failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from seqrec_lib.data.hybrid import skew, tiles
+from seqrec_lib.data.hybrid.contract import ContractError
+from seqrec_lib.data.hybrid.online import OnlineStore, StoreError
+
+CLOCKS = {"by the log": None, "by arrival": tiles.by_arrival, "by event time": tiles.by_event_time}
+
+
+def asked_at_arrival(trial: skew.Trial, number: int = 20) -> list[dict[str, Any]]:
+    """What a new store serves to ``number`` random customers at the moment each segment arrives.
+
+    Of a trial that has run, in the form of :meth:`seqrec_lib.data.hybrid.skew.Log.read`.
+    """
+    chance, now, found = np.random.default_rng(trial.stream.seed), 0, []
+    store = OnlineStore(trial.folder / "asked.sqlite", trial.features)
+    for segment in trial.journal.segments():
+        table = trial.journal.read(segment)
+        store.apply(segment, table)
+        now = max([now, *table["known"].to_pylist()])
+        for user in chance.integers(1, trial.stream.users + 1, number).tolist():
+            served = store.read([user], now)
+            values = [served.values[name][0] for name in trial.features.columns]
+            asked = {"user": user, "t": now, "seq": served.seq, "digest": served.digest}
+            found.append({**asked, "values": values})
+    store.close()
+    return found
+
+
+def differences(trial: skew.Trial) -> pd.DataFrame:
+    """How many requests the offline join gives another answer than was served, by clock.
+
+    A row a clock; ``requests``, ``differing``, and how many differ in each feature.
+    """
+    asked, rows = asked_at_arrival(trial), {}
+    for name, clock in CLOCKS.items():
+        one = skew.compare(trial.journal, asked, [trial.features], clock=clock)
+        rows[name] = {"requests": one.requests, "differing": one.differing, **one.by_feature}
+    return pd.DataFrame(rows).T.fillna(0).astype(int)
+
+
+def said(acts: Mapping[str, Callable[[], Any]], hidden: str = "") -> pd.DataFrame:
+    """What is said of each act that must be refused; ``hidden`` is a path to leave out.
+
+    Raises ``AssertionError`` if one is not refused.
+    """
+    rows = []
+    for kind, act in acts.items():
+        try:
+            act()
+        except (ContractError, StoreError) as error:
+            words = str(error).replace(hidden, "...") if hidden else str(error)
+            rows.append({"what goes wrong": kind, "what is said": words})
+        else:
+            raise AssertionError(f"{kind}: nothing was said")
+    return pd.DataFrame(rows)
