@@ -10,7 +10,7 @@ import torch
 from seqrec_lib.data import datasets, splits
 from seqrec_lib.models import losses
 from seqrec_lib.models.encoders import sasrec
-from seqrec_lib.records import golden, golden_world, provenance, recipes
+from seqrec_lib.records import golden, golden_world, provenance
 from seqrec_lib.records.recipes import (
     OMNI_RECIPES,
     RECIPES,
