@@ -12,7 +12,8 @@ from seqrec_lib.data import engine as engines
 from seqrec_lib.data.engine import EngineError, connect
 
 needs_spark = pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java")
-ENGINES = ["duckdb", pytest.param("spark", marks=needs_spark)]
+# a Java of its own costs a minute: in test-all
+ENGINES = ["duckdb", pytest.param("spark", marks=[needs_spark, pytest.mark.slow])]
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -139,6 +140,7 @@ def test_without_spark_the_message_says_what_to_install(monkeypatch):
         pass
 
 
+@pytest.mark.slow
 @needs_spark
 def test_a_session_query_on_real_shaped_events_is_the_same_on_both_engines(tmp_path):
     rng = __import__("numpy").random.default_rng(0)

@@ -253,6 +253,7 @@ def test_fewer_than_twenty_pairs_are_refused():
 # --- on Spark ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java")
 def test_both_engines_find_the_same_pairs(tmp_path):
     drawn_events(4).to_parquet(tmp_path / "events.pq")

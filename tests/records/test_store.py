@@ -155,11 +155,14 @@ def test_a_committed_record_is_whole(folder):
     check(folder)
 
 
-# of released data, patterns are mined anew
+# patterns are mined anew of released data, pairs are counted anew
 @pytest.mark.parametrize(
     "folder",
     [
-        pytest.param(path, marks=[pytest.mark.slow] * ("-released" in path.parts[-3]))
+        pytest.param(
+            path,
+            marks=[pytest.mark.slow] * any(w in path.parts[-3] for w in ("-released", "-pairs")),
+        )
         for path in RECORDS
     ],
     ids=lambda path: "-".join(path.parts[-3:]),

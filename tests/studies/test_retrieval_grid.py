@@ -28,6 +28,7 @@ def made(tmp_path_factory):
         yield folder, grid, retrieval_grid.examples("simulated"), few
 
 
+@pytest.mark.slow
 def test_the_grid_has_the_encoder_alone_and_every_cell(made):
     _, grid, _, _ = made
     assert list(zip(grid["neighbours"], grid["alpha"], strict=True)) == [
