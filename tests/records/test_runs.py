@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import json
 import threading
 
@@ -482,13 +483,18 @@ def test_model_files_of_two_results_folders_are_two(project):
     assert (project / "build/models/simulated-attention-s0.safetensors").read_bytes() == kept
 
 
-def test_a_checkpoint_of_other_data_is_not_gone_on_from(project, tmp_path, monkeypatch):
-    path, seen, fit = tmp_path / "shop.csv", [], runs.fit
+def test_a_checkpoint_of_other_data_is_not_gone_on_from(project, monkeypatch):
+    seen, fit = [], runs.fit
     monkeypatch.setattr(runs, "fit", lambda *given: seen.append(given[-1]) or fit(*given))
-    for users in (30, 31):
-        small_world(num_users=users).to_csv(path, index=False)
-        runs.run(str(path), "attention", epochs=1, retrain=True)
-    runs.run(str(path), "attention", epochs=1, retrain=True, results="elsewhere")
+    for users in (30, 31):  # under one name, and so in one folder
+        world = small_world(num_users=users)
+        source = dataclasses.replace(SOURCES["simulated"], read=lambda world=world: world)
+        monkeypatch.setitem(SOURCES, "simulated", source)
+        for name in ("_load", "_digest"):
+            kept = getattr(datasets, name).__wrapped__
+            monkeypatch.setattr(datasets, name, functools.cache(kept))
+        runs.run("simulated", "attention", epochs=1, retrain=True)
+    runs.run("simulated", "attention", epochs=1, retrain=True, results="elsewhere")
     assert len(set(seen)) == 3  # a file for each
 
 

@@ -93,7 +93,7 @@ class DIN(Pooling):
         if self.config.normalised:
             return super(Pooling, self).match_each(read, candidates, shape)
         item, keys = self.items(candidates), read.keys[:, :, None]
-        weights = self.unit(item, keys) * read.real[..., None]
+        weights = self.unit(item, keys)  # those of padding meet vectors of zeros
         taken = (weights[..., None] * keys).cumsum(1)  # an event weighs the same after every step
         if self.config.pooling == "mean":
             taken = taken / read.real.cumsum(1).clamp(min=1)[..., None, None]
