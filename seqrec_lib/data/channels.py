@@ -62,8 +62,7 @@ def joined(events: pd.DataFrame, stores: str) -> EventLog:
     who = pd.factorize(table["user"])[0]
     order = np.lexsort((np.arange(len(table)), table["time"], is_online, table["known"], who))
     table = table.iloc[order].reset_index(drop=True)
-    context = (table["channel"] == STORE).to_numpy()
-    return replace(EventLog.build(table, items), context=context)
+    return replace(EventLog.build(table, items), context=~is_online[order])
 
 
 def _changed(lines: pd.DataFrame, stores: str, users: np.ndarray) -> pd.DataFrame:

@@ -69,6 +69,13 @@ class Log:
         return [json.loads(line) for line in self.path.read_text().splitlines()]
 
 
+def asked(store: OnlineStore, user: int, t: int) -> dict:
+    """What a store serves of one user, as a line of the log."""
+    served = store.read([user], t)
+    values = [served.values[name][0] for name in store.features.columns]
+    return {"user": user, "t": t, "seq": served.seq, "digest": served.digest, "values": values}
+
+
 def serve(
     store: OnlineStore, segment: Segment, table: pa.Table, number: int, seed: int
 ) -> list[dict]:
@@ -85,10 +92,7 @@ def serve(
             user, t = row["user"], row["time"] + int(rng.choice(shifts)) + int(rng.integers(-1, 2))
             if rng.random() < 0.3:
                 t = row["known"]
-        served = store.read([user], t)
-        values = [served.values[name][0] for name in store.features.columns]
-        base = {"user": user, "t": t, "seq": served.seq, "digest": served.digest}
-        found.append({**base, "values": values})
+        found.append(asked(store, user, t))
     return found
 
 

@@ -26,11 +26,8 @@ def asked_at_arrival(trial: skew.Trial, number: int = 20) -> list[dict[str, Any]
         table = trial.journal.read(segment)
         store.apply(segment, table)
         now = max([now, *table["known"].to_pylist()])
-        for user in chance.integers(1, trial.stream.users + 1, number).tolist():
-            served = store.read([user], now)
-            values = [served.values[name][0] for name in trial.features.columns]
-            asked = {"user": user, "t": now, "seq": served.seq, "digest": served.digest}
-            found.append({**asked, "values": values})
+        users = chance.integers(1, trial.stream.users + 1, number).tolist()
+        found += [skew.asked(store, user, now) for user in users]
     store.close()
     return found
 
