@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 STORE = "store"  # the word of the channel
 FEWEST = 3  # online events of a user: one learned from, two held out
 DELAYS = {"time": 0, "hour": 3_600, "week": 7 * 86_400}  # seconds from a receipt to its loading
-VARIANTS = ("none", *DELAYS, "known", "others")
+VARIANTS = ("none", *DELAYS, "known", "others", "half")
 
 
 def joined(events: pd.DataFrame, stores: str) -> EventLog:
@@ -32,8 +32,9 @@ def joined(events: pd.DataFrame, stores: str) -> EventLog:
 
     ``stores`` says which lines a history has: ``none``; by ``time``, all that were bought before;
     as ``known``, by the table's own column; those of an ``hour`` or a ``week`` ago; ``others``,
-    those of somebody else, as known: a control with as many lines that say nothing of the user. A
-    line known in the very second of a question is history.
+    those of somebody else, as known: a control with as many lines that say nothing of the user;
+    ``half``, as known, of :func:`a random half <treated>` of the users alone: an experiment. A line
+    known in the very second of a question is history.
 
     An online event is a step of its own, whatever its basket, and known at once. Users with fewer
     than three online events are left out, and told. Raises EventError if the table lacks a column,
@@ -55,7 +56,7 @@ def joined(events: pd.DataFrame, stores: str) -> EventLog:
         raise EventError(f"no user has {FEWEST} online events")
     kept = events["user"].isin(enough)
     asked = events[kept & ~store].assign(basket=-1, known=lambda table: table["time"])
-    lines = _changed(events[kept & store], stores, enough.to_numpy())
+    lines = _changed(events[kept & store], stores, np.sort(enough.to_numpy()))
     table = pd.concat([asked, lines], ignore_index=True)
     # a line that was known in the second of a question stands before it
     is_online = (table["channel"] != STORE).to_numpy()
@@ -63,6 +64,11 @@ def joined(events: pd.DataFrame, stores: str) -> EventLog:
     order = np.lexsort((np.arange(len(table)), table["time"], is_online, table["known"], who))
     table = table.iloc[order].reset_index(drop=True)
     return replace(EventLog.build(table, items), context=~is_online[order])
+
+
+def treated(users: np.ndarray) -> np.ndarray:
+    """Which of the users keep their lines where ``half`` of them do: every second, drawn once."""
+    return np.random.default_rng(1).permutation(len(users)) % 2 == 0
 
 
 def _changed(lines: pd.DataFrame, stores: str, users: np.ndarray) -> pd.DataFrame:
@@ -76,6 +82,8 @@ def _changed(lines: pd.DataFrame, stores: str, users: np.ndarray) -> pd.DataFram
         order = np.random.default_rng(0).permutation(users)
         other = dict(zip(order, np.roll(order, 1), strict=True))
         return lines.assign(user=lines["user"].map(other))
+    if stores == "half":
+        return lines[lines["user"].isin(users[treated(users)])]
     if stores != "known":
         raise ValueError(f"stores is {stores!r}; it can be {', '.join(VARIANTS)}")
     return lines

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from seqrec_lib.data import datasets, files
-from seqrec_lib.data.channels import VARIANTS, joined
+from seqrec_lib.data.channels import VARIANTS, joined, treated
 from seqrec_lib.data.events import EventError
 from seqrec_lib.data.splits import assert_no_leak, leave_last_out
 
@@ -62,6 +62,13 @@ def test_a_history_is_what_a_variant_says_was_known(stores, order):
     raw = log.items[log.item - 1].tolist()[: len(order)]
     assert raw == order
     assert not log.context[:1] and histories(log)[5] == order[:-1]
+
+
+def test_of_a_random_half_of_the_users_lines_are_kept():
+    shifted = [two_people().assign(user=lambda t, k=k: t["user"] + 2 * k) for k in range(3)]
+    log = joined(pd.concat(shifted), "half")
+    kept = [log.context[log.user_of(np.arange(len(log))) == user].any() for user in range(6)]
+    assert kept == treated(log.users).tolist() and sum(kept) == 3
 
 
 def test_all_variants_have_the_same_items_users_and_questions():
