@@ -32,14 +32,14 @@ book: $(READY)  ## run every chapter, compile book/_build/html, compare with the
 	cp -R _config.yml _toc.yml seqrec_lib build/notebooks build/book/
 	cp -R book/*.md book/*.csv book/*.bib book/_static book/_ext build/book/book/
 	$(VENV)/bin/jupyter-book build build/book --path-output book -W -n --keep-going
-	$(RUN) -m pytest -q notebooks --executed build/notebooks || \
+	$(RUN) -m pytest -q --nbval notebooks --executed build/notebooks || \
 	  { echo "The book is built, but stored outputs have moved: 'make chapters' stores today's."; exit 1; }
 
 test: $(READY)  ## the suite that CI runs; the chapters are compared in `make book`, which runs them
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile -m "not slow" tests seqrec_lib
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile -m "not slow" -p no:nbval tests seqrec_lib
 
 test-all: $(READY)  ## the whole suite, every chapter as stored and from nothing among it
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile --nbval
 
 mutants: $(READY)  ## does the suite notice faults? a quarter of an hour on two idle cores
 	$(RUN) tests/mutants/run.py

@@ -1,6 +1,8 @@
 """Small logs for all tests, and one thread, so that sums come out the same on every machine."""
 
 import dataclasses
+import gc
+import sys
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,15 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.simulator import small_world
 from seqrec_lib.data.splits import leave_last_out
+
+# jsonschema, which reads notebooks, would compile grammars of addresses for seconds, and needs none
+sys.modules.setdefault("rfc3987_syntax", None)
+
+
+def pytest_collection_finish():
+    # what was imported and collected stays to the end: nobody needs to look through it again
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

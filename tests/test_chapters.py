@@ -136,12 +136,9 @@ def test_a_failing_chapter_shows_its_traceback_and_leaves_the_stored_one(small):
     assert [path.name for path in folder.iterdir()] == ["small.ipynb"]
 
 
+@pytest.mark.slow  # `make book` runs every chapter too
 @pytest.mark.chapters
-@pytest.mark.parametrize(
-    "name",
-    # one that trains and is quick stands for all in `make test`
-    [pytest.param(n, marks=[pytest.mark.slow] * (n != "07_recurrent")) for n in CHAPTERS],
-)
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_a_chapter_runs_from_nothing_on_small_data(name, tmp_path):
     stored = (chapters.NOTEBOOKS / f"{name}.ipynb").read_bytes()
     chapters.smoke([name], tmp_path)

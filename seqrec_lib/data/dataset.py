@@ -78,8 +78,8 @@ class Dataset:
             wrong = f"stores can be {', '.join(VARIANTS)}"
         elif self.stores and not (self.is_file or self.about.channels):
             wrong = f"{self.source} has one channel"
-        elif self.stores and (self.shuffled or self.regenerated or self.pairs):
-            wrong = "with stores it is not shuffled, regenerated or cut in pairs"
+        elif self.stores and (self.regenerated or self.pairs):
+            wrong = "with stores it is not regenerated or cut in pairs"
         elif self.shuffled and self.about.tecd:
             wrong = "T-ECD is not shuffled"
         elif self.regenerated not in ("", *REGENERATED):

@@ -97,9 +97,14 @@ def _load(dataset: Dataset, state: tuple[Any, ...]) -> tuple[EventLog, Split]:
         log, split = _tecd(dataset)
     else:
         table = _events(dataset)
-        log = channels.joined(table, dataset.stores) if dataset.stores else EventLog.build(table)
-        if dataset.shuffled:
-            log = ties.shuffled(log, seed=0)
+        if dataset.stores:
+            # before lines are put where they became known, which no shuffling may move
+            mixed = table.sample(frac=1, random_state=0) if dataset.shuffled else table
+            log = channels.joined(mixed, dataset.stores)
+        else:
+            log = EventLog.build(table)
+            if dataset.shuffled:
+                log = ties.shuffled(log, seed=0)
         if dataset.about.read and dataset.split == "time" and not ties.has_days(log):
             raise ValueError(f"{dataset}: the edition at hand has no times; split it otherwise")
         split = splits.named(log, dataset.split or dataset.about.splits[0])

@@ -143,7 +143,8 @@ def read(
     if columns is None and file.recbole:
         columns = INTER
     chosen = _choose(file.names, columns, str(path), file)
-    text = [name for column, name in chosen.items() if column != "time" or time_format]
+    clocks = [column for column in ("time", "known") if column in chosen]
+    text = [name for column, name in chosen.items() if column not in clocks or time_format]
     table = file.read(list(dict.fromkeys(chosen.values())), text)
     if file.text:
         for name in {chosen[column] for column in ("user", "item", "basket") if column in chosen}:
@@ -151,8 +152,8 @@ def read(
             table = table.set_column(place, name, whole_numbers(table[name]))
     events = table.to_pandas(ignore_metadata=True, date_as_object=False)
     if unit is None and time_format is None:
-        name = chosen["time"]
-        refuse_other_clocks(events[name], _where(str(path), "time", name))
+        for column in clocks:
+            refuse_other_clocks(events[chosen[column]], _where(str(path), column, chosen[column]))
     whole = check(events, str(path), columns, unit or "s", sort, drop_duplicates, time_format)
     if unit is None and whole["time"].max() < EARLY:
         first, last = (

@@ -8,6 +8,7 @@ import pytest
 
 from seqrec_lib.data import datasets, files
 from seqrec_lib.data.channels import VARIANTS, joined, treated
+from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.events import EventError
 from seqrec_lib.data.splits import assert_no_leak, leave_last_out
 
@@ -121,6 +122,24 @@ def test_a_table_without_two_channels_is_refused():
         joined(events.drop(columns="known"), "known")
     with pytest.raises(EventError, match="'store' and another channel; there are \\['online'\\]"):
         joined(events[events["channel"] == "online"], "known")
+
+
+def test_shuffled_equal_times_of_online_events_alone_change_places(tmp_path):
+    path = tmp_path / "day.csv"
+    days = two_people().assign(time=lambda t: t["time"] // DAY * DAY)
+    days["known"] = np.where(days["channel"] == "store", days["time"] + DAY, days["time"])
+    days.to_csv(path, index=False)
+    seen = {}
+    for stores in VARIANTS:
+        dataset = Dataset(str(path), stores=stores)
+        plain, mixed = (datasets.load(one)[0] for one in (dataset, dataset.but(shuffled=True)))
+        np.testing.assert_array_equal(np.sort(plain.item), np.sort(mixed.item))
+        np.testing.assert_array_equal(plain.known, mixed.known)
+        np.testing.assert_array_equal(plain.context, mixed.context)
+        seen[stores] = mixed.item[~mixed.context].tolist()
+        assert seen[stores] != plain.item[~plain.context].tolist()
+    # the same in every variant, so that ranks can be compared in pairs
+    assert len(set(map(str, seen.values()))) == 1
 
 
 @pytest.mark.skipif(files.find("hm/transactions.parquet") is None, reason="the sample is not here")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,11 +150,21 @@ for name, config, training in (
             training = dataclasses.replace(training, **how)
         CASES[f"{name}-{kind}"] = Case(name, chosen, training)
 
-ENCODERS = [name for name, case in CASES.items() if issubclass(MODELS[case.model], SequenceEncoder)]
-every_case = pytest.mark.parametrize("name", CASES)
-every_encoder = pytest.mark.parametrize("name", ENCODERS)
-LEARNERS = [name for name, case in CASES.items() if not issubclass(MODELS[case.model], CountModel)]
-every_learner = pytest.mark.parametrize("name", LEARNERS)
+# SASRec learns by every loss in `make test`, the recurrent ones by two there
+IN_FULL = re.compile(r"gru(4rec)?-(sampled|bpr-max|bce|gbce)|sasrec-gbce")
+
+
+def every(chosen):
+    marks = {name: [pytest.mark.slow] * bool(IN_FULL.fullmatch(name)) for name in CASES}
+    return pytest.mark.parametrize(
+        "name",
+        [pytest.param(name, marks=marks[name]) for name, case in CASES.items() if chosen(case)],
+    )
+
+
+every_case = every(lambda case: True)
+every_encoder = every(lambda case: issubclass(MODELS[case.model], SequenceEncoder))
+every_learner = every(lambda case: not issubclass(MODELS[case.model], CountModel))
 
 
 def favourites():

@@ -40,6 +40,7 @@ def test_the_grid_has_the_encoder_alone_and_every_cell(made):
         assert grid[name].between(0.01, 1).all() and grid[name].nunique() > 1
 
 
+@pytest.mark.slow
 def test_cells_that_are_kept_are_not_made_again(made, monkeypatch):
     folder, grid, _, few = made
     path = folder / "build" / "neighbours" / "simulated" / "sasrec-retrieval" / "grid.csv"

@@ -96,6 +96,7 @@ def test_a_position_that_is_left_out_counts_in_no_population(log, split):
     np.testing.assert_array_equal(found["last"], whole["last"] * keep)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(files.find("tecd/dataset/small") is None, reason="the T-ECD rows are not here")
 def test_the_real_test_day_begins_for_17_245_users():
     log, split = datasets.load("tecd-marketplace")
