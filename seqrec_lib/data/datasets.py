@@ -193,9 +193,14 @@ def _pairs(dataset: Dataset) -> tuple[EventLog, Split]:
 
 
 def family(dataset: str) -> tuple[str, ...]:
-    """The data sets a result is compared across: the three Amazon sets, or just the one given."""
-    others = tuple(name for name in amazon.NAMES if name != dataset)
-    return (dataset, *others) if dataset in amazon.NAMES else (dataset,)
+    """The data sets a result is compared across, the given one first.
+
+    The three Amazon sets, the three worlds with stores, or just the one given.
+    """
+    for kin in (amazon.NAMES, ("omni-100", "omni-50", "omni-0")):
+        if dataset in kin:
+            return (dataset, *(name for name in kin if name != dataset))
+    return (dataset,)
 
 
 def tecd_folders(dataset: str, place: Path) -> dict[str, Path]:

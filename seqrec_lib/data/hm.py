@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Int
 
 from seqrec_lib.data import events, files
 from seqrec_lib.data.tables import File, Format
 
 FILES = ("hm/transactions_train.csv", "hm/transactions.parquet")
+ARTICLES = ("hm/articles.csv", "hm/articles.parquet")
 COLUMNS = ("customer_id", "article_id", "t_dat", "sales_channel_id")
 PAGE = "https://www.kaggle.com/competitions/h-and-m-personalized-fashion-recommendations/data"
 
@@ -51,3 +53,19 @@ def read(path: Path | str | None = None) -> pd.DataFrame:
     names = dict(zip(("user", "item", "time"), COLUMNS, strict=False))
     columns = names | {name: name for name in ("channel", "basket", "known")}
     return events.check(table, str(path), columns, sort=True, lines=True)
+
+
+def departments(articles: Int[np.ndarray, "E"]) -> np.ndarray:
+    """The names of the departments of articles by their numbers; "" of one that is not listed.
+
+    The first digits of a number, all but the last three, are the product, whatever its colour.
+    Raises EventError if H&M's articles are not in a data folder.
+    """
+    path = next((p for p in map(files.find, ARTICLES) if p), None)
+    if path is None:
+        folder = files.data_folders()[0]
+        raise events.EventError(f"H&M's articles are not here: put articles.csv of {PAGE} at "
+                                f"{folder / ARTICLES[0]}")  # fmt: skip
+    table = File(path, Format()).read(("article_id", "department_name"), []).to_pandas()
+    name = table.astype({"article_id": "int64"}).set_index("article_id")["department_name"]
+    return name.reindex(articles).fillna("").to_numpy(object)

@@ -47,9 +47,12 @@ OMNI: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _omnichannel(share: int) -> Source:
-    """A simulated world in which ``share`` per cent of visits to a store end a need."""
-    world = stores.StoreWorld(strength=share / 100)
+# simulated worlds: stores that say nothing of what is wanted online, something, and all
+WORLDS = {f"omni-{share}": stores.StoreWorld(strength=share / 100) for share in (0, 50, 100)}
+WORLDS["omni-small"] = stores.StoreWorld(num_users=300)  # a look at the chapter on stores
+
+
+def _drawn(world: stores.StoreWorld) -> Source:
     return Source(lambda: stores_draw.draw(world).events, **OMNI)
 
 
@@ -65,8 +68,7 @@ SOURCES: dict[str, Source] = {
     "movielens_small": Source(movielens.read, attributes=movielens.attributes),
     "online_retail": Source(online_retail.read, online_retail.FILES),
     "hm": Source(hm.read, hm.FILES, channels=True),
-    # simulated: stores that say nothing of what is wanted online, something, and all
-    **{f"omni-{share}": _omnichannel(share) for share in (0, 50, 100)},
+    **{name: _drawn(world) for name, world in WORLDS.items()},
 }
 # of somebody's file nothing is known
 FILE = Source()

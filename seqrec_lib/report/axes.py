@@ -15,6 +15,8 @@ from seqrec_lib.report.styles import colour, label, marker
 from seqrec_lib.report.tables import (
     PROTOCOLS,
     Metric,
+    asked,
+    by_user,
     interval,
     marked,
     mean,
@@ -62,24 +64,25 @@ def gains_by(
     names: Sequence[str] | None = None,
     base: Runs | None = None,
 ) -> pd.DataFrame:
-    """A metric in segments of the test users, with 95 % intervals; returns the numbers drawn.
+    """A metric in segments of the test questions, with 95 % intervals; returns the numbers drawn.
 
-    ``segment`` is a value per test user; segment i holds ``edges[i] <= value < edges[i + 1]``
+    ``segment`` is a value per test question; segment i holds ``edges[i] <= value < edges[i + 1]``
     and is called ``names[i]``. A segment of fewer than two users is left out. With ``base`` it is
     the paired difference to that run.
     """
     names = names or [part_name(low, high) for low, high in zip(edges, edges[1:], strict=False)]
     part = np.digitize(segment, edges) - 1
     sizes = [int((part == i).sum()) for i in range(len(names))]
-    full = [i for i, size in enumerate(sizes) if size > 1]
+    users = asked(runs[0])
+    full = [i for i in range(len(names)) if len(np.unique(users[part == i])) > 1]
     names, sizes = [names[i] for i in full], [sizes[i] for i in full]
     columns = {}
     for number, run in enumerate(runs):
-        per_user, of = values(run, protocol, metric, k), [run]
+        found_by, of = values(run, protocol, metric, k), [run]
         if base is not None:
             own, other = paired_seeds(run, base)
-            per_user, of = per_user[own] - values(base, protocol, metric, k)[other], [run, base]
-        found = [interval(per_user[:, part == i], *of) for i in full]
+            found_by, of = found_by[own] - values(base, protocol, metric, k)[other], [run, base]
+        found = [interval(by_user(found_by[:, part == i], users[part == i]), *of) for i in full]
         middle = np.array([one.mean for one in found])
         reach = np.abs(np.array([[i.low, i.high] for i in found]).T - middle)
         name = marked(run, found[0]) if found else label(run.name)

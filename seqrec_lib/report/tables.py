@@ -19,6 +19,7 @@ from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.store import Runs
 from seqrec_lib.report.styles import label
 from seqrec_lib.statistics.intervals import ONE_SEED, TOO_FEW, Interval, over_seeds, verdicts
+from seqrec_lib.statistics.populations import per_user
 
 HOLM = "verdicts corrected (Holm)"  # stands on a table whose verdicts are
 PROTOCOLS = {"masked": "M", "unmasked": "U"}
@@ -26,7 +27,7 @@ Metric = Callable[[np.ndarray, int], np.ndarray]
 
 
 def values(runs: Runs, protocol: str, metric: Metric = ndcg, k: int = 10) -> np.ndarray:
-    """A metric by seed and test user, (S, U)."""
+    """A metric by seed and test question, (S, Q)."""
     return np.stack([metric(ranks, k) for ranks in runs.ranks(protocol)])
 
 
@@ -45,9 +46,24 @@ def interval(values: np.ndarray, *runs: Runs) -> Interval:
     return over_seeds(values, learned=most > 0, note=note)
 
 
+def asked(runs: Runs) -> np.ndarray:
+    """The user of each test question, (Q,)."""
+    return runs.seeds[0].ranks["user"].to_numpy()
+
+
+def by_user(values: np.ndarray, users: np.ndarray) -> np.ndarray:
+    """A value a user, (S, U), of those of questions: the questions of one user are alike.
+
+    Their plain mean is that of the questions.
+    """
+    if len(np.unique(users)) == len(users):
+        return values
+    return per_user(values, np.ones(len(users)), users)
+
+
 def mean(runs: Runs, protocol: str, metric: Metric = ndcg, k: int = 10) -> Interval:
-    """Mean of a metric with its 95 % interval over users and seeds."""
-    return interval(values(runs, protocol, metric, k), runs)
+    """Mean of a metric over questions with its 95 % interval over users and seeds."""
+    return interval(by_user(values(runs, protocol, metric, k), asked(runs)), runs)
 
 
 def ratio(a: float, b: float) -> float:
@@ -65,7 +81,7 @@ def figures(runs: Runs, k: int = 10) -> dict[str, float]:
 
 
 def gain(a: Runs, b: Runs, protocol: str, metric: Metric = ndcg, k: int = 10) -> Interval:
-    """Paired difference a - b on the same users, with its 95 % interval over users and seeds.
+    """Paired difference a - b on the same questions, with its 95 % interval over users and seeds.
 
     Seeds are paired by :func:`paired_seeds`.
     """
@@ -73,7 +89,7 @@ def gain(a: Runs, b: Runs, protocol: str, metric: Metric = ndcg, k: int = 10) ->
         values(run, protocol, metric, k)[rows]
         for run, rows in zip((a, b), paired_seeds(a, b), strict=True)
     )
-    return interval(first - second, a, b)
+    return interval(by_user(first - second, asked(a)), a, b)
 
 
 def paired_seeds(*runs: Runs) -> list[list[int]]:

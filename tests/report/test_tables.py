@@ -154,3 +154,22 @@ def test_every_published_run_has_a_colour_of_its_own():
 def test_a_share_of_nothing_is_no_number_and_no_error():
     assert report.ratio(0.3, 0.2) == pytest.approx(1.5)
     assert np.isnan(report.ratio(0.1, 0.0)) and np.isnan(report.ratio(0.0, np.float64(0)))
+
+
+def test_questions_of_one_user_are_no_more_evidence_than_one(made):
+    rng = np.random.default_rng(0)
+    good, poor = rng.integers(1, 15, (2, 200))
+    once = made("sasrec", good, good + 1, good), made("gru", poor, poor, poor + 1)
+    often = made("sasrec", *(np.repeat(r, 3) for r in (good, good + 1, good)))
+    often = often, made("gru", *(np.repeat(r, 3) for r in (poor, poor, poor + 1)))
+    for run in often:
+        for seed in run.seeds:
+            seed.ranks["user"] //= 3
+    for compute in (
+        lambda a, b: report.mean(a, "masked"),
+        lambda a, b: report.gain(a, b, "masked"),
+    ):
+        alone, thrice = compute(*once), compute(*often)
+        np.testing.assert_allclose(
+            (thrice.mean, thrice.low, thrice.high), (alone.mean, alone.low, alone.high), rtol=1e-9
+        )

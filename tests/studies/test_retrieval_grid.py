@@ -12,6 +12,8 @@ import pytest
 from seqrec_lib.data import datasets, files
 from seqrec_lib.studies import retrieval_grid
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
@@ -28,7 +30,6 @@ def made(tmp_path_factory):
         yield folder, grid, retrieval_grid.examples("simulated"), few
 
 
-@pytest.mark.slow
 def test_the_grid_has_the_encoder_alone_and_every_cell(made):
     _, grid, _, _ = made
     assert list(zip(grid["neighbours"], grid["alpha"], strict=True)) == [
@@ -40,7 +41,6 @@ def test_the_grid_has_the_encoder_alone_and_every_cell(made):
         assert grid[name].between(0.01, 1).all() and grid[name].nunique() > 1
 
 
-@pytest.mark.slow
 def test_cells_that_are_kept_are_not_made_again(made, monkeypatch):
     folder, grid, _, few = made
     path = folder / "build" / "neighbours" / "simulated" / "sasrec-retrieval" / "grid.csv"

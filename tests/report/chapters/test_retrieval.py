@@ -32,7 +32,11 @@ def runs(name, ranks, seconds=60.0, seeds_of=3):
     for number in range(seeds_of):
         one = Run(Path(), {"model": "sasrec", "training": {"seed": number}}, card)
         one.__dict__["ranks"] = pd.DataFrame(
-            {"rank_unmasked": ranks, "rank_masked": np.maximum(1, ranks - 1)}
+            {
+                "user": range(len(ranks)),
+                "rank_unmasked": ranks,
+                "rank_masked": np.maximum(1, ranks - 1),
+            }
         )
         seeds.append(one)
     return Runs(name, "beauty", seeds)

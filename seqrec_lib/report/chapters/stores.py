@@ -1,0 +1,94 @@
+"""What the chapter on stores shows: gains over online only, beside the best that there can be.
+
+All figures are of every event online of the last fifth of each person's, with earlier items left in
+(U): people come back for what they looked at before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from seqrec_lib import report
+from seqrec_lib.data.dataset import Dataset
+from seqrec_lib.metrics.ranking import hr, ndcg
+from seqrec_lib.records.store import Runs
+from seqrec_lib.report.tables import Metric, asked
+from seqrec_lib.statistics.intervals import Interval, verdicts
+from seqrec_lib.statistics.parts import difference
+
+# what is known of the stores, in the order of how much
+KNOWN = {
+    "none": "online only",
+    "others": "other people's receipts",
+    "half": "receipts of a random half",
+    "week": "known after a week",
+    "known": "known next morning",
+    "hour": "known after an hour",
+    "time": "known at once",
+}
+METRICS: tuple[Metric, ...] = (hr, ndcg)
+
+
+def gain(run: Runs, base: Runs, metric: Metric = ndcg) -> Interval:
+    """The paired difference to ``base``, in per cent of what ``base`` has."""
+    found, level = report.gain(run, base, "unmasked", metric), report.mean(base, "unmasked", metric)
+    return _times(found, 100 / level.mean)
+
+
+def gains(runs: Sequence[Runs], bases: Sequence[Runs]) -> pd.DataFrame:
+    """A row a run: HR@10 and NDCG@10, and the gain over its base, an interval in per cent.
+
+    The verdicts are on NDCG@10, corrected together. A run that is its own base has none.
+    """
+    compared = [(run, base) for run, base in zip(runs, bases, strict=True) if run is not base]
+    said = iter(verdicts([gain(run, base) for run, base in compared]))
+    rows = []
+    for run, base in zip(runs, bases, strict=True):
+        row = {"model": report.label(run.name), "stores": known(run), "seeds": len(run.seeds)}
+        for metric in METRICS:
+            name = metric.__name__.upper()
+            row[f"{name}@10 U"] = f"{report.mean(run, 'unmasked', metric).mean:.4f}"
+            row[f"{name} gain, %"] = "" if run is base else f"{gain(run, base, metric):+.1f}"
+        row[f"by NDCG, {report.HOLM}"] = "" if run is base else next(said)
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("model").rename_axis(None)
+
+
+def known(run: Runs) -> str:
+    """What a run was given of the stores."""
+    return KNOWN[Dataset.parse(run.dataset).stores]
+
+
+def bars(ax: Axes, rows: dict[str, Interval], colours: Sequence[str] | None = None) -> None:
+    """Intervals by name, from top to bottom, and a line at zero."""
+    names, found = list(rows), list(rows.values())
+    place = np.arange(len(names))[::-1]
+    middle = np.array([one.mean for one in found])
+    reach = np.abs(np.array([[one.low, one.high] for one in found]).T - middle)
+    for at, mean, ends, colour in zip(
+        place, middle, reach.T, colours or [report.colour("sasrec")] * len(names), strict=True
+    ):
+        ax.errorbar(mean, at, xerr=ends[:, None], fmt="o", color=colour, capsize=3)
+    ax.axvline(0, color="black", lw=0.8)
+    ax.set_yticks(place, names)
+
+
+def removed(run: Runs, treated: np.ndarray, metric: Metric = ndcg) -> Interval:
+    """What receipts are worth to those who have them, by a trial: by a random half of the people.
+
+    ``treated`` says for each person whether their receipts were kept. The mean over the questions
+    of those, less that of the others, in per cent of the latter. The same model answers both.
+    """
+    user = asked(run)
+    kept = treated[user]
+    scores = report.values(run, "unmasked", metric)
+    return _times(difference(scores, user, kept, ~kept, relative=True), 100.0)
+
+
+def _times(one: Interval, factor: float) -> Interval:
+    return replace(one, mean=one.mean * factor, low=one.low * factor, high=one.high * factor)
