@@ -22,10 +22,14 @@ COLUMNS = ("customer_id", "article_id", "t_dat", "sales_channel_id")
 PAGE = "https://www.kaggle.com/competitions/h-and-m-personalized-fashion-recommendations/data"
 
 
-def read(path: Path | str | None = None) -> pd.DataFrame:
+LEVELS = ("article", "product", "department")
+
+
+def read(path: Path | str | None = None, level: str = "article") -> pd.DataFrame:
     """The events of a file, or of the first of ``FILES`` in a data folder, by user and day.
 
-    Columns ``user``, ``item`` (the number of the article), ``time`` (seconds, the start of a day),
+    Columns ``user``, ``item`` (the number of the article, or by ``level`` of its product, or of
+    its department among the names of all), ``time`` (seconds, the start of a day),
     ``channel`` (``store``, ``online``), ``basket``: what one customer bought by one on a day, and
     ``known``: what a store sold is assumed to be known when the next day begins, the rest at once.
     Within a day nothing is ordered; what was bought in a store stands first. Raises EventError if
@@ -43,6 +47,8 @@ def read(path: Path | str | None = None) -> pd.DataFrame:
     table = file.read(COLUMNS, ["customer_id", "article_id"]).to_pandas(date_as_object=False)
     # official files write 0108775015
     table = table.astype({"article_id": "int64"})
+    if level != "article":
+        table["article_id"] = _coarser(table["article_id"].to_numpy(), level)
     order = np.lexsort((table["sales_channel_id"], table["t_dat"]))  # stable
     table = table.iloc[order]
     together = ["customer_id", "t_dat", "sales_channel_id"]
@@ -55,10 +61,17 @@ def read(path: Path | str | None = None) -> pd.DataFrame:
     return events.check(table, str(path), columns, sort=True, lines=True)
 
 
+def _coarser(articles: np.ndarray, level: str) -> np.ndarray:
+    if level == "product":  # the same in another colour
+        return articles // 1000
+    if level == "department":
+        return np.unique(departments(articles).astype(str), return_inverse=True)[1]
+    raise ValueError(f"level is {level!r}; use one of {', '.join(LEVELS)}")
+
+
 def departments(articles: Int[np.ndarray, "E"]) -> np.ndarray:
     """The names of the departments of articles by their numbers; "" of one that is not listed.
 
-    The first digits of a number, all but the last three, are the product, whatever its colour.
     Raises EventError if H&M's articles are not in a data folder.
     """
     path = next((p for p in map(files.find, ARTICLES) if p), None)

@@ -68,6 +68,8 @@ SOURCES: dict[str, Source] = {
     "movielens_small": Source(movielens.read, attributes=movielens.attributes),
     "online_retail": Source(online_retail.read, online_retail.FILES),
     "hm": Source(hm.read, hm.FILES, channels=True),
+    "hm-product": Source(partial(hm.read, level="product"), hm.FILES, channels=True),
+    "hm-department": Source(partial(hm.read, level="department"), hm.FILES, channels=True),
     **{name: _drawn(world) for name, world in WORLDS.items()},
 }
 # of somebody's file nothing is known

@@ -1,8 +1,8 @@
-"""What stores are worth, measured once and kept: oracle, windows, correlation.
+"""What stores are worth, measured once and kept: the oracle, windows, attention, correlation.
 
-python -m seqrec_lib.studies.stores oracle|windows|correlation omni-100 [--results book/results]
+python -m seqrec_lib.studies.stores oracle omni-100 [--results book/results]
 
-``windows`` needs the weights of a run, which are not committed.
+``windows`` and ``attention`` need the weights of a run, which are not committed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Float, Int
 
 from seqrec_lib.data import datasets, hm
@@ -134,6 +135,41 @@ def recent(log: EventLog, positions: Int[np.ndarray, "P"], seconds: int) -> Int[
     return np.maximum(positions - first, 1)
 
 
+# --- which lines of a receipt count --------------------------------------------------------------
+
+
+def attention(dataset: str, name: str = "sasrec-attne") -> pd.DataFrame:
+    """What attention takes of a line of a receipt, by what the line is and how long the receipt.
+
+    ``taken`` is the weight of a line in its receipt times the number of lines: 1 by the mean.
+    Lines are ``shared``, of a need that another line has too, ``alone``, or ``staple``.
+    """
+    known, world = f"{dataset}-stores-known", WORLDS[dataset]
+    (spec,) = published(known, name, [0])
+    model = trained_model(spec).model
+    log, split = datasets.load(known)
+    last = split.test[np.append(np.diff(log.user_of(split.test)) > 0, True)]
+    batch = model.batch(log, last[::EVERY], spec.training.max_len)
+    with torch.no_grad():
+        weight = model.weights(batch).numpy()  # type: ignore[operator]
+    row, step, event = np.nonzero(weight)
+    lines = pd.DataFrame(
+        {
+            "receipt": row * weight.shape[1] + step,
+            "need": world.need_of(log.items[batch.item.numpy()[row, event] - 1]),
+            "weight": weight[row, step, event],
+        }
+    )
+    of = lines.groupby("receipt")["need"]
+    lines["size"] = of.transform("size")
+    alike = lines.groupby(["receipt", "need"])["need"].transform("size")
+    staple = lines["need"] == world.num_needs
+    lines["line"] = np.select([staple, alike > 1], ["staple", "shared"], "alone")
+    lines["taken"] = lines["weight"] * lines["size"]
+    lines = lines[lines["size"].between(2, 6)]
+    return lines.groupby(["size", "line"])["taken"].agg(["mean", "count"]).reset_index()
+
+
 # --- do people want online what they bought in a store? -----------------------------------------
 
 
@@ -209,6 +245,7 @@ def _matches(
 TABLES: dict[str, Callable[[str], pd.DataFrame]] = {
     "oracle": oracle,
     "windows": windows,
+    "attention": attention,
     "correlation": correlation,
 }
 

@@ -32,6 +32,22 @@ def test_the_official_columns_become_events(tmp_path, end):
     assert table["time"].tolist() == [day, day, day, day + 86_400, day + 86_400]
 
 
+def test_events_by_product_and_department(tmp_path, monkeypatch):
+    (tmp_path / "hm").mkdir()
+    (tmp_path / "hm" / "transactions_train.csv").write_text(OFFICIAL)
+    monkeypatch.setenv("SEQREC_DATA", str(tmp_path))
+    assert hm.read(level="product")["item"].tolist() == [108775, 541518, 541518, 663713, 108775]
+    with pytest.raises(
+        EventError, match=f"articles are not here: .* at {tmp_path}/hm/articles.csv"
+    ):
+        hm.read(level="department")
+    listed = "article_id,department_name\n0108775015,Jersey\n0541518023,Shoes\n0663713001,Jersey\n"
+    (tmp_path / "hm" / "articles.csv").write_text(listed)
+    assert hm.read(level="department")["item"].tolist() == [0, 1, 1, 0, 0]
+    with pytest.raises(ValueError, match="level is 'colour'; use one of article, product"):
+        hm.read(level="colour")
+
+
 def test_without_the_official_file_it_is_said_what_a_reader_needs(tmp_path, monkeypatch):
     monkeypatch.setenv("SEQREC_DATA", str(tmp_path))
     words = (

@@ -15,11 +15,13 @@ from matplotlib.axes import Axes
 
 from seqrec_lib import report
 from seqrec_lib.data.dataset import Dataset
+from seqrec_lib.data.sources import WORLDS
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.records.store import Runs
 from seqrec_lib.report.tables import Metric, asked
 from seqrec_lib.statistics.intervals import Interval, verdicts
 from seqrec_lib.statistics.parts import difference
+from seqrec_lib.studies import stores as study
 
 # what is known of the stores, in the order of how much
 KNOWN = {
@@ -88,6 +90,27 @@ def removed(run: Runs, treated: np.ndarray, metric: Metric = ndcg) -> Interval:
     kept = treated[user]
     scores = report.values(run, "unmasked", metric)
     return _times(difference(scores, user, kept, ~kept, relative=True), 100.0)
+
+
+def oracle(dataset: str, results: str) -> pd.DataFrame:
+    """:func:`seqrec_lib.studies.stores.oracle` by what is known and metric; nan of a real log."""
+    if dataset in WORLDS:
+        return study.kept("oracle", dataset, results).set_index(["stores", "metric"])
+    index = pd.MultiIndex.from_product([KNOWN, ("HR@10", "NDCG@10")], names=["stores", "metric"])
+    return pd.DataFrame(np.nan, index, ["value", "gain", "low", "high"])
+
+
+def lags(ax: Axes, tables: dict[str, pd.DataFrame], category: str) -> None:
+    """Lift of a category by lag, a line a world, and what other people's receipts give."""
+    for (name, table), colour in zip(
+        tables.items(), ("#999999", "#E69F00", "#D55E00"), strict=False
+    ):
+        rows = table[table["category"] == category]
+        ax.plot(rows["lag"], rows["lift"], ".-", color=colour, label=name)
+        ax.fill_between(rows["lag"], rows["null_low"], rows["null_high"], color=colour, alpha=0.2)
+    ax.axvline(0, color="black", lw=0.8)
+    ax.set(xlabel="days from the receipt to the event online", ylabel=f"lift of the {category}")
+    ax.legend()
 
 
 def _times(one: Interval, factor: float) -> Interval:
