@@ -91,6 +91,14 @@ class Engine:
         wide = [n for n, kind in kinds if kind.is_integer() or kind.is_decimal()]
         return table.mutate(**{name: table[name].cast("int64") for name in wide})
 
+    def given(self, table: pa.Table) -> ir.Table:
+        """A table of this process."""
+        if self.name == "duckdb":
+            return ibis.memtable(table)
+        name = ibis.util.gen_name("given")
+        self.connection._session.createDataFrame(table).createOrReplaceTempView(name)
+        return self.connection.table(name)
+
     def write(self, table: ir.Table, path: Path) -> int:
         """Write ``table`` to ``path`` whole or not at all, and return its number of rows.
 
@@ -111,6 +119,24 @@ class Engine:
         """A small result as a pandas table."""
         with self._explained("the query failed"):
             return table.execute()
+
+    @contextmanager
+    def keeping(self) -> Iterator[Callable[[ir.Table], ir.Table]]:
+        """A function that keeps a table which a query reads several times, for the length of a
+        ``with`` block: Spark would work it out anew for each. DuckDB sees by itself."""
+        kept: list[Any] = []
+
+        def keep(table: ir.Table) -> ir.Table:
+            if self.name == "duckdb":
+                return table
+            kept.append(table.cache())
+            return kept[-1]
+
+        try:
+            yield keep
+        finally:
+            for table in kept:
+                table.release()
 
     def arrow(self, table: ir.Table) -> pa.Table:
         """A result of bounded size as an Arrow table."""

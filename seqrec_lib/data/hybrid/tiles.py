@@ -19,6 +19,7 @@ from seqrec_lib.data.hybrid.journal import Journal
 from seqrec_lib.data.hybrid.registry import LISTS, TILE, Feature, FeatureSet
 
 BASE = ("user", "t", "seq")  # the columns of a request
+Keep = Callable[[ir.Table], ir.Table]
 Clock = Callable[[ir.Table, ir.Table], tuple[ir.Table, ir.Table]]
 CONTENT = ("action", "item", "basket", "amount")
 
@@ -57,22 +58,26 @@ def joined(
     clock: Clock | None = None,
 ) -> pa.Table:
     """:func:`as_known` of a journal, in the order of ``request``, by the log or another clock."""
-    both = ibis.memtable(requests), journal.table(engine)
-    table = as_known(*(clock(*both) if clock else both), features)
-    return engine.arrow(table).sort_by("request")
+    both = engine.given(requests), journal.table(engine)
+    both = clock(*both) if clock else both
+    with engine.keeping() as keep:
+        return engine.arrow(as_known(*both, features, keep)).sort_by("request")
 
 
-def as_known(requests: ir.Table, events: ir.Table, features: FeatureSet) -> ir.Table:
+def as_known(
+    requests: ir.Table, events: ir.Table, features: FeatureSet, keep: Keep = lambda table: table
+) -> ir.Table:
     """The features of every request, exactly as the online store gives them.
 
     ``requests`` has ``request`` (a number of its own for each), ``user``, ``t`` in microseconds
     and ``seq``; ``events`` is the journal (:meth:`Journal.table`). The result has the columns of
     the requests and those of the features, a row a request, in no order. An event at t counts: for
-    a training example ask one microsecond before its event.
+    a training example ask one microsecond before its event. What is read several times goes through
+    ``keep``, for an engine that would work it out anew each time.
     """
-    known = distinct(events)
+    known = keep(distinct(events))
     measures = _measures(features)
-    clocked = _clocked(requests, known, features, measures)
+    clocked = keep(_clocked(requests, known, features, measures))
     totals = _totals(clocked, features, measures)
     unknown = _unknown(requests, clocked, features, measures)
     base = requests.left_join(totals, requests.request == totals.of).drop("of")
@@ -83,7 +88,7 @@ def as_known(requests: ir.Table, events: ir.Table, features: FeatureSet) -> ir.T
         values[f"{f.name}_unknown"] = missing
         if f.kind in ("count", "sum"):
             values[f.name] = base[f"{f.name}_all"] - missing
-    base = table = base.mutate(**values)
+    base = table = keep(base.mutate(**values))
     for f in features:
         if f.kind in ("since", "last"):
             latest = _latest(base, known, f)
@@ -142,7 +147,9 @@ def _clocked(
         stream = stream.union(point)
     order = [stream.time, stream.reach >= 0]  # an event at t counts
     so_far = ibis.cumulative_window(group_by=stream.user, order_by=order)
-    later = ibis.window(preceding=0, following=None, group_by=stream.user, order_by=order)
+    # backwards, not forwards to the end: that Spark works out anew for every row
+    back = [key.desc() for key in order]
+    later = ibis.cumulative_window(group_by=stream.user, order_by=back)
     totals = {f"c{name[1:]}": stream[name].sum().over(so_far).cast("int64") for name in adds}
     return stream.mutate(asked=stream.asked.min().over(later), **totals)
 
