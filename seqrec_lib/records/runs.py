@@ -24,6 +24,7 @@ from seqrec_lib.data import datasets
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import alone, root, writable
+from seqrec_lib.data.hybrid.history import features_of
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.lists import coverage
@@ -193,6 +194,9 @@ def _made(spec: Spec, device: str, results: str | Path) -> Run:
     }
     columns = ["epoch", "loss", "valid_ndcg@10", "valid_hr@10", "seconds"]
     about = {"data_digest": data, "ranks": ranks_digest(table)}
+    source = Dataset.parse(spec.dataset)
+    if source.is_file and (features := features_of(Path(source.source))):
+        about["features"] = features
     save_model(model, spec.as_dict(), log.items, model_file(folder), about)
     # last, since a run that has its record is not made again
     write(folder, spec, card, pd.DataFrame(history, columns=columns), table, shown)

@@ -17,10 +17,11 @@ import pandas as pd
 
 from seqrec_lib.data import events
 from seqrec_lib.data.files import DiskError, written_aside
+from seqrec_lib.data.hybrid.registry import FeatureSet
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.options import add_options, options_of
 from seqrec_lib.models.base import Recommender
-from seqrec_lib.records.model_file import load_model, stored_spec
+from seqrec_lib.records.model_file import load_model, stored_about, stored_spec
 from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.evaluation import PROTOCOLS, best
 
@@ -34,6 +35,7 @@ def recommend(
     protocol: str = "masked",
     device: str = "auto",
     asked_at: int | None = None,
+    features: FeatureSet | None = None,
 ) -> pd.DataFrame:
     """The ``k`` items that a stored model puts first after each user's history.
 
@@ -42,7 +44,9 @@ def recommend(
     model reads as many of the last ones as it was trained on. ``masked`` leaves out all items of
     the history, read or not; ``unmasked`` lets them come again.
 
-    ``asked_at`` is the time of the question in seconds, for models that read it.
+    ``asked_at`` is the time of the question in seconds, for models that read it. ``features`` are
+    those of the store that the histories were read from: others than the model learned from are
+    refused (:class:`seqrec_lib.data.hybrid.registry.RegistryError`).
 
     Returns a row an item recommended: ``user``, ``rank`` (1 is best), ``item``, ``score``. Items
     that the model does not know are named in a warning and passed over, as are users who have no
@@ -53,6 +57,14 @@ def recommend(
         raise ValueError(f"k is {k}; ask for one item or more")
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol is {protocol!r}; use {' or '.join(map(repr, PROTOCOLS))}")
+    if features is not None:
+        digest = stored_about(model_file).get("features")
+        if digest is None:
+            raise ValueError(
+                f"{model_file} does not say by which features it is served: train it on a log that "
+                "'python -m seqrec_lib.data.hybrid log' writes"
+            )
+        features.require(digest, str(model_file))
     device = resolved(device)
     model, items = load_model(model_file)
     if "user" in model.reads:
@@ -140,6 +152,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--k", type=int, default=10)
     parser.add_argument("--protocol", choices=PROTOCOLS, default="masked")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--features", type=Path, help="JSON of what the histories were served by")
     add_options(parser)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -148,7 +161,10 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         chosen.device = resolved(chosen.device)
         table = events.read(chosen.histories, **options_of(chosen))
-        found = recommend(chosen.model, table, chosen.k, chosen.protocol, chosen.device)
+        features = FeatureSet.load(chosen.features) if chosen.features else None
+        found = recommend(
+            chosen.model, table, chosen.k, chosen.protocol, chosen.device, features=features
+        )
         with written_aside(chosen.lists) as aside:
             found.to_csv(aside, index=False) if chosen.lists.suffix == ".csv" else found.to_parquet(
                 aside

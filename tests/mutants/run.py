@@ -55,8 +55,11 @@ DRAWN = {  # a module, and the fast tests of it; its own examples are among them
     ],
     "seqrec_lib/statistics/parts.py": ["tests/statistics/test_parts.py"],
     "seqrec_lib/statistics/populations.py": ["tests/statistics/test_populations.py"],
-    "seqrec_lib/data/splits.py": ["tests/data/test_splits.py"],
-    "seqrec_lib/training/evaluation.py": ["tests/training/test_evaluation.py"],
+    "seqrec_lib/data/splits.py": ["tests/data/test_splits.py", "tests/data/test_channels.py"],
+    "seqrec_lib/training/evaluation.py": [
+        "tests/training/test_evaluation.py",
+        "tests/training/test_sampled.py",
+    ],
 }
 NUMBER, SEED, LEAST = 200, 0, 0.9
 

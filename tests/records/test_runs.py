@@ -5,6 +5,8 @@ import threading
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors import SafetensorError
@@ -12,6 +14,7 @@ from safetensors import SafetensorError
 from seqrec_lib.data import datasets
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.dataset import Dataset
+from seqrec_lib.data.hybrid.history import FEATURES
 from seqrec_lib.data.simulator import small_world
 from seqrec_lib.data.sources import SOURCES, Source
 from seqrec_lib.models.counts.popular import Popular
@@ -19,7 +22,7 @@ from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import GBCE, SampledSoftmax
 from seqrec_lib.records import provenance, runs, standing, store
-from seqrec_lib.records.model_file import load_model, save_model, stored_spec
+from seqrec_lib.records.model_file import load_model, save_model, stored_about, stored_spec
 from seqrec_lib.records.recipes import RECIPES, TECD_RECIPES, published, recipe, sources_of
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.training.evaluation import exposure, ranks
@@ -95,6 +98,14 @@ def test_a_model_that_counts_takes_seed_0_alone(project, trained):
     assert run.folder.name == "s0" and len(trained) == 1
     assert run.history.empty and run.card["parameters"] == 0
     assert run.ranks["rank_unmasked"].nunique() > 3
+
+
+def test_a_model_file_says_by_which_features_its_log_is_served(project, tmp_path):
+    path = tmp_path / "shop.parquet"
+    table = pa.Table.from_pandas(small_world(num_users=30), preserve_index=False)
+    pq.write_table(table.replace_schema_metadata({FEATURES: "ab12"}), path)
+    (run,) = runs.run(str(path), "list").seeds
+    assert stored_about(runs.model_file(run.folder))["features"] == "ab12"
 
 
 def test_epochs_may_be_given(project):

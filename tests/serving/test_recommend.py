@@ -10,11 +10,12 @@ import torch
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.data.hybrid.registry import SET_1, FeatureSet, RegistryError
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.simulator import small_world
 from seqrec_lib.data.splits import leave_last_out
 from seqrec_lib.models.registry import MODELS
-from seqrec_lib.records.model_file import save_model
+from seqrec_lib.records.model_file import save_model, stored_spec
 from seqrec_lib.records.settings import plain
 from seqrec_lib.serving.recommend import main, recommend
 from seqrec_lib.training.loop import Training, fit
@@ -174,3 +175,22 @@ def test_the_command_line_ends_in_a_sentence(kept, table, tmp_path):
             main([str(path), str(log), out, *wrong])
     with pytest.raises(SystemExit):
         main([str(path), str(log), str(tmp_path / "lists.xlsx")])
+
+
+def test_a_model_is_served_with_the_features_that_it_learned_from_alone(table, kept, tmp_path):
+    path, model, log = kept("markov")
+    with pytest.raises(ValueError, match="does not say by which features it is served"):
+        recommend(path, table, features=SET_1)
+    named = tmp_path / "named.safetensors"
+    save_model(model, stored_spec(path), log.items, named, {"features": SET_1.digest()})
+    expected = recommend(path, table)
+    pd.testing.assert_frame_equal(recommend(named, table, features=SET_1), expected)
+    other = FeatureSet(SET_1.features[1:])
+    with pytest.raises(RegistryError, match="serve it with its own features, or train it again"):
+        recommend(named, table, features=other)
+    other.save(tmp_path / "other.json")
+    table.to_parquet(tmp_path / "new.parquet")
+    words = [named, tmp_path / "new.parquet", tmp_path / "lists.csv", "--features"]
+    with pytest.raises(SystemExit, match="serve it with its own features"):
+        main([*map(str, words), str(tmp_path / "other.json")])
+    main([*map(str, words[:3])])

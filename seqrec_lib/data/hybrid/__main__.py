@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from seqrec_lib.data.engine import ENGINES, EngineError, connect
-from seqrec_lib.data.hybrid import incoming, skew, stream, tiles
+from seqrec_lib.data.hybrid import history, incoming, skew, stream, tiles
 from seqrec_lib.data.hybrid.contract import SOURCES, now_us
 from seqrec_lib.data.hybrid.faults import Stream
 from seqrec_lib.data.hybrid.journal import Journal
@@ -121,6 +121,15 @@ def offline(args: argparse.Namespace) -> None:
     else:
         out.to_parquet(args.out, index=False)
     print(f"{args.out}: {len(out):,} requests, features {features.digest()[:12]}, by {clock}")
+
+
+def log(args: argparse.Namespace) -> None:
+    features = _features(args)
+    if args.out.suffix not in (".parquet", ".pq"):
+        raise ValueError(f"{args.out}: a log is written as .parquet")
+    with connect("duckdb") as engine:
+        rows = history.write(engine, _existing(args), features, args.out)
+    print(f"{args.out}: {rows:,} events, features {features.digest()[:12]}")
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -237,6 +246,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--engine", choices=ENGINES, default="duckdb")
     _features_option(one)
     _reading_options(one)
+
+    one = command("log", log, "the journal as a log that models learn from")
+    one.add_argument("out", type=Path, help=".parquet")
+    _features_option(one)
 
     one = command("skew", compare, "serve a journal again and compare with the join", folder="?")
     one.add_argument("--requests", type=int, default=20, help="after each segment")

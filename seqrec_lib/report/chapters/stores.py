@@ -66,18 +66,28 @@ def known(run: Runs) -> str:
     return KNOWN[Dataset.parse(run.dataset).stores]
 
 
-def bars(ax: Axes, rows: dict[str, Interval], colours: Sequence[str] | None = None) -> None:
-    """Intervals by name, from top to bottom, and a line at zero."""
-    names, found = list(rows), list(rows.values())
-    place = np.arange(len(names))[::-1]
+def bars(ax: Axes, rows: dict[str, Interval], marks: Sequence[float]) -> None:
+    """Gains by name, from top to bottom, and the oracle's beside the first of them."""
+    found, place = list(rows.values()), np.arange(len(rows))[::-1]
     middle = np.array([one.mean for one in found])
     reach = np.abs(np.array([[one.low, one.high] for one in found]).T - middle)
-    for at, mean, ends, colour in zip(
-        place, middle, reach.T, colours or [report.colour("sasrec")] * len(names), strict=True
-    ):
-        ax.errorbar(mean, at, xerr=ends[:, None], fmt="o", color=colour, capsize=3)
+    style = {"fmt": "o", "color": report.colour("sasrec-attne"), "capsize": 3}
+    ax.errorbar(middle, place, xerr=reach, label="attnE", **style)  # type: ignore[arg-type]
+    ax.plot(marks, place[: len(marks)], "|", color="black", ms=14, label="the oracle")
     ax.axvline(0, color="black", lw=0.8)
-    ax.set_yticks(place, names)
+    ax.set_yticks(place, list(rows))
+    ax.set(xlabel="gain in HR@10 over online only, %")
+    ax.legend()
+
+
+def oracle_gains(best: pd.DataFrame, order: Sequence[str]) -> list[float]:
+    """What the oracle gains in HR@10 over its own answers without receipts, in per cent.
+
+    By other people's receipts it gains nothing.
+    """
+    alone = best.loc[("none", "HR@10"), "value"]
+    gain = best["gain"].xs("HR@10", level="metric")
+    return [100 * gain.get(one, 0.0) / alone for one in order]
 
 
 def removed(run: Runs, treated: np.ndarray, metric: Metric = ndcg) -> Interval:

@@ -5,7 +5,9 @@ import json
 import pandas as pd
 import pytest
 
+from seqrec_lib.data import events
 from seqrec_lib.data.hybrid.__main__ import main
+from seqrec_lib.data.hybrid.history import features_of
 from seqrec_lib.data.hybrid.registry import HOUR, SET_1, FeatureSet
 
 ONLINE = """customer,sku,at,what
@@ -55,6 +57,23 @@ def test_features_are_read_by_the_readers_own_ids(filled):
     assert ann["last_50_item"] == ["p1", "p2", "p7", "p8"] and ann["carts_24h"] == 1
     assert ann["store_spend_30d"] == 15_600_000 and ann["since_store_us"] == 2 * HOUR
     assert (zoe["user"], zoe["views_7d"], zoe["last_50_item"]) == ("zoe", 0, [])
+
+
+def test_the_journal_as_a_log_has_every_event_once_and_when_it_was_known(filled, tmp_path):
+    filled("append shop online.csv --known 0s --actions add=cart", *COLUMNS)  # again
+    told = filled("log shop shop.parquet")
+    assert told == f"shop.parquet: 6 events, features {SET_1.digest()[:12]}\n"
+    assert features_of(tmp_path / "shop.parquet") == SET_1.digest()
+    log = events.read(tmp_path / "shop.parquet").sort_values("user", kind="stable")
+    log = log.reset_index(drop=True)
+    assert log["user"].tolist() == ["ann"] * 5 + ["bob"]
+    assert log["item"].tolist() == ["p1", "p2", "p7", "p8", "p1", "p1"]
+    assert log["channel"].tolist() == ["online"] * 2 + ["store"] * 2 + ["online"] * 2
+    night = pd.Timestamp("2026-03-02T03:00").timestamp()
+    assert log["known"][2:4].tolist() == [night, night]
+    assert (log["known"] == log["time"])[[0, 1, 4, 5]].all()
+    with pytest.raises(SystemExit, match="shop.csv: a log is written as .parquet"):
+        filled("log shop shop.csv")
 
 
 def test_offline_a_receipt_is_known_from_its_arrival_on(filled, tmp_path):
