@@ -67,3 +67,17 @@ def test_a_log_with_many_repeats_is_selected_with_earlier_items_left_in(said, sh
 def test_of_what_the_book_studies_nothing_is_said_and_recipes_stay(said):
     assert said("simulated") == ""
     assert published("simulated", "sasrec", [0])[0].training == RECIPES["sasrec"][2]
+
+
+def test_of_a_log_with_stores_the_control_is_offered_too(said, tmp_path):
+    days = [1_600_000_000 // 86_400 * 86_400 + 86_400 * (step // 2) for step in range(6)]
+    rows = [(user, user + step, days[step]) for user in range(100) for step in range(6)]
+    table = pd.DataFrame(rows, columns=["user", "item", "time"]).assign(channel="online")
+    store = table[::6].assign(channel="store")
+    table = pd.concat([table, store]).sort_values(["user", "time"], kind="stable")
+    table = table.assign(known=table["time"], basket=-1)
+    path = tmp_path / "two.csv"
+    table.to_csv(path, index=False)
+    dataset = f"{path}?drop_duplicates&stores=known"
+    assert f"it is the data set '{dataset}&shuffled'" in said(dataset)
+    assert said(f"{dataset}&shuffled") == ""

@@ -73,7 +73,12 @@ def rebuild(args: argparse.Namespace) -> None:
 def read(args: argparse.Namespace) -> None:
     names = _existing(args).names
     at = now_us() if args.at is None else _time(args.at)
-    served = _store(args).read(names.numbers(args.users), at)
+    store = _store(args)
+    if args.rows:
+        for user, number in zip(args.users, names.numbers(args.users), strict=True):
+            print(json.dumps({"user": user, "rows": store.rows_read(number, at)}))
+        return
+    served = store.read(names.numbers(args.users), at)
     columns = {
         name: _texts(values, names) if name.endswith("_item") else values
         for name, values in served.values.items()
@@ -235,6 +240,7 @@ def _parser() -> argparse.ArgumentParser:
 
     one = command("read", read, "someone's features from the online store, as JSON")
     one.add_argument("users", nargs="+")
+    one.add_argument("--rows", action="store_true", help="how many rows each takes, instead")
     one.add_argument("--at", help="seconds since 1970, or 2026-03-01T12:00 (UTC); else now")
     _features_option(one)
 

@@ -8,7 +8,7 @@ its number in ``applied``: however often it is sent, it counts once.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pyarrow as pa
 from seqrec_lib.data.hybrid.contract import KEY
 from seqrec_lib.data.hybrid.journal import Journal, Segment
 from seqrec_lib.data.hybrid.registry import LISTS, TILE, FeatureSet
-from seqrec_lib.data.hybrid.scans import Scans, last
+from seqrec_lib.data.hybrid.scans import Scans, last, rows_read
 from seqrec_lib.data.refusals import Said
 
 COLUMNS = (*KEY, "action", "item", "basket", "amount", "seq")
@@ -189,11 +189,7 @@ class OnlineStore:
         Someone unknown has zeros, -1 and empty lists. Raises StoreError if the store was made for
         other features, or is being rebuilt.
         """
-        last = (t + 1) // TILE - 1  # the latest tile that is over at t
-        bounds = {"t": t, "last": last, "edge": (last + 1) * TILE}
-        for w in self._windows:
-            first = (t - w) // TILE + 1  # the earliest tile that begins after t - w
-            bounds |= {f"from_{w}": t - w + 1, f"to_{w}": first * TILE - 1, f"first_{w}": first}
+        bounds = _bounds(t, self._windows)
         values: dict[str, list] = {name: [] for name in self._columns}
         run = self.connection.execute
         run("begin")
@@ -214,6 +210,12 @@ class OnlineStore:
             run("commit")
         return Served(values, seq, self.digest)
 
+    def rows_read(self, user: int, t: int) -> dict[str, int]:
+        """How many stored rows a read of each feature goes through: which window is a slow one."""
+        asked = {"user": user, **_bounds(t, self._windows)}
+        run = self.connection.execute
+        return {f.name: run(rows_read(f), asked).fetchone()[0] for f in self.features}
+
     def _state(self, serving: bool) -> int:
         """The latest segment, in the running transaction if there is one."""
         seq, digest, layout, until = self.connection.execute(
@@ -233,3 +235,13 @@ class OnlineStore:
                 "interrupted with the command run"
             )
         return seq
+
+
+def _bounds(t: int, windows: Iterable[int]) -> dict[str, int]:
+    """Where the tiles of windows that end at ``t`` begin and end, and the events at their edges."""
+    last = (t + 1) // TILE - 1  # the latest tile that is over at t
+    bounds = {"t": t, "last": last, "edge": (last + 1) * TILE}
+    for w in windows:
+        first = (t - w) // TILE + 1  # the earliest tile that begins after t - w
+        bounds |= {f"from_{w}": t - w + 1, f"to_{w}": first * TILE - 1, f"first_{w}": first}
+    return bounds

@@ -98,6 +98,25 @@ def _latest_tile(feature: Feature) -> str:
     return latest[0] if len(latest) == 1 else f"max({', '.join(latest)})"
 
 
+def rows_read(feature: Feature) -> str:
+    """How many events and tiles a read of the feature goes through, of one user."""
+    if feature.kind == "last":
+        return (
+            f"select min({feature.window}, (select count(*) {EVENTS} <= :t and {_where(feature)}))"
+        )
+    parts = [f"(select count(*) {EVENTS} between :edge and :t)"]
+    if feature.kind == "since":
+        tile = _latest_tile(feature)
+        inside = f"between {tile} * {TILE} and {tile} * {TILE} + {TILE - 1}"
+        parts.append(f"(select count(*) {EVENTS} {inside})")
+    else:
+        w = feature.window
+        parts.append(f"(select count(*) {EVENTS} between :from_{w} and :to_{w})")
+        tiles = f"{_where(feature)} and tile between :first_{w} and :last"
+        parts.append(f"(select count(*) {TILES} {tiles})")
+    return f"select {' + '.join(parts)}"
+
+
 def last(feature: Feature) -> tuple[tuple[str, ...], str]:
     """The names of its lists, and the rows of them, the latest first."""
     return feature.columns, (

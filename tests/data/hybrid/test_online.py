@@ -181,3 +181,16 @@ def test_any_window_is_its_sum_by_brute_force(journal, append, tmp_path, by_brut
         for place, user in enumerate((0, 1)):
             found = [served.values[name][place] for name in odd.columns]
             assert found == by_brute_force(journal, odd, user, t, 0)
+
+
+def test_the_rows_that_a_feature_reads_are_told(journal, append, store):
+    append(*({"time": DAY + k * TILE, "event_id": k} for k in range(12)))
+    append(*({"time": DAY + 1, "event_id": 100 + k} for k in range(50)))
+    catch_up(journal, store)
+    at = DAY + HOUR - 1  # twelve whole tiles, the first of 51 events
+    found = store.rows_read(1, at)
+    assert (found["views_1h"], found["views_24h"], found["last_50"]) == (12, 12, 50)
+    # the window begins inside that tile: its events are read one by one
+    assert store.rows_read(1, at + 1)["views_1h"] == 11 + 50
+    assert store.rows_read(1, at + 1)["views_24h"] == 12
+    assert store.rows_read(2, at)["views_1h"] == 0
