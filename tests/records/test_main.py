@@ -1,4 +1,5 @@
 import json
+import logging
 import shutil
 
 import pytest
@@ -138,3 +139,14 @@ def test_a_log_that_cannot_be_read_ends_in_a_sentence(trained, tmp_path, monkeyp
     ):
         with pytest.raises(SystemExit, match=words):
             main(["train", dataset, "list"])
+
+
+def test_stale_repeats_nothing_that_was_told_when_a_log_was_read(trained, monkeypatch, caplog):
+    reader = logging.getLogger("seqrec_lib.data.channels")
+    main(["train", "simulated", "list", *PUBLISHED])
+    monkeypatch.setattr("seqrec_lib.records.__main__.stale", lambda _: reader.warning("once") or [])
+    with pytest.raises(SystemExit):
+        main(["stale"])
+    assert "once" not in caplog.text
+    reader.warning("later")
+    assert "later" in caplog.text
