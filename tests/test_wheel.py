@@ -52,7 +52,7 @@ def test_the_wheel_trains_and_recommends_outside_the_repository(tmp_path):
         [sys.executable, "-c", JOB], cwd=folder, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert f"library {library}" in done.stdout and "orders.csv markov s0 masked" in done.stdout
+    assert f"library {library}" in done.stdout and "orders markov s0 masked" in done.stdout
     assert f"there are no records in {folder / 'book/results'}" in done.stdout
     assert len((folder / "lists.csv").read_text().splitlines()) == 1 + 30 * 3
     assert {path.name for path in folder.iterdir()} == {"orders.csv", "lists.csv", "build"}
