@@ -51,11 +51,13 @@ PERMUTATIONS = 20
 SOME = 5_000  # users of a world whose receipts are correlated
 
 
-def kept(name: str, dataset: str, results: str | Path = SCRATCH) -> pd.DataFrame:
+def kept(
+    name: str, dataset: str, results: str | Path = SCRATCH, epochs: int | None = None
+) -> pd.DataFrame:
     """A table of this study, of a data set; made now if it is not there."""
     path = beside(results, "stores", dataset, f"{name}.csv")
     if not path.exists():
-        table = TABLES[name](dataset, results)
+        table = TABLES[name](dataset, results, epochs)
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_aside(path) as aside:
             table.to_csv(aside, index=False, float_format="%.6f")
@@ -65,7 +67,7 @@ def kept(name: str, dataset: str, results: str | Path = SCRATCH) -> pd.DataFrame
 # --- the best there is --------------------------------------------------------------------------
 
 
-def oracle(dataset: str, results: str | Path = SCRATCH) -> pd.DataFrame:
+def oracle(dataset: str, results: str | Path = SCRATCH, epochs: int | None = None) -> pd.DataFrame:
     """HR@10 and NDCG@10 (U) of a world's oracle on the test questions, by what it knows.
 
     ``gain`` is over its own answers without receipts, with a 95 % interval over users.
@@ -90,14 +92,14 @@ def oracle(dataset: str, results: str | Path = SCRATCH) -> pd.DataFrame:
 # --- how much of a history is needed ------------------------------------------------------------
 
 
-def windows(dataset: str, results: str | Path = SCRATCH) -> pd.DataFrame:
+def windows(dataset: str, results: str | Path = SCRATCH, epochs: int | None = None) -> pd.DataFrame:
     """HR@10 and NDCG@10 (U) if a trained model reads less: the last events, or those of late.
 
     Of every fifth user; ``events`` is how many are read in the mean. The event before a question
     is always read.
     """
     known = f"{dataset}-stores-known"
-    (spec,) = published(known, "sasrec-attne", [0])
+    (spec,) = published(known, "sasrec-attne", [0], epochs)
     model = trained_model(spec, results=results).model
     log, split = datasets.load(known)
     asked = split.test[log.user_of(split.test) % EVERY == 0]
@@ -138,14 +140,16 @@ def recent(log: EventLog, positions: Int[np.ndarray, "P"], seconds: int) -> Int[
 # --- which lines of a receipt count --------------------------------------------------------------
 
 
-def attention(dataset: str, results: str | Path = SCRATCH) -> pd.DataFrame:
+def attention(
+    dataset: str, results: str | Path = SCRATCH, epochs: int | None = None
+) -> pd.DataFrame:
     """What attention takes of a line of a receipt, by what the line is and how long the receipt.
 
     ``taken`` is the weight of a line in its receipt times the number of lines: 1 by the mean.
     Lines are ``shared``, of a need that another line has too, ``alone``, or ``staple``.
     """
     known, world = f"{dataset}-stores-known", WORLDS[dataset]
-    (spec,) = published(known, "sasrec-attne", [0])
+    (spec,) = published(known, "sasrec-attne", [0], epochs)
     model = trained_model(spec, results=results).model
     log, split = datasets.load(known)
     last = split.test[np.append(np.diff(log.user_of(split.test)) > 0, True)]
@@ -173,7 +177,9 @@ def attention(dataset: str, results: str | Path = SCRATCH) -> pd.DataFrame:
 # --- do people want online what they bought in a store? -----------------------------------------
 
 
-def correlation(dataset: str, results: str | Path = SCRATCH) -> pd.DataFrame:
+def correlation(
+    dataset: str, results: str | Path = SCRATCH, epochs: int | None = None
+) -> pd.DataFrame:
     """How often an online event is of the category of a receipt's line, by lag in days.
 
     ``lift`` is that share over the mean share among receipts of other people (:data:`PERMUTATIONS`
@@ -242,7 +248,7 @@ def _matches(
     return found
 
 
-TABLES: dict[str, Callable[[str, str | Path], pd.DataFrame]] = {
+TABLES: dict[str, Callable[[str, str | Path, int | None], pd.DataFrame]] = {
     "oracle": oracle,
     "windows": windows,
     "attention": attention,
