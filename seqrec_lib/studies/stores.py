@@ -24,7 +24,7 @@ from seqrec_lib.data.worlds.stores_draw import draw
 from seqrec_lib.data.worlds.stores_oracle import NEVER, ask
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.records.recipes import published
-from seqrec_lib.records.runs import trained_model
+from seqrec_lib.records.runs import Trained, trained_model
 from seqrec_lib.records.store import SCRATCH, beside
 from seqrec_lib.statistics.intervals import over_seeds
 from seqrec_lib.statistics.populations import per_user
@@ -57,7 +57,10 @@ def kept(
     """A table of this study, of a data set; made now if it is not there."""
     path = beside(results, "stores", dataset, f"{name}.csv")
     if not path.exists():
-        table = TABLES[name](dataset, results, epochs)
+        if name in OF_DATA:
+            table = OF_DATA[name](dataset)
+        else:
+            table = OF_A_MODEL[name](dataset, _trained(dataset, results, epochs))
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_aside(path) as aside:
             table.to_csv(aside, index=False, float_format="%.6f")
@@ -67,7 +70,7 @@ def kept(
 # --- the best there is --------------------------------------------------------------------------
 
 
-def oracle(dataset: str, results: str | Path = SCRATCH, epochs: int | None = None) -> pd.DataFrame:
+def oracle(dataset: str) -> pd.DataFrame:
     """HR@10 and NDCG@10 (U) of a world's oracle on the test questions, by what it knows.
 
     ``gain`` is over its own answers without receipts, with a 95 % interval over users.
@@ -92,18 +95,16 @@ def oracle(dataset: str, results: str | Path = SCRATCH, epochs: int | None = Non
 # --- how much of a history is needed ------------------------------------------------------------
 
 
-def windows(dataset: str, results: str | Path = SCRATCH, epochs: int | None = None) -> pd.DataFrame:
+def windows(dataset: str, trained: Trained) -> pd.DataFrame:
     """HR@10 and NDCG@10 (U) if a trained model reads less: the last events, or those of late.
 
     Of every fifth user; ``events`` is how many are read in the mean. The event before a question
     is always read.
     """
-    known = f"{dataset}-stores-known"
-    (spec,) = published(known, "sasrec-attne", [0], epochs)
-    model = trained_model(spec, results=results).model
-    log, split = datasets.load(known)
+    model, longest = trained.model, trained.record.spec["training"]["max_len"]
+    log, split = datasets.load(trained.record.spec["dataset"])
     asked = split.test[log.user_of(split.test) % EVERY == 0]
-    length = np.minimum(log.history_length(asked), spec.training.max_len)
+    length = np.minimum(log.history_length(asked), longest)
     lengths = {f"last {count}": np.minimum(length, count) for count in LAST}
     lengths |= {
         span: np.minimum(length, recent(log, asked, seconds)) for span, seconds in SPANS.items()
@@ -140,20 +141,16 @@ def recent(log: EventLog, positions: Int[np.ndarray, "P"], seconds: int) -> Int[
 # --- which lines of a receipt count --------------------------------------------------------------
 
 
-def attention(
-    dataset: str, results: str | Path = SCRATCH, epochs: int | None = None
-) -> pd.DataFrame:
+def attention(dataset: str, trained: Trained) -> pd.DataFrame:
     """What attention takes of a line of a receipt, by what the line is and how long the receipt.
 
     ``taken`` is the weight of a line in its receipt times the number of lines: 1 by the mean.
     Lines are ``shared``, of a need that another line has too, ``alone``, or ``staple``.
     """
-    known, world = f"{dataset}-stores-known", WORLDS[dataset]
-    (spec,) = published(known, "sasrec-attne", [0], epochs)
-    model = trained_model(spec, results=results).model
-    log, split = datasets.load(known)
+    world, model = WORLDS[dataset], trained.model
+    log, split = datasets.load(trained.record.spec["dataset"])
     last = split.test[np.append(np.diff(log.user_of(split.test)) > 0, True)]
-    batch = model.batch(log, last[::EVERY], spec.training.max_len)
+    batch = model.batch(log, last[::EVERY], trained.record.spec["training"]["max_len"])
     with torch.no_grad():
         weight = model.weights(batch).numpy()  # type: ignore[operator]
     row, step, event = np.nonzero(weight)
@@ -177,9 +174,7 @@ def attention(
 # --- do people want online what they bought in a store? -----------------------------------------
 
 
-def correlation(
-    dataset: str, results: str | Path = SCRATCH, epochs: int | None = None
-) -> pd.DataFrame:
+def correlation(dataset: str) -> pd.DataFrame:
     """How often an online event is of the category of a receipt's line, by lag in days.
 
     ``lift`` is that share over the mean share among receipts of other people (:data:`PERMUTATIONS`
@@ -248,17 +243,22 @@ def _matches(
     return found
 
 
-TABLES: dict[str, Callable[[str, str | Path, int | None], pd.DataFrame]] = {
-    "oracle": oracle,
+def _trained(dataset: str, results: str | Path, epochs: int | None) -> Trained:
+    """attnE that was given receipts as they were known."""
+    (spec,) = published(f"{dataset}-stores-known", "sasrec-attne", [0], epochs)
+    return trained_model(spec, results=results)
+
+
+OF_DATA: dict[str, Callable[[str], pd.DataFrame]] = {"oracle": oracle, "correlation": correlation}
+OF_A_MODEL: dict[str, Callable[[str, Trained], pd.DataFrame]] = {
     "windows": windows,
     "attention": attention,
-    "correlation": correlation,
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m seqrec_lib.studies.stores")
-    parser.add_argument("table", choices=TABLES)
+    parser.add_argument("table", choices=[*OF_DATA, *OF_A_MODEL])
     parser.add_argument("dataset", help=f"one of {', '.join(WORLDS)}; hm for its correlation")
     parser.add_argument("--results", default=str(SCRATCH), help="its folder stands beside this one")
     args = parser.parse_args()
