@@ -9,6 +9,7 @@ set above what the process held after its imports.
 """
 
 import argparse
+import itertools
 import json
 import shutil
 import subprocess
@@ -140,14 +141,18 @@ def fed(batches, folder):
     return both
 
 
-def feed(batches, journal, store):
-    """Append and apply; the seconds of either, of the clock and of the processor."""
+def feed(batches, journal, store, together=8):
+    """Append so many segments and catch up; the seconds of either, clock and processor."""
+    from seqrec_lib.data.hybrid.stream import catch_up
+
     taken = {"append": 0.0, "apply": 0.0, "append_cpu": 0.0, "apply_cpu": 0.0}
-    for source, table in batches:
+    batches = iter(batches)
+    while some := [*itertools.islice(batches, together)]:
         marks = [(time.perf_counter(), time.process_time())]
-        segment = journal.append(source, table)
+        for source, table in some:
+            journal.append(source, table)
         marks.append((time.perf_counter(), time.process_time()))
-        store.apply(segment, journal.read(segment))
+        catch_up(journal, store)
         marks.append((time.perf_counter(), time.process_time()))
         for name, before, after in zip(("append", "apply"), marks, marks[1:], strict=False):
             taken[name] += after[0] - before[0]

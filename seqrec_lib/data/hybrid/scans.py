@@ -53,7 +53,7 @@ class Scans:
         self.rests.append(rest)
 
     def values(self, rows: Sequence[Sequence[Any]], t: int) -> list[int]:
-        """The features from what the scans found."""
+        """The features from what the scans found; OverflowError if one has more than 64 bits."""
         found = {row[0]: row for row in rows}
         values = []
         for feature, terms in self.terms.items():
@@ -63,6 +63,8 @@ class Scans:
                 values.append(t - max(times) if times else -1)
             else:
                 values.append(sum(parts))
+        if max(values, default=0) >= 2**63 or min(values, default=0) < -(2**63):
+            raise OverflowError("integer overflow")
         return values
 
 

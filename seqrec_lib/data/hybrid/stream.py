@@ -26,8 +26,7 @@ def catch_up(journal: Journal, store: OnlineStore, until: int | None = None) -> 
     Raises StoreError if the store was made for other features.
     """
     new = [s for s in journal.segments(store.seq) if until is None or s.seq <= until]
-    for segment in new:
-        store.apply(segment, journal.read(segment))
+    store.apply_all(journal, new)
     return len(new)
 
 
@@ -58,7 +57,8 @@ def run_spark(journal: Journal, store: OnlineStore, engine: Engine, follow: floa
     def each(batch: Any, _: int) -> None:
         # a connection of SQLite belongs to one thread, and Spark calls from another
         own = OnlineStore(store.path, store.features)
-        apply_batch(Journal(journal.folder), own, batch.toArrow())
+        with own.together():
+            apply_batch(Journal(journal.folder), own, batch.toArrow())
         own.close()
 
     writer = named.writeStream.foreachBatch(each)

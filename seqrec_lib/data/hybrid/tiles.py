@@ -102,8 +102,10 @@ def as_known(
 # What lies in a window is what lies before its end less what lies before its beginning: two places
 # in a running total. From that goes what was not known yet, which is little: so the one join of
 # requests with events is of those that some request of the same user did not know.
+# Counts go two to a column, since a running total costs as much as it has columns.
 
-Measures = dict[tuple, str]
+Measures = dict[tuple, tuple[str, int | None]]
+HALF = 32  # bits: of one person's events there are fewer than 2^31
 
 
 def _measure(feature: Feature) -> tuple:
@@ -112,8 +114,21 @@ def _measure(feature: Feature) -> tuple:
 
 
 def _measures(features: FeatureSet) -> Measures:
+    """The column of each measure, and its half of it (None: the whole)."""
     distinct_ones = dict.fromkeys(map(_measure, features))
-    return {measure: f"m{number}" for number, measure in enumerate(distinct_ones)}
+    sums = [measure for measure in distinct_ones if measure[0]]
+    counts = [measure for measure in distinct_ones if not measure[0]]
+    places: Measures = {measure: (f"sum{number}", None) for number, measure in enumerate(sums)}
+    return places | {m: (f"count{n // 2}", n % 2) for n, m in enumerate(counts)}
+
+
+def _taken(table: ir.Table, feature: Feature, measures: Measures, total: str = "") -> ir.Value:
+    """A feature's measure, of one event or a running total."""
+    column, half = measures[_measure(feature)]
+    value = table[total + column]
+    if half is None:
+        return value
+    return value >> HALF if half else value & ((1 << HALF) - 1)
 
 
 def _clocked(
@@ -121,19 +136,19 @@ def _clocked(
 ) -> ir.Table:
     """Events, and the ends (``reach`` 0) and beginnings of the windows of requests, on one clock.
 
-    ``c<n>`` is the running total of measure ``m<n>`` for the user; of an event, ``asked`` is the
-    least ``seq`` of the user's requests at its time or later.
+    ``total_<column>`` is the running total of a measure's column for the user; of an event,
+    ``asked`` is the least ``seq`` of the user's requests at its time or later.
     """
     never = ibis.literal(2**62, "int64")
-    parts = {f: _match(known, f) for f in features}
-    adds = {
-        measures[_measure(f)]: parts[f].ifelse(known.amount if f.kind == "sum" else 1, 0)
-        for f in features
-    }
-    whole = {name: value.cast("int64") for name, value in adds.items()}
+    adds: dict[str, ir.Value] = {}
+    for feature in {_measure(f): f for f in features}.values():
+        column, half = measures[_measure(feature)]
+        value = known.amount if feature.kind == "sum" else 1 << HALF * (half or 0)
+        value = _match(known, feature).ifelse(value, 0).cast("int64")
+        adds[column] = adds[column] + value if column in adds else value
     none = {name: ibis.literal(0, "int64") for name in adds}
     minus = ibis.literal(-1, "int64")
-    stream = known.select("user", "time", "seq", request=minus, reach=minus, asked=never, **whole)
+    stream = known.select("user", "time", "seq", request=minus, reach=minus, asked=never, **adds)
     for reach in dict.fromkeys([0, *(f.window for f in features if f.kind in ("count", "sum"))]):
         point = requests.select(
             "user",
@@ -150,7 +165,7 @@ def _clocked(
     # backwards, not forwards to the end: that Spark works out anew for every row
     back = [key.desc() for key in order]
     later = ibis.cumulative_window(group_by=stream.user, order_by=back)
-    totals = {f"c{name[1:]}": stream[name].sum().over(so_far).cast("int64") for name in adds}
+    totals = {f"total_{name}": stream[name].sum().over(so_far).cast("int64") for name in adds}
     return stream.mutate(asked=stream.asked.min().over(later), **totals)
 
 
@@ -159,7 +174,7 @@ def _totals(clocked: ir.Table, features: FeatureSet, measures: Measures) -> ir.T
     points = clocked.filter(clocked.reach >= 0)
     values = {}
     for feature in features:
-        total = points[f"c{measures[_measure(feature)][1:]}"]
+        total = _taken(points, feature, measures, "total_")
         value = total.max(where=points.reach == 0)
         if feature.kind in ("count", "sum"):
             value = value - total.max(where=points.reach == feature.window)
@@ -172,14 +187,15 @@ def _unknown(
 ) -> ir.Table:
     """What of it was not known; no row where all was."""
     late = clocked.filter((clocked.reach < 0) & (clocked.asked < clocked.seq))
-    late = late.select("time", *measures.values(), owner="user", since="seq")
+    columns = dict.fromkeys(column for column, _ in measures.values())
+    late = late.select("time", *columns, owner="user", since="seq")
     pairs = requests.join(
         late,
         [requests.user == late.owner, late.time <= requests.t, late.since > requests.seq],
     )
     values = {}
     for feature in features:
-        value = pairs[measures[_measure(feature)]]
+        value = _taken(pairs, feature, measures)
         if feature.kind in ("count", "sum"):
             value = value.sum(where=pairs.time > pairs.t - feature.window)
         else:

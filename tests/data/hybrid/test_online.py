@@ -4,6 +4,7 @@ import sqlite3
 import numpy as np
 import pytest
 
+from seqrec_lib.data.hybrid.contract import MOST
 from seqrec_lib.data.hybrid.online import Counts, OnlineStore, StoreError
 from seqrec_lib.data.hybrid.registry import DAY, HOUR, SET_1, TILE, Feature, FeatureSet
 from seqrec_lib.data.hybrid.stream import catch_up
@@ -132,7 +133,7 @@ def test_a_rebuild_that_was_killed_serves_nothing_until_it_is_finished(
     with pytest.raises(KeyboardInterrupt):
         store.rebuild(journal)
     monkeypatch.undo()
-    with pytest.raises(StoreError, match="is being rebuilt, segment 0 of 1: wait, or finish"):
+    with pytest.raises(StoreError, match="is being rebuilt, segment -1 of 1: wait, or finish"):
         store.read([1], DAY)
     catch_up(journal, store)
     assert store.read([1], DAY) == before
@@ -194,3 +195,17 @@ def test_the_rows_that_a_feature_reads_are_told(journal, append, store):
     assert store.rows_read(1, at + 1)["views_1h"] == 11 + 50
     assert store.rows_read(1, at + 1)["views_24h"] == 12
     assert store.rows_read(2, at)["views_1h"] == 0
+
+
+def test_amounts_that_do_not_fit_are_an_error_and_no_float(journal, append, store):
+    most, fits, step = {"user": 1, "amount": MOST}, 2**63 // MOST, TILE // 4
+    spread = ({**most, "event_id": n, "time": n * step} for n in range(fits + 1))
+    append(*spread, source="store")
+    catch_up(journal, store)
+    assert one(store, "store_spend_30d", (fits - 1) * step) == fits * MOST
+    with pytest.raises(StoreError, match="user 1: amounts of one user add up to more than 64 bits"):
+        store.read([1], fits * step)
+    append(*({**most, "event_id": fits + 1 + n, "time": 0} for n in range(fits)), source="store")
+    with pytest.raises(StoreError, match="segment 1: amounts of one user add up"):
+        catch_up(journal, store)
+    assert store.counts().applied == fits + 1  # nothing of it was taken in
