@@ -44,6 +44,15 @@ addEventListener("load", () => setTimeout(() => {
 </script>"""
 
 
+def test_the_first_page_leads_to_every_chapter():
+    first = (ROOT / "book" / "index.md").read_text()
+    labels = [
+        re.match(r"\((\S+)\)=", nbformat.read(path, as_version=4).cells[0].source)[1]
+        for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
+    ]
+    assert [label for label in labels if f"]({label})" not in first.split("How to read it")[1]] == []
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory) -> Path:
     """The stored chapters and the pages, compiled once with warnings as errors."""

@@ -82,6 +82,8 @@ def _over_receipts(
     """Encoders whose steps are sets: receipts, or baskets of any kind; ``marked`` by channel."""
     bce = replace(sasrec, objective=BCE())
     inside: dict[str, tuple[Any, Any, Training]] = {
+        "sasrec-lines": (sasrec, None, training),  # each line a step of its own
+        "gru-lines": (gru, None, training),
         "sasrec-avge": (sasrec, Mean.Config(), training),
         "sasrec-attne": (sasrec, Attention.Config(), training),
         "sasrec-deepsets": (sasrec, DeepSets.Config(), training),
@@ -90,8 +92,6 @@ def _over_receipts(
         "gru-attne": (gru, Attention.Config(), training),
         "sasrec-attne-bce": (bce, Attention.Config(), slower),  # seed 000's own loss
     }
-    if marked:  # each line of a receipt a step of its own
-        inside |= {"sasrec-lines": (sasrec, None, training), "gru-lines": (gru, None, training)}
     return {
         name: ("store-encoder", StoreEncoder.Config(encoder, pool, marked), how)
         for name, (encoder, pool, how) in inside.items()

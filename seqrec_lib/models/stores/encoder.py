@@ -14,7 +14,7 @@ of its own in training, since what it reads last is no part of what later target
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -158,11 +158,7 @@ class StoreEncoder(SequenceEncoder):
         return vectors if self.mark is None else vectors + self.mark(batch.channel)
 
     def _events(self, batch: Batch) -> _Events:
-        if self.config.pool is None:
-            place = torch.arange(batch.item.shape[1], device=batch.item.device)
-            # below zero, as no basket of a question is
-            batch = replace(batch, basket=(-1 - place).expand_as(batch.item))
-        return _Events.of(batch, self.config.own)
+        return _Events.of(batch, self.config.own, apart=self.config.pool is None)
 
     def _run(
         self, steps: Float[Tensor, "B S E"], member: Bool[Tensor, "B S T"]
@@ -201,17 +197,19 @@ class _Events:
     within: Bool[Tensor, "B T"]  # the event after it, in the batch, is of its step
 
     @classmethod
-    def of(cls, batch: Batch, own: bool) -> _Events:
+    def of(cls, batch: Batch, own: bool, apart: bool) -> _Events:
+        """``apart``: each event is a step of its own, and baskets say what is history alone."""
         real = batch.real
         basket: Tensor = batch.basket  # type: ignore[assignment]
         goes_on = (basket[:, 1:] == basket[:, :-1]) & real[:, 1:]
-        within = torch.nn.functional.pad(goes_on, (0, 1))
+        within = torch.nn.functional.pad(goes_on & (not apart), (0, 1))
         first = real & ~torch.nn.functional.pad(goes_on, (1, 0))
-        step = first.cumsum(1) - 1
+        step = (real if apart else first).cumsum(1) - 1
         answered, read = step, real
         if not own:
             inside = real & (basket == batch.asked_basket)
-            answered = step - inside.long()
+            begin = step.masked_fill(~first, -1).cummax(1).values  # the first step of its basket
+            answered = torch.where(inside, begin - 1, step)
             # of a step in which the last question is asked nobody reads
             read = real & (step <= answered.gather(1, (batch.length[:, None] - 1).clamp(min=0)))
         count = max(1, int(step.masked_fill(~read, -1).max()) + 1)

@@ -18,6 +18,7 @@ SASREC = SASRec.Config(embed_dim=8, hidden_dim=16, max_len=8, dropout=0.0, tempe
 GRUCE = GRU.Config(embed_dim=8, hidden_dim=12, dropout=0.0)
 ATTENTION = Attention.Config()
 every_pool = pytest.mark.parametrize("pool", [kind.Config() for kind in POOLS], ids=str)
+or_none = pytest.mark.parametrize("pool", [*(kind.Config() for kind in POOLS), None], ids=str)
 every_encoder = pytest.mark.parametrize("inner", [SASREC, GRUCE], ids=["sasrec", "gru"])
 either = pytest.mark.parametrize("own", [False, True])
 
@@ -58,6 +59,8 @@ def written_out(model, items, baskets, asked):
     if not model.config.own:
         kept = [place for place, name in enumerate(baskets) if name != asked]
         items, baskets = ([one[place] for place in kept] for one in (items, baskets))
+    if model.config.pool is None:
+        baskets = list(range(len(items)))
     steps = []
     for name in dict.fromkeys(baskets):
         own = [item for item, of in zip(items, baskets, strict=True) if of == name]
@@ -69,7 +72,7 @@ def written_out(model, items, baskets, asked):
 
 
 @either
-@every_pool
+@or_none
 @torch.no_grad()
 def test_each_state_is_the_encoder_over_the_steps_written_out(model_of, pool, own):
     model = model_of(GRUCE, pool, own)
@@ -82,7 +85,7 @@ def test_each_state_is_the_encoder_over_the_steps_written_out(model_of, pool, ow
 
 
 @either
-@every_pool
+@or_none
 @torch.no_grad()
 def test_a_question_is_answered_by_the_steps_before_it(model_of, pool, own):
     model = model_of(SASREC, pool, own)
@@ -202,7 +205,7 @@ def test_a_log_without_baskets_is_refused_in_words(model_of, small_log, small_sp
 
 @torch.no_grad()
 def test_without_a_pool_each_line_is_a_step_of_the_encoder(model_of):
-    model, batch = model_of(pool=None), batch_of(*HISTORIES)
+    model, batch = model_of(pool=None, own=True), batch_of(*HISTORIES)
     states, inside = (one.encode(batch)[batch.real] for one in (model, model.encoder))
     torch.testing.assert_close(states, inside, rtol=0, atol=0)
 
