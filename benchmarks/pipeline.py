@@ -4,9 +4,9 @@ The stream is simulated: seven days, four online events for a receipt line, 20,0
 1.25 M rows with a heavy tail, 2 % of online events late, receipts at 03:00 of the next day, 1 % of
 rows sent twice; in the order of arrival, in segments of 5,000 rows. Each part is a process of its
 own and can be run alone; the results file keeps the others as they were. A runner that has fallen
-behind applies 64 segments in one transaction; ``ingest_single`` is of a runner that keeps up. Seconds are of the clock;
-``cpu_seconds`` of one process, which a busy machine does not move. Memory is the largest resident
-set above what the process held after its imports.
+behind applies 64 segments in one transaction; ``ingest_single`` is of a runner that keeps up.
+Seconds are of the clock; ``cpu_seconds`` of one process, which a busy machine does not move. Memory
+is the largest resident set above what the process held after its imports.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import itertools
 import json
 import multiprocessing
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -279,6 +280,36 @@ def heavy(size):
     return {"events": count, "rows_per_s": count / (taken["append"] + taken["apply"]), **found}
 
 
+def windows(size):
+    """A read of one feature, by its window: counts over spans and lists of the last events."""
+    from seqrec_lib.data.hybrid.faults import START
+    from seqrec_lib.data.hybrid.online import OnlineStore
+    from seqrec_lib.data.hybrid.registry import DAY, HOUR, Feature, FeatureSet
+
+    journal, source = made(size)
+    path = WORK / "windows"
+    shutil.copyfile(source.path, path)
+    events = np.concatenate([journal.read(one)["user"].to_numpy() for one in journal.segments()])
+    users = np.random.default_rng(1).choice(events, 5_000)
+    spans = {"1 hour": HOUR, **{f"{d} day{'s' * (d > 1)}": d * DAY for d in (1, 3, 7, 30, 90)}}
+    features = [Feature(name, 1, "count", span) for name, span in spans.items()]
+    features += [Feature(f"last {n}", 1, "last", n) for n in (1, 5, 10, 20, 50, 100, 200)]
+    end, found = START + DAYS * DAY, {}
+    for one in features:
+        # the tables hold events, whatever is asked of them
+        digest = (FeatureSet((one,)).digest(),)
+        source = sqlite3.connect(path)
+        with source:
+            source.execute("update meta set value = ? where key = 'digest'", digest)
+        source.close()
+        store = OnlineStore(path, FeatureSet((one,)))
+        found[one.name] = timed(store, users)
+        at = [store.rows_read(user, end)[one.name] for user in users[:500].tolist()]
+        found[one.name]["rows"] = float(np.mean(at))
+        store.close()
+    return found
+
+
 def fresh(size):
     """From a producer's table of ``SEGMENT`` rows until another process can read it."""
     return freshness(size, "duckdb", 60)
@@ -387,6 +418,7 @@ PARTS = {
     "ingest_ten": ingest_ten,
     "read": read,
     "heavy": heavy,
+    "windows": windows,
     "offline": offline,
     "rebuild": rebuild,
     "fresh": fresh,

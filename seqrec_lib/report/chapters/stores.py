@@ -62,8 +62,8 @@ def gains(runs: Sequence[Runs], bases: Sequence[Runs]) -> pd.DataFrame:
 
 
 def known(run: Runs) -> str:
-    """What a run was given of the stores."""
-    return KNOWN[Dataset.parse(run.dataset).stores]
+    """What a run was given of the stores; nothing is said where there are none."""
+    return KNOWN.get(Dataset.parse(run.dataset).stores, "")
 
 
 def bars(ax: Axes, rows: dict[str, Interval], marks: Sequence[float]) -> None:
