@@ -15,8 +15,9 @@ class Scans:
     """Counts, sums and times since as a few range scans; of each feature, which values make it.
 
     A scan is a range of a key and serves all features that need it: the events since the last
-    whole tile; for each window those before its first; for each kind of event its tiles. (Two
-    ranges joined by ``or`` would go by no key and read a whole history.)
+    whole tile; for each window those before its first; for each kind of event its tiles, those of a
+    wider window where those of the next narrower one end. (Two ranges joined by ``or`` would go by
+    no key and read a whole history.)
     """
 
     def __init__(self, features: Sequence[Feature]):
@@ -30,9 +31,12 @@ class Scans:
             self._add(f"{EVENTS} between :from_{w} and :to_{w}", mine, _of_events)
         for parts in {tuple(feature.parts): None for feature in sums}:
             alike = [feature for feature in sums if tuple(feature.parts) == parts]
-            widest = max(feature.window for feature in alike)
-            where = f"{_where(alike[0])} and tile between :first_{widest} and :last"
-            self._add(f"{TILES} {where}", alike, _of_tiles)
+            until = ":last"
+            for w in sorted({feature.window for feature in alike}):
+                mine = [feature for feature in alike if feature.window >= w]
+                where = f"{_where(alike[0])} and tile between :first_{w} and {until}"
+                self._add(f"{TILES} {where}", mine, _of_tiles)
+                until = f":first_{w} - 1"
         for feature in features:
             if feature.kind == "since":
                 tile = _latest_tile(feature)  # not by rows: who never buys has none to be found
@@ -88,7 +92,7 @@ def _of_events(feature: Feature) -> str:
 
 def _of_tiles(feature: Feature) -> str:
     column = "number" if feature.kind == "count" else "amount"
-    return f"coalesce(sum({column}) filter (where tile >= :first_{feature.window}), 0)"
+    return f"coalesce(sum({column}), 0)"
 
 
 def _latest_tile(feature: Feature) -> str:
