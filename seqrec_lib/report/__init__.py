@@ -1,6 +1,7 @@
 """What the book shows of runs: tables and axes, and in ``chapters`` what one chapter shows."""
 
 from seqrec_lib.report.axes import both_protocols, cost_quality, curves, gains_by, style
+from seqrec_lib.report.benchmarks import benchmark
 from seqrec_lib.report.parameters import begin
 from seqrec_lib.report.styles import colour, label, marker
 from seqrec_lib.report.tables import (
@@ -29,6 +30,7 @@ __all__ = [
     "PROTOCOLS",
     "Metric",
     "begin",
+    "benchmark",
     "both_protocols",
     "by_dataset",
     "colour",

@@ -50,7 +50,8 @@ class Interval:
 
     def __format__(self, spec: str) -> str:
         parts = (format(x, spec or "z.4f") for x in (self.mean, self.low, self.high))
-        ends = "{} [{}, {}]".format(*(re.sub(r"^([+-]?)0\.", r"\1.", part) for part in parts))
+        mean, low, high = (re.sub(r"^([+-]?)0\.", r"\1.", part) for part in parts)
+        ends = mean if np.isnan(self.low) else f"{mean} [{low}, {high}]"
         return f"{ends}, {self.note}" if self.note else ends
 
     def __str__(self) -> str:

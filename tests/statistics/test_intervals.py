@@ -335,6 +335,7 @@ def test_one_user_has_a_mean_and_no_interval():
     found = over_seeds(np.array([[0.5], [1.0]]))
     assert found.mean == 0.75 and np.isnan([found.low, found.high]).all()
     assert found.note == "one user" and verdicts([found]) == ["no difference"]
+    assert "nan" not in str(found) and str(found).endswith(", one user")
 
 
 # bad input

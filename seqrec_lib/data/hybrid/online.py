@@ -30,25 +30,25 @@ SETTINGS = (
     "cache_size = -262144",  # 256 MiB: at ten million events a segment touches pages everywhere
     "wal_autocheckpoint = 40000",  # pages: fewer, larger writes into the file
 )
-TABLES = f"""
-create table if not exists event (
-    user integer, time integer, event_id integer, source integer, action text, item integer,
-    basket integer, amount integer, seq integer, primary key ({", ".join(KEY)})
-) without rowid;
-create table if not exists tile (
-    user integer, source integer, action text, tile integer, number integer, amount integer,
-    primary key (user, source, action, tile),
-    constraint whole check (typeof(amount) = 'integer')  -- SQLite's sums go over into floats
-) without rowid;
-create table if not exists applied (
-    seq integer primary key, rows integer, applied integer, refused integer
-);
-create table if not exists meta (key text primary key, value) without rowid;
-create trigger if not exists count_new after insert on event begin
-    insert into tile values (new.user, new.source, new.action, new.time / {TILE}, 1, new.amount)
-    on conflict do update set number = number + 1, amount = amount + excluded.amount;
-end;
-"""
+TABLES = (
+    f"""create table if not exists event (
+        user integer, time integer, event_id integer, source integer, action text, item integer,
+        basket integer, amount integer, seq integer, primary key ({", ".join(KEY)})
+    ) without rowid""",
+    """create table if not exists tile (
+        user integer, source integer, action text, tile integer, number integer, amount integer,
+        primary key (user, source, action, tile),
+        constraint whole check (typeof(amount) = 'integer')  -- SQLite's sums go over into floats
+    ) without rowid""",
+    """create table if not exists applied (
+        seq integer primary key, rows integer, applied integer, refused integer
+    )""",
+    "create table if not exists meta (key text primary key, value) without rowid",
+    f"""create trigger if not exists count_new after insert on event begin
+        insert into tile values (new.user, new.source, new.action, new.time / {TILE}, 1, new.amount)
+        on conflict do update set number = number + 1, amount = amount + excluded.amount;
+    end""",
+)
 
 
 class StoreError(Said, RuntimeError):
@@ -92,7 +92,8 @@ class OnlineStore:
         self.connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
         for setting in SETTINGS:
             self.connection.execute(f"pragma {setting}")
-        self.connection.executescript(TABLES)
+        for table in TABLES:
+            self.connection.execute(table)
         made = {"digest": self.digest, "layout": LAYOUT, "until": -1}
         self.connection.executemany("insert or ignore into meta values (?, ?)", made.items())
         self._windows = sorted({f.window for f in features if f.kind in ("count", "sum")})
@@ -186,11 +187,18 @@ class OnlineStore:
         :func:`seqrec_lib.data.hybrid.stream.run`, or by another one.
         """
         segments = journal.segments()
-        made = {"digest": self.digest, "layout": LAYOUT, "until": journal.last}
-        meta = "".join(f"update meta set value = {v!r} where key = {k!r};" for k, v in made.items())
-        drop = "".join(f"drop table {name};" for name in ("event", "tile", "applied"))
-        # one transaction; the tables go too, since those of an older layout are others
-        self.connection.executescript(f"begin immediate; {drop} {TABLES} {meta} commit;")
+        run = self.connection.execute
+        with self.together():
+            for name in ("event", "tile", "applied"):  # those of an older layout are others
+                run(f"drop table {name}")
+            for table in TABLES:
+                run(table)
+            for key, value in (
+                ("digest", self.digest),
+                ("layout", LAYOUT),
+                ("until", journal.last),
+            ):
+                run("update meta set value = ? where key = ?", (value, key))
         self.apply_all(journal, segments)
         return self.counts()
 

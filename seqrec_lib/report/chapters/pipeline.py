@@ -59,3 +59,22 @@ def said(acts: Mapping[str, Callable[[], Any]], hidden: str = "") -> pd.DataFram
         else:
             raise AssertionError(f"{kind}: nothing was said")
     return pd.DataFrame(rows)
+
+
+def cost_table(costs: Mapping[str, Any]) -> pd.DataFrame:
+    """What each step costs, in words and with its unit."""
+    rate, ms = "{:,.0f} rows a second", "{:.2f} ms"
+    read = costs["read"]
+    rows = {
+        "taking in a backlog of 1.3 million rows": rate.format(costs["ingest"]["rows_per_s"]),
+        "taking in ten million rows": rate.format(costs["ingest_ten"]["rows_per_s"]),
+        "taking in each segment as it comes": rate.format(costs["ingest_single"]["rows_per_s"]),
+        "from a segment until it can be read": "{:.2f} s".format(costs["fresh"]["p50_s"]),
+        "the same by Spark": "{:.2f} s".format(costs["fresh_spark"]["p50_s"]),
+        "reading a customer, median": ms.format(read["evenly"]["p50_ms"]),
+        "reading a customer, one in a hundred": ms.format(read["evenly"]["p99_ms"]),
+        "reading one who has 333,543 events": ms.format(costs["heavy"]["p50_ms"]),
+        "joining 100,000 requests offline": "{:.1f} s".format(costs["offline"]["seconds"]),
+        "building the store anew": "{:.1f} s".format(costs["rebuild"]["seconds"]),
+    }
+    return pd.DataFrame({"measured": rows})

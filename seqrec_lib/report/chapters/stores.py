@@ -51,7 +51,7 @@ def gains(runs: Sequence[Runs], bases: Sequence[Runs]) -> pd.DataFrame:
     said = iter(verdicts([gain(run, base) for run, base in compared]))
     rows = []
     for run, base in zip(runs, bases, strict=True):
-        row = {"model": report.label(run.name), "stores": known(run), "seeds": len(run.seeds)}
+        row: dict[str, object] = {"model": report.label(run.name), "seeds": len(run.seeds)}
         for metric in METRICS:
             name = metric.__name__.upper()
             row[f"{name}@10 U"] = f"{report.mean(run, 'unmasked', metric).mean:.4f}"
@@ -62,8 +62,20 @@ def gains(runs: Sequence[Runs], bases: Sequence[Runs]) -> pd.DataFrame:
 
 
 def known(run: Runs) -> str:
-    """What a run was given of the stores; nothing is said where there are none."""
-    return KNOWN.get(Dataset.parse(run.dataset).stores, "")
+    """What a run was given of the stores."""
+    return KNOWN[Dataset.parse(run.dataset).stores]
+
+
+def cost(runs: Sequence[Runs]) -> list[float]:
+    """Processor seconds of a thousand targets in training, from benchmarks/encoders.py."""
+    found = report.benchmark("encoders")["encoders"]
+    return [found.get(run.name, {}).get("learning_s", float("nan")) for run in runs]
+
+
+def read_ms(windows: Sequence[str]) -> list[float]:
+    """Median milliseconds to read a window of a customer, from benchmarks/pipeline.py."""
+    found = report.benchmark("pipeline")["windows"]
+    return [found.get(window, {}).get("p50_ms", float("nan")) for window in windows]
 
 
 def bars(ax: Axes, rows: dict[str, Interval], marks: Sequence[float]) -> None:

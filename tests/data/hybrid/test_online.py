@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from seqrec_lib.data.hybrid.contract import MOST
+from seqrec_lib.data.hybrid.journal import JournalError
 from seqrec_lib.data.hybrid.online import Counts, OnlineStore, StoreError
 from seqrec_lib.data.hybrid.registry import DAY, HOUR, SET_1, TILE, Feature, FeatureSet
 from seqrec_lib.data.hybrid.stream import catch_up
@@ -209,3 +210,26 @@ def test_amounts_that_do_not_fit_are_an_error_and_no_float(journal, append, stor
     with pytest.raises(StoreError, match="segment 1: amounts of one user add up"):
         catch_up(journal, store)
     assert store.counts().applied == fits + 1  # nothing of it was taken in
+
+
+def test_a_store_of_an_older_layout_serves_nothing_and_gets_todays_tables(journal, append, store):
+    append({"time": DAY})
+    catch_up(journal, store)
+    run, tile = store.connection.execute, "select sql from sqlite_master where name = 'tile'"
+    today = run(tile).fetchone()
+    run("drop table tile")
+    run("create table tile (user integer, number integer)")
+    run("update meta set value = '1, tiles of another length' where key = 'layout'")
+    with pytest.raises(StoreError, match=r"layout 1, tiles .*: rebuild it from the journal"):
+        store.read([1], DAY)
+    assert store.rebuild(journal).applied == 1 and one(store, "views_1h", DAY) == 1
+    assert run(tile).fetchone() == today
+
+
+def test_of_segments_that_wait_those_before_one_that_fails_are_taken_in(journal, append, store):
+    for n in range(4):
+        append({"time": DAY, "event_id": n})
+    (journal.folder / journal.segments()[2].file).unlink()
+    with pytest.raises(JournalError, match="is missing"):
+        catch_up(journal, store)
+    assert store.seq == 1 and store.counts().applied == 2

@@ -2,6 +2,7 @@
 
 import pytest
 
+from seqrec_lib import report
 from seqrec_lib.data.hybrid.faults import Faults, Stream
 from seqrec_lib.data.hybrid.online import StoreError
 from seqrec_lib.data.hybrid.registry import Feature, FeatureSet
@@ -30,3 +31,8 @@ def test_what_is_not_refused_is_an_error():
     assert table.iloc[0].tolist() == ["other features", ".../store: rebuild it"]
     with pytest.raises(AssertionError, match="served: nothing was said"):
         pipeline.said({"served": dict})
+
+
+def test_each_cost_of_the_published_benchmark_has_a_figure_and_a_unit():
+    table = pipeline.cost_table(report.benchmark("pipeline"))
+    assert table["measured"].str.fullmatch(r"[\d,.]+ (rows a second|s|ms)").all()
