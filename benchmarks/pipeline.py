@@ -292,7 +292,8 @@ def windows(size):
     shutil.copyfile(source.path, path)
     events = np.concatenate([journal.read(one)["user"].to_numpy() for one in journal.segments()])
     users = np.random.default_rng(1).choice(events, 5_000)
-    spans = {"1 hour": HOUR, **{f"{d} day{'s' * (d > 1)}": d * DAY for d in (1, 3, 7, 30, 90)}}
+    spans = {"1 hour": HOUR, "6 hours": 6 * HOUR}
+    spans |= {f"{d} day{'s' * (d > 1)}": d * DAY for d in (1, 3, 7, 30, 90)}
     features = [Feature(name, 1, "count", span) for name, span in spans.items()]
     features += [Feature(f"last {n}", 1, "last", n) for n in (1, 5, 10, 20, 50, 100, 200)]
     end, found = START + DAYS * DAY, {}
