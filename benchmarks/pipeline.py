@@ -27,6 +27,7 @@ from publishing import HERE, machine, publish
 WORK = HERE.parent / "build" / "pipeline"
 RESULT = HERE / "results" / "pipeline.json"
 SEGMENT = 5_000
+TOGETHER = 64  # segments of a backlog, as many as the store takes in at once
 DAYS = 7
 HEAVY = 47_649  # events a day of T-ECD's most active user
 
@@ -137,6 +138,8 @@ def produced(size):
         )
         process.start()
         process.join()
+        if process.exitcode:
+            raise RuntimeError(f"the producer ended with {process.exitcode}")
         aside.rename(folder)
     return ((path.stem.split("-")[1], pq.read_table(path)) for path in sorted(folder.iterdir()))
 
@@ -157,7 +160,7 @@ def opened(folder):
     return Journal(folder / "journal"), OnlineStore(folder / "store", SET_1)
 
 
-def fed(batches, folder, together=64):
+def fed(batches, folder, together=TOGETHER):
     """A new journal and store in ``folder``, and beside them the seconds that it took."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -166,7 +169,7 @@ def fed(batches, folder, together=64):
     return both
 
 
-def feed(batches, journal, store, together=64):
+def feed(batches, journal, store, together=TOGETHER):
     """Append so many segments and catch up; the seconds of either, clock and processor."""
     from seqrec_lib.data.hybrid.stream import catch_up
 
@@ -188,7 +191,7 @@ def feed(batches, journal, store, together=64):
 # --- parts ----------------------------------------------------------------------------------------
 
 
-def ingest(size, together=64, folder=None):
+def ingest(size, together=TOGETHER, folder=None):
     """Journal and store together, from the producer's tables on, so many segments at a time."""
     import seqrec_lib.data.hybrid.online
     import seqrec_lib.data.hybrid.stream  # noqa: F401  imports before the clock
