@@ -387,7 +387,7 @@ def offline(size):
     }
     del tables
     watch, began, cpu = Memory(), time.perf_counter(), time.process_time()
-    with connect(memory="700MB") as engine:
+    with connect(memory="1000MB") as engine:
         found = joined(engine, journal, pa.table(asked), SET_1)
     return {
         "requests": len(found),

@@ -94,7 +94,8 @@ class Engine:
     def given(self, table: pa.Table) -> ir.Table:
         """A table of this process."""
         if self.name == "duckdb":
-            return ibis.memtable(table)
+            # DuckDB reads each batch on one thread
+            return ibis.memtable(pa.Table.from_batches(table.to_batches(8192), table.schema))
         name = ibis.util.gen_name("given")
         self.connection._session.createDataFrame(table).createOrReplaceTempView(name)
         return self.connection.table(name)
@@ -123,20 +124,26 @@ class Engine:
     @contextmanager
     def keeping(self) -> Iterator[Callable[[ir.Table], ir.Table]]:
         """A function that keeps a table which a query reads several times, for the length of a
-        ``with`` block: Spark would work it out anew for each. DuckDB sees by itself."""
-        kept: list[Any] = []
+        ``with`` block: either engine may work it out anew for each."""
+        release: list[Callable[[], Any]] = []
 
         def keep(table: ir.Table) -> ir.Table:
-            if self.name == "duckdb":
-                return table
-            kept.append(table.cache())
-            return kept[-1]
+            with self._explained("the query failed"):
+                if self.name == "spark":
+                    kept = table.cache()
+                    release.append(kept.release)
+                    return kept
+                name = ibis.util.gen_name("kept")
+                kept = self.connection.create_table(name, table, temp=True)
+                # Ibis writes a "drop table" without a name (12.0 with sqlglot 30)
+                release.append(lambda: self.connection.con.execute(f'drop table "{name}"'))
+                return kept
 
         try:
             yield keep
         finally:
-            for table in kept:
-                table.release()
+            for let_go in release:
+                let_go()
 
     def arrow(self, table: ir.Table) -> pa.Table:
         """A result of bounded size as an Arrow table."""
@@ -168,6 +175,8 @@ class Engine:
                 advice = "The disk is full: free some, or pass spill= a folder on another disk"
             elif "Out of Memory" in text or "OutOfMemory" in text:
                 advice = "Give the engine more memory (memory=), or use Spark"
+            elif "out of range" in text or "ARITHMETIC_OVERFLOW" in text:
+                advice = "A number or a sum is beyond 64 bits: give amounts in a larger unit"
             raise EngineError(f"{what} ({text.strip().splitlines()[0]}). {advice}") from error
 
 

@@ -21,6 +21,7 @@ from seqrec_lib.data.hybrid.registry import LISTS, TILE, Feature, FeatureSet
 BASE = ("user", "t", "seq")  # the columns of a request
 Keep = Callable[[ir.Table], ir.Table]
 Clock = Callable[[ir.Table, ir.Table], tuple[ir.Table, ir.Table]]
+LATEST = ("since", "last")  # kinds of features of single events
 CONTENT = ("action", "item", "basket", "amount")
 
 
@@ -57,55 +58,55 @@ def joined(
     features: FeatureSet,
     clock: Clock | None = None,
 ) -> pa.Table:
-    """:func:`as_known` of a journal, in the order of ``request``, by the log or another clock."""
-    both = engine.given(requests), journal.table(engine)
-    both = clock(*both) if clock else both
-    with engine.keeping() as keep:
-        return engine.arrow(as_known(*both, features, keep)).sort_by("request")
-
-
-def as_known(
-    requests: ir.Table, events: ir.Table, features: FeatureSet, keep: Keep = lambda table: table
-) -> ir.Table:
     """The features of every request, exactly as the online store gives them.
 
     ``requests`` has ``request`` (a number of its own for each), ``user``, ``t`` in microseconds
-    and ``seq``; ``events`` is the journal (:meth:`Journal.table`). The result has the columns of
-    the requests and those of the features, a row a request, in no order. An event at t counts: for
-    a training example ask one microsecond before its event. What is read several times goes through
-    ``keep``, for an engine that would work it out anew each time.
+    and ``seq``. The result has these columns and those of the features, a row a request, in the
+    order of ``request``; by the log, or by another ``clock``. An event at t counts: for a training
+    example ask one microsecond before its event.
     """
-    known = keep(distinct(events))
+    asked, events = engine.given(requests), journal.table(engine)
+    asked, events = clock(asked, events) if clock else (asked, events)
     measures = _measures(features)
-    clocked = keep(_clocked(requests, known, features, measures))
-    totals = _totals(clocked, features, measures)
-    unknown = _unknown(requests, clocked, features, measures)
-    base = requests.left_join(totals, requests.request == totals.of).drop("of")
-    base = base.left_join(unknown, base.request == unknown.of).drop("of")
-    values = {}
-    for f in features:
-        missing = base[f"{f.name}_unknown"].fill_null(0)
-        values[f"{f.name}_unknown"] = missing
-        if f.kind in ("count", "sum"):
-            values[f.name] = base[f"{f.name}_all"] - missing
-    base = table = keep(base.mutate(**values))
-    for f in features:
-        if f.kind in ("since", "last"):
-            latest = _latest(base, known, f)
-            table = table.left_join(latest, table.request == latest.of).drop("of")
-            empty = -1 if f.kind == "since" else ibis.literal([], "array<int64>")
-            table = table.mutate(**{name: table[name].fill_null(empty) for name in f.columns})
-    return table.select("request", *BASE, *features.columns)
+    with engine.keeping() as keep:
+        clocked = _clocked(asked, keep(distinct(events)), features, measures)
+        clocked = keep(_running(clocked, measures, engine.name))
+        totals = _totals(clocked, features, measures)
+        # what has a row a request is as small as what was asked, and is kept here
+        asked = engine.given(engine.arrow(_beside(asked, totals)))
+        # kept, or DuckDB joins all events of a user with all requests first
+        late = keep(_late(clocked, measures))
+        asked = _beside(asked, _unknown(asked, late, features, measures), 0)
+        asked = table = engine.given(engine.arrow(asked))
+        for f in features:
+            if f.kind in ("count", "sum"):
+                value = table[f"{f.name}_all"] - table[f"{f.name}_unknown"]
+                table = table.mutate(**{f.name: value})
+            else:
+                empty = -1 if f.kind == "since" else ibis.literal([], "array<int64>")
+                table = _beside(table, _latest(asked, clocked, f, measures), empty)
+        return engine.arrow(table.select("request", *BASE, *features.columns)).sort_by("request")
+
+
+def _beside(table: ir.Table, other: ir.Table, empty: ir.Value | int | None = None) -> ir.Table:
+    """The columns of ``other`` for each request, ``empty`` where it has no row ``of`` it."""
+    both = table.left_join(other, table.request == other.of).drop("of")
+    if empty is None:
+        return both
+    return both.mutate(**{n: both[n].fill_null(empty) for n in other.columns if n != "of"})
 
 
 # --- counts, sums ---------------------------------------------------------------------------------
 # What lies in a window is what lies before its end less what lies before its beginning: two places
 # in a running total. From that goes what was not known yet, which is little: so the one join of
 # requests with events is of those that some request of the same user did not know.
-# Counts go two to a column, since a running total costs as much as it has columns.
+# Counts go two to a column, since a running total costs as much as it has columns. The number of
+# events so far is also the place of an event in the history, by which the latest are found.
 
 Measures = dict[tuple, tuple[str, int | None]]
-HALF = 32  # bits: of one person's events there are fewer than 2^31
+HALF = 32  # bits: of events there are fewer than 2^31
+REQUESTS = (False, ())  # the measure that no event adds to
+AFTER = {"event_id": 2**63 - 1, "source": 127}  # a request is later than the events at its time
 
 
 def _measure(feature: Feature) -> tuple:
@@ -115,16 +116,16 @@ def _measure(feature: Feature) -> tuple:
 
 def _measures(features: FeatureSet) -> Measures:
     """The column of each measure, and its half of it (None: the whole)."""
-    distinct_ones = dict.fromkeys(map(_measure, features))
+    distinct_ones = dict.fromkeys([*map(_measure, features), REQUESTS])
     sums = [measure for measure in distinct_ones if measure[0]]
     counts = [measure for measure in distinct_ones if not measure[0]]
     places: Measures = {measure: (f"sum{number}", None) for number, measure in enumerate(sums)}
     return places | {m: (f"count{n // 2}", n % 2) for n, m in enumerate(counts)}
 
 
-def _taken(table: ir.Table, feature: Feature, measures: Measures, total: str = "") -> ir.Value:
-    """A feature's measure, of one event or a running total."""
-    column, half = measures[_measure(feature)]
+def _taken(table: ir.Table, measure: tuple, measures: Measures, total: str = "") -> ir.Value:
+    """A measure, of one event or a running total."""
+    column, half = measures[measure]
     value = table[total + column]
     if half is None:
         return value
@@ -134,39 +135,49 @@ def _taken(table: ir.Table, feature: Feature, measures: Measures, total: str = "
 def _clocked(
     requests: ir.Table, known: ir.Table, features: FeatureSet, measures: Measures
 ) -> ir.Table:
-    """Events, and the ends (``reach`` 0) and beginnings of the windows of requests, on one clock.
-
-    ``total_<column>`` is the running total of a measure's column for the user; of an event,
-    ``asked`` is the least ``seq`` of the user's requests at its time or later.
-    """
-    never = ibis.literal(2**62, "int64")
-    adds: dict[str, ir.Value] = {}
+    """Events, and ends (``reach`` 0) and beginnings of the windows of requests, on one clock."""
+    columns = dict.fromkeys(column for column, _ in measures.values())
+    adds: dict[str, ir.Value] = {name: ibis.literal(0, "int64") for name in columns}
+    nothing = dict(adds)
     for feature in {_measure(f): f for f in features}.values():
         column, half = measures[_measure(feature)]
-        value = known.amount if feature.kind == "sum" else 1 << HALF * (half or 0)
-        value = _match(known, feature).ifelse(value, 0).cast("int64")
-        adds[column] = adds[column] + value if column in adds else value
-    none = {name: ibis.literal(0, "int64") for name in adds}
+        value = known.amount if half is None else 1 << HALF * half
+        adds[column] = adds[column] + _match(known, feature).ifelse(value, 0).cast("int64")
     minus = ibis.literal(-1, "int64")
-    stream = known.select("user", "time", "seq", request=minus, reach=minus, asked=never, **adds)
+    content = {name: known[name].cast("int64") for name in ("event_id", "source", "item", "basket")}
+    stream = known.select("user", "time", "seq", request=minus, reach=minus, **content, **adds)
+    column, half = measures[REQUESTS]
     for reach in dict.fromkeys([0, *(f.window for f in features if f.kind in ("count", "sum"))]):
+        one = nothing[column] + ((1 << HALF * (half or 0)) if reach == 0 else 0)
         point = requests.select(
             "user",
+            "seq",
             time=requests.t - reach,
-            seq=never,
             request=requests.request.cast("int64"),
             reach=ibis.literal(reach, "int64"),
-            asked=requests.seq if reach == 0 else never,
-            **none,
+            **{name: ibis.literal(AFTER.get(name, 0), "int64") for name in content},
+            **nothing | {column: one},
         )
         stream = stream.union(point)
-    order = [stream.time, stream.reach >= 0]  # an event at t counts
-    so_far = ibis.cumulative_window(group_by=stream.user, order_by=order)
-    # backwards, not forwards to the end: that Spark works out anew for every row
-    back = [key.desc() for key in order]
-    later = ibis.cumulative_window(group_by=stream.user, order_by=back)
-    totals = {f"total_{name}": stream[name].sum().over(so_far).cast("int64") for name in adds}
-    return stream.mutate(asked=stream.asked.min().over(later), **totals)
+    return stream
+
+
+def _running(stream: ir.Table, measures: Measures, engine: str) -> ir.Table:
+    """With ``total_<column>``, a measure's column added up to each row.
+
+    Only differences within one user count: on DuckDB totals go on from user to user. There sums
+    in the order of rows take a third of the time of sums by user; Spark would bring all rows to
+    one place for that. Amounts of all users beyond 64 bits are an error of the engine.
+    """
+    order = [stream.time, stream.event_id, stream.source]
+    if engine == "spark":
+        window = ibis.cumulative_window(group_by=stream.user, order_by=order)
+    else:
+        stream = stream.order_by([stream.user, *order])
+        window = ibis.cumulative_window()
+    columns = dict.fromkeys(column for column, _ in measures.values())
+    totals = {f"total_{name}": stream[name].sum().over(window) for name in columns}
+    return stream.mutate(**totals).drop("event_id")
 
 
 def _totals(clocked: ir.Table, features: FeatureSet, measures: Measures) -> ir.Table:
@@ -174,34 +185,68 @@ def _totals(clocked: ir.Table, features: FeatureSet, measures: Measures) -> ir.T
     points = clocked.filter(clocked.reach >= 0)
     values = {}
     for feature in features:
-        total = _taken(points, feature, measures, "total_")
+        total = _taken(points, _measure(feature), measures, "total_")
         value = total.max(where=points.reach == 0)
         if feature.kind in ("count", "sum"):
             value = value - total.max(where=points.reach == feature.window)
-        values[f"{feature.name}_all"] = value
+        values[f"{feature.name}_all"] = value.cast("int64")
     return points.group_by(of=points.request).agg(**values)
 
 
+def _late(clocked: ir.Table, measures: Measures) -> ir.Table:
+    """The events that some later request of their user did not know.
+
+    The least ``seq`` of all later requests stands by the number of those that came before.
+    """
+    asks = clocked.filter(clocked.reach == 0)
+    asks = asks.select("seq", owner="user", at=_taken(asks, REQUESTS, measures, "total_") - 1)
+    # backwards, not forwards to the end: that Spark works out anew for every row
+    later = ibis.cumulative_window(group_by=asks.owner, order_by=asks["at"].desc())
+    asks = asks.mutate(least=asks.seq.min().over(later))
+    events = clocked.filter(clocked.reach < 0)
+    before = _taken(events, REQUESTS, measures, "total_")
+    late = events.join(
+        asks, [events.user == asks.owner, before == asks["at"], events.seq > asks.least]
+    )
+    columns = [name for name in clocked.columns if name.startswith(("count", "sum", "total_"))]
+    return late.select("time", "owner", *columns, since="seq")
+
+
 def _unknown(
-    requests: ir.Table, clocked: ir.Table, features: FeatureSet, measures: Measures
+    requests: ir.Table, late: ir.Table, features: FeatureSet, measures: Measures
 ) -> ir.Table:
-    """What of it was not known; no row where all was."""
-    late = clocked.filter((clocked.reach < 0) & (clocked.asked < clocked.seq))
-    columns = dict.fromkeys(column for column, _ in measures.values())
-    late = late.select("time", *columns, owner="user", since="seq")
+    """What of it was not known; of a list, how many events among its last. No row where all was."""
     pairs = requests.join(
         late,
         [requests.user == late.owner, late.time <= requests.t, late.since > requests.seq],
     )
     values = {}
     for feature in features:
-        value = _taken(pairs, feature, measures)
+        value = _taken(pairs, _measure(feature), measures)
         if feature.kind in ("count", "sum"):
-            value = value.sum(where=pairs.time > pairs.t - feature.window)
+            value = value.sum(where=pairs.time > pairs.t - feature.window).fill_null(0)
+            values[f"{feature.name}_unknown"] = value.cast("int64")
         else:
-            value = value.sum()
-        values[f"{feature.name}_unknown"] = value.fill_null(0).cast("int64")
-    return pairs.group_by(of=pairs.request).agg(**values)
+            place = _taken(pairs, _measure(feature), measures, "total_") - 1
+            values[f"{feature.name}_unknown"] = place.collect(where=value == 1)
+            values[f"{feature.name}_all"] = pairs[f"{feature.name}_all"].max()
+    table = pairs.group_by(of=pairs.request).agg(**values)
+    latest = [f for f in features if f.kind in ("since", "last")]
+    among = {f"{f.name}_unknown": _among(table, f) for f in latest}
+    return table.mutate(**among).drop(*(f"{f.name}_all" for f in latest))
+
+
+def _among(table: ir.Table, feature: Feature) -> ir.IntegerValue:
+    """How many of the unknown events stand among the last n known ones or after them.
+
+    Of ``end`` events the unknown ones are at the places p_0 < p_1 < ... < p_{u-1}. After the
+    event at p_i come end - 1 - p_i events, u - 1 - i of them unknown; it is among the last if the
+    known ones of these are fewer than n.
+    """
+    places, end = table[f"{feature.name}_unknown"], table[f"{feature.name}_all"]
+    least = end - places.length() - (feature.window or 1)
+    known = places.sort().map(lambda place, rank: place - rank)
+    return known.filter(lambda before: before > least).length().fill_null(0)
 
 
 def _match(table: ir.Table, feature: Feature) -> ir.BooleanValue:
@@ -213,41 +258,39 @@ def _match(table: ir.Table, feature: Feature) -> ir.BooleanValue:
 # --- the latest events ----------------------------------------------------------------------------
 
 
-def _latest(base: ir.Table, known: ir.Table, feature: Feature) -> ir.Table:
+def _latest(
+    requests: ir.Table, clocked: ir.Table, feature: Feature, measures: Measures
+) -> ir.Table:
     """A feature of the latest events that were known, by ``of``, where there are any.
 
-    Of a user's events up to t in order, the last n known ones are among the last n + unknown. So
-    these places are looked up, and no history is read.
+    The last n known events are what is known of the last n + unknown. So these places are looked
+    up, and no history is read.
     """
-    order = [known.time, known.event_id, known.source]
-    place = ibis.row_number().over(group_by=known.user, order_by=order)
-    ranked = known.filter(_match(known, feature)).mutate(place=place.cast("int64"))
-    ranked = ranked.select("place", "item", "source", "basket", "time", owner="user", since="seq")
-    end, number = base[f"{feature.name}_all"], feature.window or 1
-    begin = ibis.greatest(end - number - base[f"{feature.name}_unknown"], 0)
-    # int32: sums are wider than int64 on DuckDB, and Ibis leaves out a cast that it takes for none
-    span = ibis.range(begin.cast("int32"), end.cast("int32"))
-    places = base.select("user", "t", "seq", of="request", at=span.unnest())
-    places = places.mutate(at=places["at"].cast("int64"))
+    measure, number = _measure(feature), feature.window or 1
+    events = clocked.filter((clocked.reach < 0) & (_taken(clocked, measure, measures) == 1))
+    place = _taken(events, measure, measures, "total_") - 1
+    parts = ("item", "source", "basket", "time")
+    events = events.select(*parts, place=place, owner="user", since="seq")
+    end = requests[f"{feature.name}_all"]
+    begin = end - number - requests[f"{feature.name}_unknown"]
+    places = requests.select("user", "t", "seq", of="request", begin=begin, end=end)
+    if feature.kind == "since":
+        near = places.join(events, [places.user == events.owner, places.begin == events.place])
+        return near.select("of", **{feature.name: near.t - near.time})
+    span = ibis.range(ibis.greatest(places.begin, 0), places.end)
+    places = places.select("user", "t", "seq", "of", at=span.unnest())
     near = places.join(
-        ranked,
+        events,
         [
-            places.user == ranked.owner,
-            places["at"] == ranked.place,
-            ranked.since <= places.seq,
+            places.user == events.owner,
+            places["at"] == events.place,
+            events.since <= places.seq,
         ],
     )
-    if feature.kind == "since":
-        return near.group_by("of").agg(**{feature.name: (near.t - near.time).min()})
-    parts = {"item": near.item, "source": near.source.cast("int64"), "basket": near.basket}
-    rows = near.select("of", "place", age=near.t - near.time, **parts)
-    back = ibis.row_number().over(group_by=rows.of, order_by=rows.place.desc())
-    rows = rows.mutate(back=back).filter(lambda row: row.back < number)
+    near = near.mutate(age=near.t - near.time)
     # lists of numbers, zipped and sorted afterwards: half the time of a list of structs, and Spark
     # knows no lists in an order
-    lists = rows.group_by("of").agg(
-        place=rows.place.collect(), **{part: rows[part].collect() for part in LISTS}
-    )
+    lists = near.group_by("of").agg(**{name: near[name].collect() for name in ("place", *LISTS)})
     events = lists.place.zip(*(lists[part] for part in LISTS)).sort()
     return lists.select(
         "of",

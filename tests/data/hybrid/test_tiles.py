@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from seqrec_lib.data.engine import connect
+from seqrec_lib.data.engine import EngineError, connect
 from seqrec_lib.data.hybrid import tiles
 from seqrec_lib.data.hybrid.online import OnlineStore
 from seqrec_lib.data.hybrid.registry import DAY, HOUR, TILE, Feature, FeatureSet
@@ -82,3 +82,14 @@ def test_a_receipt_of_yesterday_is_history_only_once_it_has_arrived(engine, jour
         for clock in (tiles.by_arrival, tiles.by_event_time, None)
     }
     assert by == {tiles.by_arrival: [[], [1]], tiles.by_event_time: [[1], [1]], None: [[1], [1]]}
+
+
+def test_money_beyond_64_bits_is_an_error(engine, journal, append):
+    most = 2**53  # of one event; 64 bits hold 1,023 of them
+    lines = [{"event_id": n, "time": 0, "amount": most} for n in range(1_023)]
+    append(*lines, source="store")
+    asked = requests((1, HOUR, 0))
+    assert tiles.joined(engine, journal, asked, SMALL)["spend"].to_pylist() == [1_023 * most]
+    append({**lines[0], "event_id": 2_000}, source="store")
+    with pytest.raises(EngineError, match="beyond 64 bits: give amounts in a larger unit"):
+        tiles.joined(engine, journal, asked, SMALL)
