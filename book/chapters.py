@@ -39,6 +39,7 @@ VOLATILE = [
     "cell.metadata.papermill",
     "cell.metadata.execution",
 ]
+HIDDEN = ("hide-input", "remove-cell")
 
 
 def in_order(toc: Path = ROOT / "_toc.yml") -> list[str]:
@@ -111,12 +112,30 @@ def told() -> Iterator[str]:
 
 
 def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Take out what differs between two equal runs; outputs and counts stay."""
+    """Take out what differs between two equal runs; outputs and counts stay.
+
+    Code stands behind a click, or nowhere if it only glues numbers and figures into the prose; that
+    which is the idea of a chapter, tagged ``idea``, stays open.
+    """
     for cell in notebook.cells:
-        if cell.metadata.get("tags") == []:  # Papermill adds them to every cell
-            del cell.metadata["tags"]
+        tags = [tag for tag in cell.metadata.pop("tags", []) if tag not in HIDDEN]
+        if cell.cell_type == "code" and "idea" not in tags:
+            tags.append(
+                "remove-cell" if "glue(" in cell.source and not shows(cell) else "hide-input"
+            )
+        if tags:
+            cell.metadata["tags"] = tags
     return strip_output(
         notebook, keep_output=True, keep_count=True, keep_id=False, extra_keys=VOLATILE
+    )
+
+
+def shows(cell: nbformat.NotebookNode) -> bool:
+    """Does a page show an output of the cell? What is glued stands in the prose."""
+    glued = "application/papermill.record/"
+    return any(
+        not any(kind.startswith(glued) for kind in output.get("data", {"text": ""}))
+        for output in cell.outputs
     )
 
 

@@ -1,8 +1,9 @@
 """What the book shows of runs: tables and axes, and in ``chapters`` what one chapter shows."""
 
-from seqrec_lib.report.axes import both_protocols, cost_quality, curves, gains_by, style
+from seqrec_lib.report.axes import both_protocols, cost_quality, curves, gains_by, style, turns
 from seqrec_lib.report.benchmarks import benchmark
 from seqrec_lib.report.parameters import begin
+from seqrec_lib.report.show import Shown, by_protocol, show, written
 from seqrec_lib.report.styles import colour, label, marker
 from seqrec_lib.report.tables import (
     HOLM,
@@ -17,6 +18,7 @@ from seqrec_lib.report.tables import (
     judged,
     marked,
     mean,
+    own_above,
     paired_seeds,
     popularity_of,
     published,
@@ -29,10 +31,12 @@ __all__ = [
     "HOLM",
     "PROTOCOLS",
     "Metric",
+    "Shown",
     "begin",
     "benchmark",
     "both_protocols",
     "by_dataset",
+    "by_protocol",
     "colour",
     "cost_quality",
     "costs",
@@ -47,11 +51,15 @@ __all__ = [
     "marked",
     "marker",
     "mean",
+    "own_above",
     "paired_seeds",
     "popularity_of",
     "published",
     "ratio",
+    "show",
     "style",
     "table",
+    "turns",
     "values",
+    "written",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,13 +18,23 @@ from seqrec_lib.report.tables import (
     Metric,
     asked,
     by_user,
+    gain,
     interval,
     marked,
     mean,
     paired_seeds,
     values,
 )
+from seqrec_lib.statistics.intervals import Interval
 from seqrec_lib.statistics.parts import part_name
+
+# colour, marker and dashes together: lines that neither colour-blind nor grey readers mix up
+LOOKS: tuple[dict[str, Any], ...] = (
+    {"color": "#D55E00", "marker": "o", "linestyle": "-"},
+    {"color": "#0072B2", "marker": "s", "linestyle": "--"},
+    {"color": "#222222", "marker": "^", "linestyle": ":"},
+    {"color": "#009E73", "marker": "D", "linestyle": "-."},
+)
 
 
 def style() -> None:
@@ -113,12 +124,52 @@ def both_protocols(ax: Axes, runs: Sequence[Runs], metric: Metric = ndcg, k: int
                     lw=1.5, capsize=2)  # fmt: skip
         ends[run.name] = middle[1]
         names[run.name] = marked(run, pair[1])
-    gap, height = 0.06 * max(ends.values()), -np.inf
-    for name, value in sorted(ends.items(), key=lambda pair: pair[1]):
-        height = max(value, height + gap)  # labels do not overlap
+    placed = spread(
+        {name: (value, None) for name, value in ends.items()}, 0.06 * max(ends.values())
+    )
+    for (name, value), height in zip(ends.items(), placed, strict=True):
         ax.annotate(names[name], (1, value), xytext=(1.06, height), va="center", color=colour(name))
     ax.set_xticks([0, 1], ["U: earlier items left in", "M: earlier items masked"])
     ax.set(xlim=(-0.2, 1.8), ylim=(0, None), ylabel=f"{metric.__name__.upper()}@{k}")
+
+
+def spread(ends: Mapping[str, tuple[float, Any]], gap: float) -> list[float]:
+    """Heights for labels near their values, in the order given, at least ``gap`` apart."""
+    heights = {name: value for name, (value, _) in ends.items()}
+    order = sorted(heights, key=lambda name: heights[name])
+    for below, above in zip(order, order[1:], strict=False):
+        heights[above] = max(heights[above], heights[below] + gap)
+    return list(heights.values())
+
+
+def turns(
+    ax: Axes, pairs: Mapping[str, tuple[Runs, Runs]], metric: Metric = ndcg, k: int = 10
+) -> dict[tuple[str, str], Interval]:
+    """The first run of each pair less the second, with earlier items left in (U) and taken out (M).
+
+    A line a pair, with its 95 % intervals and its name; returns the differences by name and
+    protocol.
+    """
+    found: dict[tuple[str, str], Interval] = {}
+    ends: dict[str, tuple[float, str]] = {}
+    for number, (name, (first, second)) in enumerate(pairs.items()):
+        place = np.array([0, 1]) + 0.05 * (number - (len(pairs) - 1) / 2)
+        drawn = [gain(first, second, protocol, metric, k) for protocol in ("unmasked", "masked")]
+        found |= {(name, protocol): one for protocol, one in zip("UM", drawn, strict=True)}
+        middle = np.array([one.mean for one in drawn])
+        reach = np.abs(np.array([[i.low, i.high] for i in drawn]).T - middle)
+        look = LOOKS[number % len(LOOKS)]
+        ax.errorbar(place, middle, yerr=reach, lw=1.5, ms=6, capsize=3, **look)
+        ends[name] = (middle[1], look["color"])
+    reach = np.ptp([end for one in found.values() for end in (one.low, one.high)])
+    for (name, (_, ink)), height in zip(ends.items(), spread(ends, 0.07 * reach), strict=True):
+        ax.text(1.12, height, name, va="center", color=ink)
+    ax.axhline(0, color="black", lw=0.8)
+    ax.set_xticks([0, 1], ["U: earlier items left in", "M: earlier items taken out"])
+    ours, theirs = (label(one.name) for one in next(iter(pairs.values())))
+    ax.set(xlim=(-0.45, 1.4), ylabel=f"{metric.__name__.upper()}@{k}: {ours} − {theirs}")
+    ax.text(-0.43, 0, f"{ours}\nahead ↑\n\n{theirs}\nahead ↓", va="center", fontsize=9)
+    return found
 
 
 def cost_quality(ax: Axes, runs: Sequence[Runs], protocol: str = "masked") -> None:

@@ -92,6 +92,18 @@ def gain(a: Runs, b: Runs, protocol: str, metric: Metric = ndcg, k: int = 10) ->
     return interval(by_user(first - second, asked(a)), a, b)
 
 
+def own_above(runs: Runs, k: int = 10) -> float:
+    """How many of the user's own items stand above the true one, in the mean of the hits.
+
+    Hits are the questions whose true item is among the first k once earlier items are taken out.
+    NaN if there is none.
+    """
+    above = [u - m for m, u in zip(*map(runs.ranks, PROTOCOLS), strict=True)]
+    hits = [m <= k for m in runs.ranks("masked")]
+    found = np.concatenate([one[hit] for one, hit in zip(above, hits, strict=True)])
+    return float(found.mean()) if len(found) else float("nan")
+
+
 def paired_seeds(*runs: Runs) -> list[list[int]]:
     """Which of its seeds each run brings to a comparison: those whose number all have.
 
@@ -163,7 +175,7 @@ def _seeds(run: Runs) -> str:
 
 
 def _with_half_width(interval: Interval) -> str:
-    width = f"{interval.mean:.4f} ± {(interval.high - interval.low) / 2:.4f}".replace("0.", ".")
+    width = f"{interval.mean:.4f} ± {(interval.high - interval.low) / 2:.4f}"
     return f"{width}, {TOO_FEW}" if interval.note == TOO_FEW else width
 
 

@@ -8,7 +8,6 @@ together (:func:`verdicts`). :func:`bootstrap` is for one sample without seeds.
 Users are taken as independent and each gives one value a seed. Bad input raises ``ValueError``.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -50,7 +49,7 @@ class Interval:
 
     def __format__(self, spec: str) -> str:
         parts = (format(x, spec or "z.4f") for x in (self.mean, self.low, self.high))
-        mean, low, high = (re.sub(r"^([+-]?)0\.", r"\1.", part) for part in parts)
+        mean, low, high = (part.replace("-", "−") for part in parts)
         ends = mean if np.isnan(self.low) else f"{mean} [{low}, {high}]"
         return f"{ends}, {self.note}" if self.note else ends
 

@@ -11,7 +11,7 @@ from seqrec_lib.metrics.ranking import hr
 def test_a_table_holds_the_mean_over_seeds_and_users(runs):
     found = report.table(runs, baseline="markov")
     by_hand = hr(runs[1].ranks("masked").ravel(), 10).mean()
-    assert found.loc["SASRec", "HR@10 M"].startswith(f"{by_hand:.4f} ± ".removeprefix("0"))
+    assert found.loc["SASRec", "HR@10 M"].startswith(f"{by_hand:.4f} ± ")
     assert found.loc["SASRec", "seeds"] == "4" and found.loc["SASRec", "coverage M"] == "50.0%"
     assert "(higher)" in found.loc["SASRec"].iloc[-1] and found.loc["Markov chain"].iloc[-1] == ""
 

@@ -38,15 +38,15 @@ def rng():
 
 
 def test_an_interval_prints_as_in_the_tables():
-    assert str(Interval(0.0945, 0.0907, 0.0983)) == ".0945 [.0907, .0983]"
-    assert f"{Interval(0.5, -0.25, 1.25)}" == ".5000 [-.2500, 1.2500]"
-    assert f"{Interval(-0.00001, -0.0012, 0.0)}" == ".0000 [-.0012, .0000]"
-    assert f"{Interval(0.0012, -0.0003, 0.0027):+.3f}" == "+.001 [-.000, +.003]"
+    assert str(Interval(0.0945, 0.0907, 0.0983)) == "0.0945 [0.0907, 0.0983]"
+    assert f"{Interval(0.5, -0.25, 1.25)}" == "0.5000 [−0.2500, 1.2500]"
+    assert f"{Interval(-0.00001, -0.0012, 0.0)}" == "0.0000 [−0.0012, 0.0000]"
+    assert f"{Interval(0.0012, -0.0003, 0.0027):+.3f}" == "+0.001 [−0.000, +0.003]"
     assert f"{Interval(10.25, 9.5, 11.0):.1f}" == "10.2 [9.5, 11.0]"
 
 
 def test_what_an_interval_does_not_cover_is_printed_with_it():
-    assert str(Interval(0.5, 0.25, 0.75, note="one seed")) == ".5000 [.2500, .7500], one seed"
+    assert str(Interval(0.5, 0.25, 0.75, note="one seed")) == "0.5000 [0.2500, 0.7500], one seed"
 
 
 def test_an_interval_holds_plain_floats_and_does_not_change(rng):

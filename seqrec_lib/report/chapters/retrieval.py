@@ -125,7 +125,7 @@ def gains(pairs: Mapping[Any, Sequence[Runs]]) -> pd.DataFrame:
     for name, (one, base) in pairs.items():
         rows[name] = {}
         for protocol, letter in report.PROTOCOLS.items():
-            rows[name][f"NDCG@10 {letter}"] = _bare(report.mean(one, protocol).mean)
+            rows[name][f"NDCG@10 {letter}"] = f"{report.mean(one, protocol).mean:.4f}"
             rows[name][f"gain {letter}"] = f"{report.gain(one, base, protocol):+.4f}"
     return pd.DataFrame.from_dict(rows, "index")
 
@@ -155,14 +155,9 @@ def beyond_noise(found: dict[tuple[str, str], dict[str, Runs]], seed: pd.DataFra
     return count
 
 
-def _bare(value: float) -> str:
-    """Four places, without the zero before the point."""
-    return f"{value:.4f}".removeprefix("0")
-
-
 def _cell(before: float, after: float, sure: bool = True) -> str:
     gain = f"{after / before - 1:+.1%}" if before else "from nothing"
-    old, new = _bare(before), _bare(after)
+    old, new = f"{before:.4f}", f"{after:.4f}"
     return f"{old} → {new} {gain if sure else f'({gain})'}"
 
 
@@ -194,7 +189,7 @@ def ablation(found: dict[tuple[str, str], dict[str, Runs]], protocol: str) -> pd
     )
     rows = {}
     for (dataset, backbone), by_stage in found.items():
-        row = {"backbone alone": _bare(report.mean(by_stage["encoder"], protocol).mean)}
+        row = {"backbone alone": f"{report.mean(by_stage['encoder'], protocol).mean:.4f}"}
         rows[dataset, report.label(backbone)] = row | {name: next(cells) for name in EARNED}
     table = pd.DataFrame.from_dict(rows, "index").rename_axis(["data set", "backbone"])
     return table.rename_axis(columns=report.HOLM)

@@ -58,12 +58,12 @@ def test_table_1_has_the_seeds_figures_and_ours_of_the_same_cells():
     table = retrieval.table1(FOUND, SEED)
     kinds = ("seed", "ours, U", "ours, M")
     assert table.index.tolist() == [("beauty", "SASRec", kind) for kind in kinds]
-    assert table.loc[("beauty", "SASRec", "seed"), "R@5"] == ".0555 → .0578 +4.1%"
-    assert table.loc[("beauty", "SASRec", "seed"), "N@10"] == ".0405 → .0434 +7.2%"
+    assert table.loc[("beauty", "SASRec", "seed"), "R@5"] == "0.0555 → 0.0578 +4.1%"
+    assert table.loc[("beauty", "SASRec", "seed"), "N@10"] == "0.0405 → 0.0434 +7.2%"
     # U: nobody's item is within ten, then everybody's at rank 3
-    assert table.loc[("beauty", "SASRec", "ours, U"), "N@10"] == ".0000 → .5000 from nothing"
+    assert table.loc[("beauty", "SASRec", "ours, U"), "N@10"] == "0.0000 → 0.5000 from nothing"
     # M: rank 10 has a gain of 1 / log2(11), rank 2 one of 1 / log2(3)
-    assert table.loc[("beauty", "SASRec", "ours, M"), "N@10"] == ".2891 → .6309 +118.3%"
+    assert table.loc[("beauty", "SASRec", "ours, M"), "N@10"] == "0.2891 → 0.6309 +118.3%"
     assert table.loc[("beauty", "SASRec", "ours, M"), "R@10"] == "1.0000 → 1.0000 (+0.0%)"
 
 
@@ -87,11 +87,11 @@ def test_the_seeds_improvements_follow_from_its_figures():
 
 def test_what_a_stage_earns_is_paired_and_has_a_verdict():
     row = retrieval.ablation(FOUND, "unmasked").loc[("beauty", "SASRec")]
-    assert row["backbone alone"] == ".0000"
+    assert row["backbone alone"] == "0.0000"
     assert row["regenerated"].endswith("(no difference)")
-    assert row["retrieval"].startswith("+.5000") and row["retrieval"].endswith("(higher)")
-    assert row["both"].startswith("+.5000 [+.5000, +.5000]")
-    assert row["retrieval after regeneration"].startswith("+.499")  # one had a little already
+    assert row["retrieval"].startswith("+0.5000") and row["retrieval"].endswith("(higher)")
+    assert row["both"].startswith("+0.5000 [+0.5000, +0.5000]")
+    assert row["retrieval after regeneration"].startswith("+0.499")  # one had a little already
     assert retrieval.ablation(FOUND, "masked").columns.name == "verdicts corrected (Holm)"
 
 
@@ -165,8 +165,8 @@ def test_cells_of_one_stage_and_metric_are_counted_alone():
 def test_gains_are_of_the_first_over_the_second():
     one = FOUND["beauty", "sasrec"]
     row = retrieval.gains({"memory": (one["both"], one["encoder"])}).loc["memory"]
-    assert row["NDCG@10 U"] == ".5000" and row["gain U"] == "+.5000 [+.5000, +.5000]"
-    assert row["NDCG@10 M"] == ".6309" and row["gain M"].startswith("+.3419")
+    assert row["NDCG@10 U"] == "0.5000" and row["gain U"] == "+0.5000 [+0.5000, +0.5000]"
+    assert row["NDCG@10 M"] == "0.6309" and row["gain M"].startswith("+0.3419")
 
 
 def test_gains_apart_are_paired():

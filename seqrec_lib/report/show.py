@@ -1,0 +1,145 @@
+"""Tables as a reader sees them: a caption, names for keys, numbers as people write them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from numbers import Integral, Real
+from typing import Any
+
+import pandas as pd
+
+from seqrec_lib.report.styles import label
+
+EMPTY = "–"  # stands where there is nothing
+NUMBER = re.compile(r"[−+±≤≥<>]?[\d.,]+ ?(%|± ?[\d.]+|\[[^]]*\])?")
+
+
+def show(table: pd.DataFrame | Mapping[str, pd.DataFrame], caption: str, digits: int = 4) -> Shown:
+    """A table, or several behind tabs with their names, under a caption that says what is seen.
+
+    Names of models become those of the book; whole numbers get thousands separators, others
+    ``digits`` places; what is missing is a dash. A plain numbering of rows is left out. Raises
+    ``ValueError`` for a caption that is empty or no sentence.
+    """
+    if not caption.strip().endswith((".", "?")):
+        raise ValueError(f"a caption is a sentence that says what is seen, not {caption!r}")
+    tables = {"": table} if isinstance(table, pd.DataFrame) else dict(table)
+    return Shown({name: _in_words(one, digits) for name, one in tables.items()}, caption.strip())
+
+
+def by_protocol(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """A table with columns of both protocols, as two: those called ``... M`` and ``... U``."""
+    other = {
+        letter: [name for name in table if not str(name).endswith(f" {letter}")] for letter in "UM"
+    }
+    names = {"M: earlier items taken out": other["U"], "U: earlier items left in": other["M"]}
+    return {name: table[columns] for name, columns in names.items()}
+
+
+def written(value: Any, digits: int = 4) -> str:
+    """A value as it stands in a table or a sentence: 0.0054, −0.0054, 12,101.
+
+    >>> written(-0.00541), written(12101.0), written("-.0023 [-.0027, .0072]"), written(None)
+    ('−0.0054', '12,101', '−0.0023 [−0.0027, 0.0072]', '–')
+    """
+    if isinstance(value, str):
+        text = label(value)
+    elif isinstance(value, bool):
+        text = "yes" if value else "no"
+    elif isinstance(value, (list, tuple)):
+        text = ", ".join(written(one, digits) for one in value)
+    elif value is None or value is pd.NaT or value != value:
+        text = EMPTY
+    elif isinstance(value, Integral) or isinstance(value, Real) and float(value).is_integer():
+        text = f"{int(float(value)):,}"
+    elif isinstance(value, Real):
+        text = f"{float(value):,.{digits}f}"
+    else:
+        text = str(value)
+    text = re.sub(r"(?<![\w.])([-+−]?)\.(?=\d)", r"\g<1>0.", text)
+    return re.sub(r"(?<![\w)\]])-(?=\d)", "−", text) or EMPTY
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One table or several, ready for a page; printed as text where there is none."""
+
+    tables: dict[str, pd.DataFrame]
+    caption: str
+
+    def __repr__(self) -> str:
+        parts = [f"{name}\n{table}" if name else str(table) for name, table in self.tables.items()]
+        return "\n\n".join([self.caption, *parts])
+
+    def _repr_html_(self) -> str:
+        if len(self.tables) == 1:
+            return _html(next(iter(self.tables.values())), self.caption)
+        # the markup of sphinx-design's tabs, whose style every page loads
+        group = re.sub(r"\W+", "-", self.caption)[:40]
+        tabs = []
+        for number, (name, table) in enumerate(self.tables.items()):
+            here = f"{group}-{number}"
+            tabs.append(
+                f'<input id="{here}" name="{group}" type="radio"{" checked" * (number == 0)}>'
+                f'<label class="sd-tab-label" for="{here}">{escape(name)}</label>'
+                f'<div class="sd-tab-content docutils">{_html(table, self.caption, name)}</div>'
+            )
+        return f'<div class="sd-tab-set docutils">{"".join(tabs)}</div>'
+
+
+def _in_words(table: pd.DataFrame, digits: int) -> pd.DataFrame:
+    """The cells and heads as they are printed; floats that are all whole lose their places."""
+    words = pd.DataFrame(index=range(len(table)))
+    if not _plain(table.index):
+        named = table.index.to_frame(index=False)
+        for place, name in enumerate(named.columns):
+            head = "" if name is None or name == place else written(name)
+            words.insert(place, (head, place), [written(v, digits) for v in named.iloc[:, place]])
+    for place in range(table.shape[1]):
+        column = table.iloc[:, place]
+        values = column.astype(object)
+        whole = all(isinstance(v, Real) and (v != v or float(v).is_integer()) for v in values)
+        name = table.columns[place]
+        head = " ".join(map(written, name)) if isinstance(name, tuple) else written(name)
+        words[(head, -1 - place)] = [
+            written(f"{v:,.{digits}f}" if _fraction(v) and not whole else v, digits) for v in values
+        ]
+    words.columns = [head for head, _ in words.columns]
+    return words
+
+
+def _fraction(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, (bool, Integral)) and value == value
+
+
+def _plain(index: pd.Index) -> bool:
+    return isinstance(index, pd.RangeIndex) and index.name is None
+
+
+def _html(table: pd.DataFrame, caption: str, tab: str = "") -> str:
+    numeric = [
+        all(NUMBER.fullmatch(cell) or cell == EMPTY for cell in table.iloc[:, place])
+        for place in range(table.shape[1])
+    ]
+    sides = ["number" if yes and place else "words" for place, yes in enumerate(numeric)]
+    heads = "".join(
+        f'<th scope="col" class="{side}">{escape(name)}</th>'
+        for name, side in zip(table.columns, sides, strict=True)
+    )
+    rows = []
+    for cells in table.itertuples(index=False):
+        first, *rest = cells
+        line = f'<th scope="row">{escape(first)}</th>' + "".join(
+            f'<td class="{side}">{escape(cell)}</td>'
+            for cell, side in zip(rest, sides[1:], strict=True)
+        )
+        rows.append(f"<tr>{line}</tr>")
+    words = f"{caption} ({tab})" if tab else caption
+    return (
+        '<div class="table-scroll" tabindex="0" role="region" '
+        f'aria-label="{escape(words)}"><table class="shown"><caption><span>{escape(words)}</span></caption>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
