@@ -102,15 +102,47 @@ def test_no_style_sheet_loads_from_outside(site):
         assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", text), path
 
 
+# A page in frames of the size of a desk's screen and of a phone's; what stands where.
+FRAMES = ((1400, 900), (390, 844))
+LOOKER = """<html><head></head><body>%s<script>
+const seen = frame => {
+  const page = frame.contentDocument, main = page.querySelector("article");
+  const box = what => (main.querySelector(what) || main).getBoundingClientRect();
+  const all = what => [...main.querySelectorAll(what)];
+  return {
+    width: frame.width, height: +frame.height,
+    title: box("h1").bottom, finding: box("h1 ~ .admonition.important").bottom,
+    figure: box("figure").top,
+    wider: page.documentElement.scrollWidth - frame.contentWindow.innerWidth,
+    nameless: all("img").filter(i => !i.alt.trim() || i.alt.includes("/")).map(i => i.src),
+    uncaptioned: all(".cell_output table").filter(t => !t.caption).length,
+    open: all(".cell:not(.tag_idea) .cell_input").filter(c => !c.closest("details")).length,
+    cells: all("td").map(c => c.textContent.trim()).filter(t => /^(NaN|None|nan|<NA>)$/.test(t)),
+  };
+};
+addEventListener("load", () => setTimeout(() => {
+  document.documentElement.dataset.report =
+    JSON.stringify([...document.querySelectorAll("iframe")].map(seen));
+}, 3000));
+</script></body></html>"""
+
+
 class Server(SimpleHTTPRequestHandler):
-    """Serves the book with the probe in every page."""
+    """Serves the book with the probe in every page, and each page in frames below /framed/."""
 
     def do_GET(self):
+        if self.path.startswith("/framed/"):
+            address = self.path.removeprefix("/framed")
+            frames = [f"<iframe src='{address}' width={w} height={h}></iframe>" for w, h in FRAMES]
+            return self.answer(LOOKER % "".join(frames))
         path = Path(self.translate_path(self.path))
         if path.suffix != ".html" or not path.exists():
             return super().do_GET()
         page = path.read_text(encoding="utf-8")
-        page = re.sub("<head>", lambda head: head[0] + PROBE, page, count=1).encode()
+        self.answer(re.sub("<head>", lambda head: head[0] + PROBE, page, count=1))
+
+    def answer(self, text):
+        page = text.encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(page)))
@@ -156,6 +188,28 @@ def test_a_page_opens_without_an_error_and_with_every_figure(site, page, tmp_pat
     if page.startswith("notebooks/"):
         notebook = nbformat.read(ROOT / f"{page}.ipynb", as_version=4)
         assert report["images"] == figures(notebook) > 0
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(p, marks=[pytest.mark.slow] * (p not in CHECKED))
+        for p in PAGES
+        if p.startswith("notebooks/")
+    ],
+)
+def test_the_finding_stands_on_the_first_screen(site, page, tmp_path):
+    for seen in look(site, f"framed/{page}", tmp_path):
+        assert 0 < seen["title"] < seen["finding"] < seen["height"], seen
+        assert seen["figure"] < seen["height"] - 40, seen  # some of it is seen
+        assert seen["wider"] <= 0, seen
+        assert (seen["nameless"], seen["uncaptioned"], seen["open"], seen["cells"]) == (
+            [],
+            0,
+            0,
+            [],
+        )
 
 
 def figures(notebook) -> int:

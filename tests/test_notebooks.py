@@ -1,6 +1,7 @@
 """The form of a stored chapter: what a reader, Papermill and nbval rely on."""
 
 import ast
+import re
 
 import chapters
 import nbformat
@@ -29,6 +30,38 @@ def test_a_chapter_opens_with_its_label_and_title(notebook):
     label, title = first.source.splitlines()[:2]
     assert label.startswith("(") and label.endswith(")=")
     assert title.startswith("# ")
+
+
+def test_a_chapter_tells_its_finding_first(notebook):
+    """A title that says it, the box, a figure, the cards; and at the end what it does not show."""
+    first, prose = notebook.cells[0].source, [c for c in notebook.cells if c.cell_type != "code"]
+    parts = ("\n# ", ":::{admonition} Key finding", "```{glue:figure} ", "::::{grid} 2 2 4 4")
+    places = [first.find(part) for part in parts]
+    assert -1 not in places and places == sorted(places)
+    title = first.splitlines()[1].removeprefix("# ")
+    assert not title[0].isdigit() and not title.endswith("?")
+    finding = first[places[1] : places[2]]
+    assert 1 <= finding.count("{glue:text}") <= 2
+    assert any("\n## What it does not show" in "\n" + cell.source for cell in prose[-2:])
+
+
+def test_every_figure_says_what_is_seen(notebook):
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    options = re.findall(r"```\{glue:figure\} \S+\n((?::.*\n)*)", prose)
+    assert len(options) == prose.count("{glue:figure}") > 0
+    for one in options:
+        (alt,) = re.findall(r":alt: (.*)", one)
+        assert len(alt) > 30 and alt.endswith(".")
+
+
+def test_every_table_has_a_caption_and_no_key(notebook):
+    for cell in code(notebook):
+        for output in cell.outputs:
+            page = output.get("data", {}).get("text/html", "")
+            if "<table" in page:
+                assert "<caption>" in page, cell.source
+                words = set(re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", page))
+                assert not {w for w in words if re.fullmatch(r"[a-z]+(_[a-z0-9]+)+|NaN|None", w)}
 
 
 def test_the_parameters_have_the_same_names_everywhere(notebook):

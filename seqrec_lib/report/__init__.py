@@ -1,6 +1,14 @@
 """What the book shows of runs: tables and axes, and in ``chapters`` what one chapter shows."""
 
-from seqrec_lib.report.axes import both_protocols, cost_quality, curves, gains_by, style, turns
+from seqrec_lib.report.axes import (
+    LOOKS,
+    both_protocols,
+    cost_quality,
+    curves,
+    gains_by,
+    style,
+    turns,
+)
 from seqrec_lib.report.benchmarks import benchmark
 from seqrec_lib.report.parameters import begin
 from seqrec_lib.report.show import Shown, by_protocol, show, written
@@ -17,6 +25,7 @@ from seqrec_lib.report.tables import (
     interval,
     judged,
     marked,
+    masking,
     mean,
     own_above,
     paired_seeds,
@@ -29,6 +38,7 @@ from seqrec_lib.report.tables import (
 
 __all__ = [
     "HOLM",
+    "LOOKS",
     "PROTOCOLS",
     "Metric",
     "Shown",
@@ -50,6 +60,7 @@ __all__ = [
     "label",
     "marked",
     "marker",
+    "masking",
     "mean",
     "own_above",
     "paired_seeds",

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.records.store import Runs
@@ -52,14 +53,16 @@ def curves(ax: Axes, runs: Sequence[Runs]) -> None:
     """Validation NDCG@10 by epoch, as it was selected on: a line a seed, the best epoch marked."""
     selected = {run.seeds[0].spec.get("training", {}).get("select", "masked") for run in runs}
     letters = ", ".join(sorted(PROTOCOLS[protocol] for protocol in selected))
-    for run in runs:
+    for place, run in enumerate(runs):
+        dashes = LOOKS[place % len(LOOKS)]["linestyle"]
         for number, seed in enumerate(run.seeds):
             epoch, score = seed.history["epoch"], seed.history["valid_ndcg@10"]
-            ax.plot(epoch, score, color=colour(run.name), lw=1.2, alpha=0.85,
+            ax.plot(epoch, score, color=colour(run.name), ls=dashes, lw=1.2, alpha=0.85,
                     label=label(run.name) if number == 0 else None)  # fmt: skip
             best = score.idxmax()
             ax.plot(epoch[best], score[best], marker(run.name), color=colour(run.name), ms=6)
     ax.set(xlabel="epoch (passes over the training positions)")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(ylabel=f"validation NDCG@10, {letters}")
     ax.legend(loc="best", fontsize=8)
 
@@ -108,7 +111,7 @@ def gains_by(
         ax.set_ylim(0, None)
     else:
         ax.axhline(0, color=colour(base.name), lw=0.8)
-        ax.set_ylabel(f"{ax.get_ylabel()}, less that of {label(base.name)}")
+        ax.set_ylabel(f"{ax.get_ylabel()} − that of {label(base.name)}")
     ax.legend()
     return pd.DataFrame(columns | {"users": sizes}, index=names)
 

@@ -2,7 +2,7 @@
 
 The interactive map is one piece of HTML with its points inside: it loads nothing, so it works from
 the built book without a network. Plotly's smallest bundle is over a megabyte; what is needed of it
-fits in sixty lines.
+fits in a hundred lines.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def by_label(ax: Axes, points: pd.DataFrame, label: str, most: int = len(LOOKS) 
         colour, shape = looks[at]
         ax.scatter(own["x"], own["y"], s=5, c=colour, marker=shape, lw=0, label=names[at])
     handles, texts = ax.get_legend_handles_labels()
-    ax.legend(handles[::-1], texts[::-1], fontsize=7, markerscale=2.5, title=label,
+    ax.legend(handles[::-1], texts[::-1], fontsize=8, markerscale=2.5, title=label,
               loc="upper left", bbox_to_anchor=(1, 1))  # fmt: skip
     _bare(ax, points)
 
@@ -61,16 +61,25 @@ def by_popularity(ax: Axes, points: pd.DataFrame) -> None:
 def _bare(ax: Axes, points: pd.DataFrame) -> None:
     """Places on the plane have no unit; a hundredth at the edges, far off, is left out."""
     for axis, limits in (("x", ax.set_xlim), ("y", ax.set_ylim)):
-        low, high = points[axis].quantile([0.005, 0.995])
-        limits(low - 0.05 * (high - low) - 1e-3, high + 0.05 * (high - low) + 1e-3)
+        limits(*frame(points[axis]))
     ax.set(xticks=[], yticks=[], xlabel="first coordinate, no unit", ylabel="second coordinate")
     ax.grid(False)
 
 
-def interactive(points: pd.DataFrame, label: str, height: int = 520) -> str:
-    """HTML of a map: the pointer shows an item, its label and its popularity; the wheel zooms.
+def frame(values: pd.Series) -> tuple[float, float]:
+    """What a map shows at first of one axis: all but a hundredth of the points, and a margin."""
+    low, high = values.quantile([0.005, 0.995])
+    margin = 0.05 * (high - low) + 1e-3
+    return float(low - margin), float(high + margin)
 
-    ``points`` has columns ``item``, ``x``, ``y``, ``popularity`` and ``label``.
+
+def interactive(points: pd.DataFrame, label: str, height: int = 520) -> str:
+    """HTML of a map that answers mouse, finger and keyboard, in the light or dark of its page.
+
+    Pointing shows an item, its label and its popularity; dragging moves, two fingers, + and − or
+    the wheel with Ctrl zoom: the wheel alone scrolls the page, as everywhere. It opens on the part
+    that :func:`frame` gives. ``points`` has columns ``item``, ``x``, ``y``, ``popularity`` and
+    ``label``.
     """
     number, names = groups(points[label])
     looks = [look[0] for look in LOOKS[: len(names)]]
@@ -81,6 +90,7 @@ def interactive(points: pd.DataFrame, label: str, height: int = 520) -> str:
     place = {name: at for at, name in enumerate(kinds)}
     data = {
         "label": label, "names": names, "colours": looks, "kinds": kinds,
+        "frame": [[round(end, 2) for end in frame(points[axis])] for axis in ("x", "y")],
         "item": points["item"].astype(str).tolist(),
         "x": [round(float(x), 2) for x in points["x"]],
         "y": [round(float(y), 2) for y in points["y"]],
@@ -91,60 +101,101 @@ def interactive(points: pd.DataFrame, label: str, height: int = 520) -> str:
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     page = _PAGE.replace("@LABEL@", html.escape(label)).replace("@DATA@", text)
     return (
-        f'<div><iframe title="Map of items: hover to see one" srcdoc="{html.escape(page)}" '
-        f'width="100%" height="{height}" style="border:1px solid #ccc"></iframe></div>'
+        f'<div><iframe title="Map of {len(points):,} items by {html.escape(label)}" '
+        f'srcdoc="{html.escape(page)}" width="100%" height="{height}" '
+        f'style="border:1px solid #8888;box-sizing:border-box"></iframe></div>'
     )
 
 
-_PAGE = """<!doctype html><meta charset="utf-8"><style>
-body{margin:0;font:13px sans-serif;color:#222;background:#fff}
-#bar{height:26px;padding:5px 8px;box-sizing:border-box}
-#tip{position:absolute;display:none;background:#fff;border:1px solid #555;padding:4px 7px;
-pointer-events:none;white-space:nowrap}
-#key{position:absolute;right:6px;top:30px;background:#fffc;padding:4px;font-size:12px}
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><style>
+:root{color-scheme:light;--ink:#222;--ground:#fff;--line:#555;--veil:#fffc}
+:root[data-theme=dark]{color-scheme:dark;--ink:#ddd;--ground:#121212;--line:#999;--veil:#121212cc}
+body{margin:0;font:13px sans-serif;color:var(--ink);background:var(--ground);overflow:hidden}
+#bar{height:58px;padding:4px 8px;box-sizing:border-box;overflow:hidden}
+#bar small{display:block;font-size:12px;margin-top:3px}
+button{min-width:28px;height:24px}
+#tip{position:absolute;display:none;background:var(--ground);border:1px solid var(--line);
+padding:4px 7px;pointer-events:none;max-width:calc(100% - 20px)}
+#key{position:absolute;right:6px;bottom:6px;background:var(--veil);padding:4px;font-size:12px;
+pointer-events:none}
 #key i{display:inline-block;width:10px;height:10px;margin-right:5px}
-body{overflow:hidden}canvas{display:block;cursor:crosshair}
+canvas{display:block;cursor:crosshair;touch-action:pan-y}
+canvas:focus-visible{outline:2px solid #56B4E9;outline-offset:-2px}
 </style><div id="bar"><label>colour by <select id="by"><option value="group">@LABEL@</option>
-<option value="popularity">popularity</option></select></label> &nbsp; wheel: zoom, drag: move,
-double click: back</div><canvas id="map"></canvas><div id="key"></div><div id="tip"></div><script>
+<option value="popularity">popularity</option></select></label>
+<button id="in" aria-label="zoom in">+</button> <button id="out" aria-label="zoom out">−</button>
+<button id="back">whole map</button>
+<small>drag to move; arrow keys, + and −, Ctrl and wheel, or two fingers</small></div>
+<canvas id="map" tabindex="0" role="application"></canvas><div id="key"></div>
+<div id="tip" role="status"></div><script>
 const d=@DATA@, n=d.x.length, canvas=document.getElementById("map"), pen=canvas.getContext("2d"),
-  tip=document.getElementById("tip"), by=document.getElementById("by"),
-  key=document.getElementById("key"), top10=Math.log(Math.max(...d.popularity)+1);
-let view, drag=null;
-const shade=p=>{const t=Math.log(p+1)/top10; // cividis, light to dark
-  return `rgb(${[[253,0],[231,34],[55,78]].map(([a,b])=>Math.round(a+(b-a)*t))})`};
-const px=x=>(x-view.x)*view.s+canvas.width/2, py=y=>(view.y-y)*view.s+canvas.height/2;
-function whole(){const lo=a=>a.reduce((m,v)=>Math.min(m,v)), hi=a=>a.reduce((m,v)=>Math.max(m,v));
-  const x=[lo(d.x),hi(d.x)], y=[lo(d.y),hi(d.y)];
-  view={x:(x[0]+x[1])/2,y:(y[0]+y[1])/2,
-    s:.95*Math.min(canvas.width/(x[1]-x[0]||1),canvas.height/(y[1]-y[0]||1))}}
-function draw(){pen.clearRect(0,0,canvas.width,canvas.height);
+  tip=document.getElementById("tip"), by=document.getElementById("by"), BAR=58,
+  key=document.getElementById("key"), top10=Math.log(Math.max(...d.popularity)+1),
+  fingers=new Map(), prefers=matchMedia("(prefers-color-scheme: dark)");
+let view, spread=0, middle=null, dark=false, scale=1, W=1, H=1;
+canvas.setAttribute("aria-label","Map of "+n+" items, coloured by "+d.label+
+  " or popularity. Arrow keys move, "+
+  "plus and minus zoom, 0 shows the whole map; the item in the middle is named.");
+const shade=p=>{const t=Math.log(p+1)/top10, u=dark?1-t:t; // cividis; the frequent stand out
+  return `rgb(${[[253,0],[231,34],[55,78]].map(([a,b])=>Math.round(a+(b-a)*u))})`};
+const ink=g=>dark&&d.colours[g]=="#000000"?"#ffffff":dark&&d.colours[g]=="#BBBBBB"?"#666666"
+  :d.colours[g];
+const px=x=>(x-view.x)*view.s+W/2, py=y=>(view.y-y)*view.s+H/2;
+function whole(){const [x,y]=d.frame; // as the figure: without the hundredth that is far off
+  view={x:(x[0]+x[1])/2,y:(y[0]+y[1])/2,s:Math.min(W/(x[1]-x[0]||1),H/(y[1]-y[0]||1))}}
+function draw(){pen.setTransform(scale,0,0,scale,0,0);pen.clearRect(0,0,W,H);
   const kind=by.value=="group", last=kind?d.group.map(g=>-g):d.popularity;
   for(const i of [...Array(n).keys()].sort((a,b)=>last[a]-last[b])){ // the most telling on top
-    pen.fillStyle=kind?d.colours[d.group[i]]:shade(d.popularity[i]);
+    pen.fillStyle=kind?ink(d.group[i]):shade(d.popularity[i]);
     pen.fillRect(px(d.x[i])-2,py(d.y[i])-2,4,4)}
   key.textContent="";
-  const rows=kind?d.names.map((name,i)=>[d.colours[i],name])
+  const rows=kind?d.names.map((name,i)=>[ink(i),name])
     :[1,10,100,1000,10000].filter(p=>p<Math.exp(top10)).map(p=>[shade(p),p+" events"]);
   for(const [colour,name] of rows){const row=document.createElement("div"),
     box=document.createElement("i"); box.style.background=colour;
     row.append(box,name); key.append(row)}}
-function fit(){canvas.width=innerWidth;canvas.height=innerHeight-26;whole();draw()}
-canvas.onmousemove=e=>{if(drag){view.x-=(e.offsetX-drag[0])/view.s;view.y+=(e.offsetY-drag[1])/view.s;
-    drag=[e.offsetX,e.offsetY];draw()}
-  let best=-1,far=100;
-  for(let i=0;i<n;i++){const a=px(d.x[i])-e.offsetX,b=py(d.y[i])-e.offsetY,r=a*a+b*b;
-    if(r<far){far=r;best=i}}
+function theme(){let page=""; // the book's switch, where this frame may see it; else the system's
+  try{page=parent.document.documentElement.dataset.theme||""}catch(e){}
+  dark=page?page=="dark":prefers.matches;
+  document.documentElement.dataset.theme=dark?"dark":"light"; if(view)draw()}
+function fit(){scale=devicePixelRatio||1;W=innerWidth;H=innerHeight-BAR;
+  canvas.width=W*scale;canvas.height=H*scale;canvas.style.width=W+"px";canvas.style.height=H+"px";
+  whole();draw()}
+function zoom(f,a,b){const x=(a-W/2)/view.s,y=(b-H/2)/view.s;
+  view.s*=f;view.x+=x*(1-1/f);view.y-=y*(1-1/f);draw()}
+function move(a,b){view.x-=a/view.s;view.y+=b/view.s;draw()}
+function show(a,b,reach){let best=-1,far=reach*reach;
+  for(let i=0;i<n;i++){const u=px(d.x[i])-a,v=py(d.y[i])-b,r=u*u+v*v;if(r<far){far=r;best=i}}
   tip.style.display=best<0?"none":"block"; if(best<0)return;
   tip.textContent=d.item[best]+" | "+d.label+": "+d.kinds[d.kind[best]]+" | "+
     d.popularity[best]+" training events";
-  tip.style.top=Math.min(e.clientY+14,innerHeight-30)+"px";
-  tip.style.left=Math.max(0,Math.min(e.clientX+12,innerWidth-tip.offsetWidth-4))+"px"};
-canvas.onmouseleave=()=>{tip.style.display="none";drag=null};
-canvas.onmousedown=e=>drag=[e.offsetX,e.offsetY]; canvas.onmouseup=()=>drag=null;
+  tip.style.top=Math.min(b+BAR+14,innerHeight-tip.offsetHeight-4)+"px";
+  tip.style.left=Math.max(0,Math.min(a+12,W-tip.offsetWidth-4))+"px"}
+canvas.onpointerdown=e=>{fingers.set(e.pointerId,[e.offsetX,e.offsetY]);spread=0;
+  canvas.setPointerCapture(e.pointerId);show(e.offsetX,e.offsetY,e.pointerType=="touch"?20:10)};
+canvas.onpointermove=e=>{const old=fingers.get(e.pointerId), now=[e.offsetX,e.offsetY];
+  if(old){fingers.set(e.pointerId,now);
+    if(fingers.size==1)move(now[0]-old[0],now[1]-old[1]);
+    else{const [p,q]=[...fingers.values()],wide=Math.hypot(p[0]-q[0],p[1]-q[1]),
+      at=[(p[0]+q[0])/2,(p[1]+q[1])/2];
+      if(spread){move(at[0]-middle[0],at[1]-middle[1]);zoom(wide/spread,...at)}
+      spread=wide;middle=at}}
+  show(...now,e.pointerType=="touch"?20:10)};
+canvas.onpointerup=canvas.onpointercancel=e=>{fingers.delete(e.pointerId);spread=0};
+canvas.onpointerleave=e=>{if(e.pointerType!="touch")tip.style.display="none"};
 canvas.ondblclick=()=>{whole();draw()};
-canvas.onwheel=e=>{e.preventDefault();const f=Math.exp(-e.deltaY/400),
-  x=(e.offsetX-canvas.width/2)/view.s,y=(e.offsetY-canvas.height/2)/view.s;
-  view.s*=f;view.x+=x*(1-1/f);view.y-=y*(1-1/f);draw()};
-by.onchange=draw; onresize=fit; fit();
-</script>"""
+canvas.addEventListener("wheel",e=>{if(!e.ctrlKey&&!e.metaKey)return; // the page scrolls
+  e.preventDefault();zoom(Math.exp(-e.deltaY/400),e.offsetX,e.offsetY)},{passive:false});
+canvas.onkeydown=e=>{const step=40, to={ArrowLeft:[step,0],ArrowRight:[-step,0],ArrowUp:[0,step],
+    ArrowDown:[0,-step]}[e.key]; if(e.ctrlKey||e.metaKey||e.altKey)return;
+  if(to)move(...to); else if(e.key=="+"||e.key=="=")zoom(1.25,W/2,H/2);
+  else if(e.key=="-"||e.key=="−")zoom(.8,W/2,H/2); else if(e.key=="0"){whole();draw()} else return;
+  e.preventDefault();show(W/2,H/2,60)};
+document.getElementById("in").onclick=()=>zoom(1.25,W/2,H/2);
+document.getElementById("out").onclick=()=>zoom(.8,W/2,H/2);
+document.getElementById("back").onclick=()=>{whole();draw()};
+by.onchange=draw; onresize=fit; prefers.onchange=theme;
+try{new MutationObserver(theme).observe(parent.document.documentElement,
+  {attributes:true,attributeFilter:["data-theme"]})}catch(e){}
+theme(); fit();
+</script></html>"""

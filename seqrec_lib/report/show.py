@@ -31,9 +31,10 @@ def show(table: pd.DataFrame | Mapping[str, pd.DataFrame], caption: str, digits:
 
 
 def by_protocol(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """A table with columns of both protocols, as two: those called ``... M`` and ``... U``."""
+    """A table with columns of both protocols, as two: those with M in their name, and with U."""
     other = {
-        letter: [name for name in table if not str(name).endswith(f" {letter}")] for letter in "UM"
+        letter: [name for name in table if not re.search(rf"\b{letter}\b", str(name))]
+        for letter in "UM"
     }
     names = {"M: earlier items taken out": other["U"], "U: earlier items left in": other["M"]}
     return {name: table[columns] for name, columns in names.items()}
@@ -51,7 +52,7 @@ def written(value: Any, digits: int = 4) -> str:
         text = "yes" if value else "no"
     elif isinstance(value, (list, tuple)):
         text = ", ".join(written(one, digits) for one in value)
-    elif value is None or value is pd.NaT or value != value:
+    elif pd.isna(value):
         text = EMPTY
     elif isinstance(value, Integral) or isinstance(value, Real) and float(value).is_integer():
         text = f"{int(float(value)):,}"
@@ -138,8 +139,9 @@ def _html(table: pd.DataFrame, caption: str, tab: str = "") -> str:
         )
         rows.append(f"<tr>{line}</tr>")
     words = f"{caption} ({tab})" if tab else caption
+    said = escape(words)
     return (
-        '<div class="table-scroll" tabindex="0" role="region" '
-        f'aria-label="{escape(words)}"><table class="shown"><caption><span>{escape(words)}</span></caption>'
+        f'<div class="table-scroll" tabindex="0" role="region" aria-label="{said}">'
+        f'<table class="shown"><caption><span>{said}</span></caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )

@@ -104,6 +104,18 @@ def own_above(runs: Runs, k: int = 10) -> float:
     return float(found.mean()) if len(found) else float("nan")
 
 
+def masking(runs: Sequence[Runs], k: int = 10) -> pd.DataFrame:
+    """What taking out earlier items adds to NDCG, and why: :func:`own_above`."""
+    rows = {}
+    for run in runs:
+        masked, unmasked = (mean(run, protocol, ndcg, k).mean for protocol in PROTOCOLS)
+        rows[label(run.name)] = {
+            "own items above the true one": own_above(run, k),
+            "added by masking, %": 100 * (ratio(masked, unmasked) - 1),
+        }
+    return pd.DataFrame.from_dict(rows, "index")
+
+
 def paired_seeds(*runs: Runs) -> list[list[int]]:
     """Which of its seeds each run brings to a comparison: those whose number all have.
 

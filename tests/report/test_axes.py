@@ -10,6 +10,7 @@ import pytest
 
 from seqrec_lib import report
 from seqrec_lib.metrics.ranking import hr
+from seqrec_lib.report import axes
 
 
 @pytest.fixture
@@ -76,3 +77,19 @@ def test_what_is_drawn_of_one_seed_says_so(ax, made):
         ax.clear()
         draw(ax, [single])
         assert [text.get_text() for text in ax.texts] == ["SASRec, one seed"]
+
+
+def test_turns_draw_both_protocols_of_each_pair(runs, made):
+    figure, ax = plt.subplots()
+    first = made("sasrec", np.array([1, 2, 3]), np.array([1, 2, 4]), unmasked=np.array([5, 6, 7]))
+    second = made("gru", np.array([2, 2, 3]), np.array([2, 2, 4]), unmasked=np.array([1, 6, 7]))
+    found = report.turns(ax, {"Beauty": (first, second)})
+    assert found["Beauty", "M"].mean > 0 > found["Beauty", "U"].mean
+    assert "SASRec − GRU-CE" in ax.get_ylabel()
+    assert "Beauty" in [text.get_text() for text in ax.texts]
+    plt.close(figure)
+
+
+def test_labels_keep_their_distance():
+    placed = axes.spread({"a": (1.0, None), "b": (1.01, None), "c": (0.0, None)}, 0.1)
+    assert placed == [1.0, 1.1, 0.0]

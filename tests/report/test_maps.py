@@ -83,3 +83,33 @@ def test_a_label_cannot_break_out_of_the_map(points):
     assert evil not in document and document.count("</script>") == 1
     _, document = inside(maps.interactive(points.assign(**{"a<b": "c"}), "a<b"))
     assert '<option value="group">a&lt;b</option>' in document
+
+
+def test_the_interactive_map_opens_on_what_the_figure_shows(points, ax):
+    far = points.assign(x=points["x"].where(points.index > 0, 1e4))
+    data, _ = inside(maps.interactive(far, "category"))
+    maps.by_label(ax, far, "category")
+    np.testing.assert_allclose(data["frame"], [ax.get_xlim(), ax.get_ylim()], atol=0.006)
+    assert data["frame"][0][1] < 10 and max(data["x"]) == 1e4
+
+
+def test_the_wheel_alone_scrolls_the_page_and_not_the_map(points):
+    _, document = inside(maps.interactive(points, "category"))
+    wheel = document[document.index('"wheel"') :]
+    assert wheel.index("if(!e.ctrlKey&&!e.metaKey)return") < wheel.index("preventDefault")
+
+
+def test_the_interactive_map_answers_fingers_and_keys_and_has_a_name(points):
+    page = maps.interactive(points, "category")
+    _, document = inside(page)
+    assert "onpointerdown" in document and "onmouse" not in document
+    for key in ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", '"+"', '"-"'):
+        assert key in document
+    assert 'tabindex="0"' in document and '"aria-label"' in document
+    assert re.search(r'<iframe title="Map of \d+ items by category"', page)
+
+
+def test_the_interactive_map_has_the_colours_of_its_page(points):
+    _, document = inside(maps.interactive(points, "category"))
+    assert "prefers-color-scheme: dark" in document and "data-theme" in document
+    assert "background:#fff" not in document

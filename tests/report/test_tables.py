@@ -173,3 +173,13 @@ def test_questions_of_one_user_are_no_more_evidence_than_one(made):
         np.testing.assert_allclose(
             (thrice.mean, thrice.low, thrice.high), (alone.mean, alone.low, alone.high), rtol=1e-9
         )
+
+
+def test_masking_is_explained_by_own_items_above_the_true_one(made):
+    lower = np.array([1, 4, 30])  # two hits: 2 and 1 own items above, the third does not count
+    one = made("sasrec", np.array([1, 3, 20]), unmasked=np.array([3, 4, 30]))
+    assert report.own_above(one) == pytest.approx((2 + 1) / 2)
+    assert np.isnan(report.own_above(made("sasrec", lower + 20, unmasked=lower + 20)))
+    found = report.masking([one])
+    by_hand = (1 + 1 / np.log2(4)) / (1 / np.log2(4) + 1 / np.log2(5)) - 1
+    assert found.loc["SASRec", "added by masking, %"] == pytest.approx(100 * by_hand)

@@ -1,27 +1,24 @@
-"""Seed 002's three stages: the training set written anew, an encoder, a memory around it.
+"""The poster's three stages: the training set written anew, an encoder, a memory around it.
 
 Each stage is a published run of its own, so that what one earns is the difference of two records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Bool
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from seqrec_lib import report
 from seqrec_lib.data.dataset import Dataset
-from seqrec_lib.data.log import EventLog
-from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.records.runs import run
 from seqrec_lib.records.store import SCRATCH, Runs
+from seqrec_lib.report.chapters.regeneration import WORDS, zones
 from seqrec_lib.statistics.intervals import TOO_FEW, Interval, Verdict
 from seqrec_lib.statistics.intervals import verdicts as corrected
 
@@ -30,8 +27,14 @@ STAGES = ("encoder", "regenerated", "retrieval", "both")
 EARNED = {
     "regenerated": ("regenerated", "encoder"),
     "retrieval": ("retrieval", "encoder"),
-    "both": ("both", "encoder"),
+    "all three stages": ("both", "encoder"),
     "retrieval after regeneration": ("both", "regenerated"),
+}
+LOOKS: dict[str, dict[str, Any]] = {
+    "regenerated": {"color": "#1B7F5C", "marker": "D", "mfc": "#1B7F5C"},
+    "retrieval": {"color": "#5D3A9B", "marker": "s", "mfc": "white"},
+    "all three stages": {"color": "#000000", "marker": "o", "mfc": "#000000"},
+    "retrieval after regeneration": {"color": "#5D3A9B", "marker": "s", "mfc": "#5D3A9B"},
 }
 METRICS = {
     f"{short}@{k}": (metric, k) for short, metric in (("R", hr), ("N", ndcg)) for k in (5, 10, 20)
@@ -58,39 +61,78 @@ def stages(
     }
 
 
-def table1(found: dict[tuple[str, str], dict[str, Runs]], seed: pd.DataFrame) -> pd.DataFrame:
-    """Table 1 of the seed beside ours: each cell is the backbone, then all stages, then the gain.
+def table1(
+    found: dict[tuple[str, str], dict[str, Runs]],
+    poster: pd.DataFrame,
+    metrics: Sequence[str] = ("R@10", "N@10"),
+) -> dict[str, pd.DataFrame]:
+    """Table 1 of the poster beside ours, a table a data set: the backbone, all stages, the change.
 
-    ``found`` has the stages of each (data set, backbone); ``seed`` the seed's figures, with
-    columns ``dataset``, ``method`` (``SASRec``, ``SASRec (Ours)``, ...) and the six metrics, for
-    the sets that it has. A gain of ours that is no difference is in brackets; verdicts of all
-    cells are corrected together (:func:`~seqrec_lib.statistics.intervals.verdicts`), and words
-    say where a gain stands on one seed or too few.
+    ``found`` has the stages of each (data set, backbone); ``poster`` its figures, with columns
+    ``dataset``, ``method`` (``SASRec``, ``SASRec (Ours)``, ...) and the six metrics, for the sets
+    that it has. A change of ours that is no difference is in brackets; verdicts of all cells are
+    corrected together (:func:`~seqrec_lib.statistics.intervals.verdicts`), and words say where a
+    change stands on one seed or too few.
     """
-    rows, judged = {}, _judged(found, "both")
-    figures = seed.set_index(["dataset", "method"])
+    heads = ("alone", "all stages", "change")
+    return {
+        dataset: _framed(
+            {
+                row: {
+                    f"{metric} {head}": value
+                    for metric in metrics
+                    for head, value in zip(heads, cells[metric], strict=True)
+                }
+                for row, cells in rows.items()
+            }
+        )
+        for dataset, rows in _cells(found, poster).items()
+    }
+
+
+def changes(
+    found: dict[tuple[str, str], dict[str, Runs]], poster: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
+    """The relative change of all six metrics, a table a data set; as in :func:`table1`."""
+    return {
+        dataset: _framed(
+            {row: {name: cell[2] for name, cell in cells.items()} for row, cells in rows.items()}
+        )
+        for dataset, rows in _cells(found, poster).items()
+    }
+
+
+def _framed(rows: dict[tuple[str, str], dict[str, str]]) -> pd.DataFrame:
+    return pd.DataFrame.from_dict(rows, "index").rename_axis(["backbone", "figures"])
+
+
+def _cells(
+    found: dict[tuple[str, str], dict[str, Runs]], poster: pd.DataFrame
+) -> dict[str, dict[tuple[str, str], dict[str, tuple[str, str, str]]]]:
+    """By data set and (backbone, whose figures): of each metric before, after, and the change."""
+    tables: dict[str, dict[tuple[str, str], dict[str, tuple[str, str, str]]]] = {}
+    judged, figures = _judged(found, "all three stages"), poster.set_index(["dataset", "method"])
     for (dataset, backbone), by_stage in found.items():
-        name = report.label(backbone)
+        name, rows = report.label(backbone), tables.setdefault(dataset.capitalize(), {})
         if (dataset, name) in figures.index:
             before, after = (figures.loc[(dataset, f"{name}{end}")] for end in ("", " (Ours)"))
-            rows[dataset, name, "seed"] = {
+            rows[name, "poster"] = {
                 metric: _cell(before[metric], after[metric]) for metric in METRICS
             }
         for protocol, letter in (("unmasked", "U"), ("masked", "M")):
-            rows[dataset, name, f"ours, {letter}"] = {
+            rows[name, f"ours, {letter}"] = {
                 metric: _ours(
                     by_stage, protocol, metric, *judged[dataset, backbone, protocol, metric]
                 )
                 for metric in METRICS
             }
-    table = pd.DataFrame.from_dict(rows, "index")
-    return table.rename_axis(["data set", "backbone", "figures"]).rename_axis(columns=report.HOLM)
+    return tables
 
 
 def verdicts(
     found: dict[tuple[str, str], dict[str, Runs]],
     protocol: str,
-    earned: str = "both",
+    earned: str = "all three stages",
     metrics: Sequence[str] = tuple(METRICS),
 ) -> pd.Series:
     """How many cells of the table a stage makes ``higher``, ``lower`` or ``no difference``.
@@ -102,6 +144,24 @@ def verdicts(
     cells = [judged[(*case, protocol, metric)][1] for case in found for metric in metrics]
     names = ["higher", "no difference", "lower", TOO_FEW]
     return pd.Series(cells).value_counts().reindex(names, fill_value=0)
+
+
+def counted(found: dict[tuple[str, str], dict[str, Runs]]) -> dict[str, int]:
+    """Verdicts counted, by what the text calls them, and a letter for the protocol.
+
+    ``cells-higher-m``, ``cells-lower-m``: of all three stages over all cells.
+    ``retrieval-higher-m``, ``regeneration-higher-m``: of retrieval alone, and after regeneration,
+    in NDCG@10; ``retrieval-recall-m``, ``regeneration-recall-m``: in recall.
+    """
+    counts: dict[str, int] = {}
+    for protocol, letter in (("masked", "m"), ("unmasked", "u")):
+        cells = verdicts(found, protocol)
+        counts |= {f"cells-{name}-{letter}": int(cells[name]) for name in ("higher", "lower")}
+        for when in ("retrieval", "retrieval after regeneration"):
+            for kind, metrics in {"higher": ["N@10"], "recall": ["R@5", "R@10", "R@20"]}.items():
+                higher = verdicts(found, protocol, when, metrics)["higher"]
+                counts[f"{when.split()[-1]}-{kind}-{letter}"] = int(higher)
+    return counts
 
 
 def _judged(
@@ -119,17 +179,6 @@ def _judged(
     return dict(zip(gains, pairs, strict=True))
 
 
-def gains(pairs: Mapping[Any, Sequence[Runs]]) -> pd.DataFrame:
-    """NDCG@10 of each pair's first run, and its paired gain over the second."""
-    rows: dict[Any, dict[str, str]] = {}
-    for name, (one, base) in pairs.items():
-        rows[name] = {}
-        for protocol, letter in report.PROTOCOLS.items():
-            rows[name][f"NDCG@10 {letter}"] = f"{report.mean(one, protocol).mean:.4f}"
-            rows[name][f"gain {letter}"] = f"{report.gain(one, base, protocol):+.4f}"
-    return pd.DataFrame.from_dict(rows, "index")
-
-
 def gains_apart(one: tuple[Runs, Runs], other: tuple[Runs, Runs], protocol: str) -> Interval:
     """How much more (with, without) gains in NDCG@10 than another pair does, paired on users."""
     runs = (*one, *other)
@@ -138,12 +187,12 @@ def gains_apart(one: tuple[Runs, Runs], other: tuple[Runs, Runs], protocol: str)
     return report.interval((a - b) - (c - d), *runs)
 
 
-def beyond_noise(found: dict[tuple[str, str], dict[str, Runs]], seed: pd.DataFrame) -> int:
-    """How many of the seed's differences exceed half the width of our interval for that cell (U).
+def beyond_noise(found: dict[tuple[str, str], dict[str, Runs]], poster: pd.DataFrame) -> int:
+    """How many of the poster's differences exceed half the width of our interval for that cell (U).
 
-    The seed prints single runs; users and training vary for it as they do here, or more.
+    The poster prints single runs; users and training vary for it as they do here, or more.
     """
-    figures, count = seed.set_index(["dataset", "method"]), 0
+    figures, count = poster.set_index(["dataset", "method"]), 0
     for (dataset, backbone), by_stage in found.items():
         name = report.label(backbone)
         if (dataset, name) not in figures.index:
@@ -155,141 +204,95 @@ def beyond_noise(found: dict[tuple[str, str], dict[str, Runs]], seed: pd.DataFra
     return count
 
 
-def _cell(before: float, after: float, sure: bool = True) -> str:
-    gain = f"{after / before - 1:+.1%}" if before else "from nothing"
-    old, new = f"{before:.4f}", f"{after:.4f}"
-    return f"{old} → {new} {gain if sure else f'({gain})'}"
+def _cell(before: float, after: float, sure: bool = True) -> tuple[str, str, str]:
+    change = f"{100 * (after / before - 1):+.1f} %" if before else "from nothing"
+    return f"{before:.4f}", f"{after:.4f}", change if sure else f"({change})"
 
 
 def _ours(
     by_stage: dict[str, Runs], protocol: str, name: str, gain: Interval, verdict: Verdict
-) -> str:
+) -> tuple[str, str, str]:
     metric, k = METRICS[name]
     before, after = (
         report.mean(by_stage[stage], protocol, metric, k).mean for stage in ("encoder", "both")
     )
-    cell = _cell(before, after, verdict in ("higher", "lower"))
-    return f"{cell}, {gain.note}" if gain.note else cell
+    old, new, change = _cell(before, after, verdict in ("higher", "lower"))
+    return old, new, f"{change}, {gain.note}" if gain.note else change
 
 
-def ablation(found: dict[tuple[str, str], dict[str, Runs]], protocol: str) -> pd.DataFrame:
-    """What each stage adds to its backbone's NDCG@10, paired, with the study's verdict.
+def ablation(found: dict[tuple[str, str], dict[str, Runs]]) -> pd.DataFrame:
+    """What each stage adds to its backbone's NDCG@10 under both protocols, paired.
 
-    The last column is retrieval's gain over an encoder of regenerated data. Verdicts of the table
-    are corrected together.
+    A difference that is no difference is in brackets. Verdicts of the whole
+    table, both protocols, are corrected together; what an interval does not cover stands beside it.
     """
-    cells = iter(
-        report.judged(
-            [
-                report.gain(by_stage[stage], by_stage[base], protocol)
-                for by_stage in found.values()
-                for stage, base in EARNED.values()
-            ]
-        )
-    )
-    rows = {}
-    for (dataset, backbone), by_stage in found.items():
-        row = {"backbone alone": f"{report.mean(by_stage['encoder'], protocol).mean:.4f}"}
-        rows[dataset, report.label(backbone)] = row | {name: next(cells) for name in EARNED}
-    table = pd.DataFrame.from_dict(rows, "index").rename_axis(["data set", "backbone"])
-    return table.rename_axis(columns=report.HOLM)
+    gains = {
+        (case, name, protocol): report.gain(by_stage[stage], by_stage[base], protocol)
+        for case, by_stage in found.items()
+        for name, (stage, base) in EARNED.items()
+        for protocol in report.PROTOCOLS
+    }
+    said = dict(zip(gains, corrected(list(gains.values())), strict=True))
+    rows: dict = {}
+    for case, by_stage in found.items():
+        dataset, backbone = case
+        row = rows[dataset.capitalize(), report.label(backbone)] = {}
+        for protocol, letter in report.PROTOCOLS.items():
+            alone = report.mean(by_stage["encoder"], protocol)
+            row[f"backbone alone {letter}"] = f"{alone.mean:.4f}"
+            for name in EARNED:
+                gain = gains[case, name, protocol]
+                sure = said[case, name, protocol] in ("higher", "lower")
+                words = f"{gain.mean:+.4f}" if sure else f"({gain.mean:+.4f})"
+                row[f"{name} {letter}"] = f"{words}, {gain.note}" if gain.note else words
+    return pd.DataFrame.from_dict(rows, "index").rename_axis(["data set", "backbone"])
 
 
-def forest(ax: Axes, found: dict[tuple[str, str], dict[str, Runs]], protocol: str) -> None:
-    """Paired differences of NDCG@10 that the stages make, a row a backbone and data set."""
-    colours = ("#009E73", "#5D3A9B", "#000000", "#B79FD9")
-    for number, by_stage in enumerate(found.values()):
-        for place, (name, colour) in enumerate(zip(EARNED, colours, strict=True)):
-            stage, base = EARNED[name]
-            gain = report.gain(by_stage[stage], by_stage[base], protocol)
-            height = number + 0.18 * (place - 1.5)
-            ax.plot([gain.low, gain.high], [height, height], color=colour, lw=1.5)
-            ax.plot(gain.mean, height, "o", color=colour, ms=5, label=None if number else name)
-    ax.axvline(0, color="black", lw=0.8)
-    names = [f"{report.label(backbone)}, {dataset}" for dataset, backbone in found]
-    ax.set_yticks(range(len(names)), names)
-    ax.set_ylim(len(names) - 0.5, -0.5)  # the first on top, on shared axes too
-    ax.xaxis.set_major_locator(MaxNLocator(5))
-    ax.set(xlabel=f"NDCG@10 less that without the stage, {report.PROTOCOLS[protocol]}")
+def forest(
+    axes: Collection[Axes], found: dict[tuple[str, str], dict[str, Runs]], names: Sequence[str]
+) -> None:
+    """What stages change in NDCG@10, paired: a panel a protocol, a row a backbone and data set.
 
-
-def taken_before(log: EventLog, split: Split) -> Bool[np.ndarray, "S"]:
-    """Which test steps, from the last item to the true one, stand in some training history."""
-    learned = split.train[log.history_length(split.train) > 0]
-    taken, asked = (
-        log.item[positions - 1].astype(np.int64) * (log.num_items + 1) + log.item[positions]
-        for positions in (learned, split.test)
-    )
-    return np.isin(asked, taken)
+    ``names`` are of ``EARNED``. All panels have one scale.
+    """
+    reach = 0.0
+    for ax, protocol in zip(axes, report.PROTOCOLS, strict=True):
+        for row, by_stage in enumerate(found.values()):
+            for number, name in enumerate(names):
+                look, (stage, base) = LOOKS[name], EARNED[name]
+                gain = report.gain(by_stage[stage], by_stage[base], protocol)
+                height = row + 0.26 * (number - (len(names) - 1) / 2)
+                ax.plot([gain.low, gain.high], [height] * 2, color=look["color"], lw=1.5)
+                ax.plot(gain.mean, height, ls="", ms=5.5, label=None if row else name, **look)
+                reach = max(reach, abs(gain.low), abs(gain.high))
+        rows = [f"{report.label(backbone)}, {name.capitalize()}" for name, backbone in found]
+        ax.set_yticks(range(len(rows)), rows)
+        ax.set_ylim(len(rows) - 0.5, -0.5)  # the first on top
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+        zones(ax)
+        ax.set_ylabel(WORDS[protocol])
+    if reach > 0:  # false of nan
+        for ax in axes:
+            ax.set_xlim(-1.05 * reach, 1.05 * reach)
+    ax.set_xlabel("difference in NDCG@10")  # of the last, below all
 
 
 def stage_costs(found: dict[str, Runs], regeneration: dict) -> pd.DataFrame:
-    """Seconds and memory of each stage, from the cards.
+    """Minutes, seconds of scoring and memory of each stage, from the cards.
 
     ``regeneration`` is the card of what a regenerator wrote; a stage is given with what only it
     adds.
     """
     written = regeneration["pairs_and_training_seconds"] + regeneration["rewriting_seconds"]
-    rows = {"regeneration": {"seconds": written, "peak_bytes": regeneration["peak_bytes"]}}
+    rows = {"regeneration": {"minutes": written / 60, "peak_bytes": regeneration["peak_bytes"]}}
     names = ["encoder", "encoder, regenerated data", "retrieval", "retrieval, regenerated data"]
     for stage, name in zip(STAGES, names, strict=True):
         costs = found[stage].costs
         rows[name] = {
-            "seconds": costs["own_seconds"],
-            "scoring": costs["scoring_seconds"],
+            "minutes": costs["own_seconds"] / 60,
+            "seconds to score all test users": costs["scoring_seconds"],
             "peak_bytes": costs["peak_bytes"],
         }
     table = pd.DataFrame.from_dict(rows, "index")
-    table["peak GiB"] = (table.pop("peak_bytes") / 2**30).round(2)
+    table["peak GiB"] = table.pop("peak_bytes") / 2**30
     return table.round(1)
-
-
-# --- the memory --------------------------------------------------------------------------------
-
-
-def searched(bench: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The benchmark of retrieval as two tables: the search on Beauty, and how it grows.
-
-    The first has a row an index and setting: the seconds to make the index and to search, what was
-    found of the exact neighbours, and the NDCG@10 that follows. The second has, of each index and
-    number of entries, the setting that finds most.
-    """
-    shown = {"ivf": "IVF", "hnsw": "HNSW"}
-    names = {"build_seconds": "to make", "recall": "found"}
-    found = bench["beauty"]["search"].items()
-    rows = [{"index": kind} | one for kind, settings in found for one in settings]
-    search = pd.DataFrame(rows).replace({"index": shown}).rename(columns=names)
-    for protocol, letter in report.PROTOCOLS.items():
-        search[f"NDCG@10 {letter}"] = [figures[protocol] for figures in search["ndcg@10"]]
-    search = search.set_index(["index", "setting"])[
-        ["to make", "seconds", "found", "NDCG@10 M", "NDCG@10 U"]
-    ]
-    grown = pd.DataFrame(bench["grown"]).replace({"index": shown}).rename(columns=names)
-    grown["GiB"] = grown["peak_bytes"] / 2**30
-    best = grown.groupby(["index", "entries"])["found"].idxmax()
-    columns = ["index", "entries", "to make", "seconds", "found", "GiB"]
-    return search.round({"seconds": 2}), grown.loc[best, columns]
-
-
-def growth(left: Axes, right: Axes, grown: pd.DataFrame) -> None:
-    """Memory and time of a search by entries, a line an index; ``grown`` as from ``searched``."""
-    for kind, rows in grown.groupby("index"):
-        left.loglog(rows["entries"], rows["GiB"], "o-", label=kind)
-        name = f"{kind}: {rows['found'].iloc[-1]:.2f}"
-        right.loglog(rows["entries"], rows["seconds"], "o-", label=name)
-    left.set(xlabel="entries", ylabel="GiB")
-    right.set(xlabel="entries", ylabel="seconds for 1,000 histories")
-    left.legend()
-    right.legend(title="found, at its last point")
-
-
-def heat_map(ax: Axes, change: pd.DataFrame) -> None:
-    """Differences by alpha (rows) and neighbours (columns), each with its figure."""
-    reach = max(1e-6, 2 * change.abs().max(axis=None))  # pale: figures stay legible
-    ax.grid(visible=False)
-    ax.imshow(change, cmap="PuOr_r", vmin=-reach, vmax=reach, aspect="auto", origin="lower")
-    for (row, column), value in np.ndenumerate(change.to_numpy()):
-        ax.text(column, row, f"{value:+.4f}", ha="center", va="center", fontsize=8)
-    ax.set_xticks(range(len(change.columns)), change.columns)
-    ax.set_yticks(range(len(change)), change.index)
-    ax.set(xlabel="neighbours, K", ylabel="share of the own state, α")

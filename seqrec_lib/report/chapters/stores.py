@@ -36,9 +36,9 @@ KNOWN = {
 METRICS: tuple[Metric, ...] = (hr, ndcg)
 
 
-def gain(run: Runs, base: Runs, metric: Metric = ndcg) -> Interval:
+def gain(run: Runs, base: Runs, metric: Metric = ndcg, protocol: str = "unmasked") -> Interval:
     """The paired difference to ``base``, in per cent of what ``base`` has."""
-    found, level = report.gain(run, base, "unmasked", metric), report.mean(base, "unmasked", metric)
+    found, level = report.gain(run, base, protocol, metric), report.mean(base, protocol, metric)
     return _times(found, 100 / level.mean)
 
 
@@ -61,6 +61,43 @@ def gains(runs: Sequence[Runs], bases: Sequence[Runs]) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("model").rename_axis(None)
 
 
+def as_sets(pairs: dict[str, tuple[Runs, Runs]]) -> pd.DataFrame:
+    """Baskets read as sets over the same lines read one by one, by name: gains in NDCG@10.
+
+    The verdicts of all rows and both protocols are corrected together.
+    """
+    compared = [(one, flat, p) for flat, one in pairs.values() for p in report.PROTOCOLS]
+    said = iter(verdicts([gain(one, flat, ndcg, p) for one, flat, p in compared]))
+    rows: dict[str, dict[str, object]] = {}
+    for name, (flat, one) in pairs.items():
+        rows[name] = {"seeds": len(one.seeds)}
+        for protocol, letter in report.PROTOCOLS.items():
+            found = {"line by line": flat, "as sets": one}
+            for how, run in found.items():
+                mean = report.mean(run, protocol).mean
+                rows[name][f"NDCG@10 {how} {letter}"] = f"{mean:.4f}"
+            rows[name][f"gain, % {letter}"] = f"{gain(one, flat, ndcg, protocol):+.1f}"
+            rows[name][f"{report.HOLM} {letter}"] = next(said)
+    return pd.DataFrame.from_dict(rows, "index")
+
+
+def by_log(runs: Sequence[Runs], bases: Sequence[Runs]) -> pd.DataFrame:
+    """:func:`gains`, and what each run is of and knows of the stores."""
+    table = gains(runs, bases)
+    table.insert(0, "receipts", [known(one) for one in runs])
+    table.insert(0, "of", [world(one) for one in runs])
+    return table
+
+
+def world(run: Runs) -> str:
+    """How many visits end a need there; of a real log its name."""
+    source = Dataset.parse(run.dataset).source
+    if source not in WORLDS:
+        return {"hm": "articles", "hm-department": "departments"}.get(source, source)
+    words = {1.0: "every visit ends a need", 0.5: "half of them do", 0.0: "none does"}
+    return words.get(WORLDS[source].strength, source)
+
+
 def known(run: Runs) -> str:
     """What a run was given of the stores."""
     return KNOWN[Dataset.parse(run.dataset).stores]
@@ -76,6 +113,23 @@ def read_ms(windows: Sequence[str]) -> list[float]:
     """Median milliseconds to read a window of a customer, from benchmarks/pipeline.py."""
     found = report.benchmark("pipeline")["windows"]
     return [found.get(window, {}).get("p50_ms", float("nan")) for window in windows]
+
+
+def levels(ax: Axes, runs: dict[str, Runs], best: pd.DataFrame) -> None:
+    """HR@10 by name, from top to bottom, and what the oracle has without receipts and with them."""
+    place = np.arange(len(runs))[::-1]
+    for height, run in zip(place, runs.values(), strict=True):
+        one = report.mean(run, "unmasked", hr)
+        reach = [[one.mean - one.low], [one.high - one.mean]]
+        style = {"marker": report.marker(run.name), "color": report.colour(run.name)}
+        ax.errorbar(one.mean, height, xerr=reach, ms=7, capsize=3, **style)  # type: ignore[arg-type]
+    for stores, dashes, said in (("none", ":", "without receipts"), ("known", "--", "with them")):
+        value = best.loc[(stores, "HR@10"), "value"]
+        ax.axvline(value, color="black", lw=1, ls=dashes)
+        ax.text(value, len(runs) - 0.4, f"the oracle\n{said}", ha="center", va="bottom", fontsize=9)
+    ax.set_yticks(place, list(runs))
+    ax.set(xlabel="HR@10, U", ylim=(-0.6, len(runs) - 0.4))
+    ax.margins(x=0.1)
 
 
 def bars(ax: Axes, rows: dict[str, Interval], marks: Sequence[float]) -> None:
@@ -124,12 +178,12 @@ def oracle(dataset: str, results: str) -> pd.DataFrame:
 
 def lags(ax: Axes, tables: dict[str, pd.DataFrame], category: str) -> None:
     """Lift of a category by lag, a line a world, and what other people's receipts give."""
-    for (name, table), colour in zip(
-        tables.items(), ("#999999", "#E69F00", "#D55E00"), strict=False
-    ):
+    for (name, table), look in zip(tables.items(), report.LOOKS, strict=False):
         rows = table[table["category"] == category]
-        ax.plot(rows["lag"], rows["lift"], ".-", color=colour, label=name)
-        ax.fill_between(rows["lag"], rows["null_low"], rows["null_high"], color=colour, alpha=0.2)
+        ax.plot(rows["lag"], rows["lift"], label=name, ms=4, **look)
+        ax.fill_between(
+            rows["lag"], rows["null_low"], rows["null_high"], color="#888888", alpha=0.4
+        )
     ax.axvline(0, color="black", lw=0.8)
     ax.set(xlabel="days from the receipt to the event online", ylabel=f"lift of the {category}")
     ax.legend()

@@ -206,8 +206,73 @@ def test_a_dot_and_an_interval_are_drawn_for_each_model_and_population(log, spli
     dots = ax.containers[1].lines[0].get_xdata()
     expected = [cell.mean for cell in found["NDCG@20"].xs("sasrec", level="model")]
     np.testing.assert_allclose(dots, expected)
-    assert ax.get_xlabel() == "NDCG@20" and ax.get_xlim()[0] == 0
+    assert ax.get_xlabel() == "NDCG@20, U" and ax.get_xlim()[0] == 0
     plt.close(figure)
+
+
+def test_a_forest_has_a_dot_for_each_difference_and_its_verdict_in_words(log, split):
+    good = made("sasrec", log, split, 1, 2, 3, 4, chance=0.5)
+    poor = made("gru", log, split, 5, 6, 7, 8, chance=0.05)
+    weights = tecd.weights("simulated", log, split)
+    found = tecd.differences([(good, poor)], weights)
+    figure, ax = plt.subplots()
+    tecd.forest(ax, found)
+    names = [text.get_text() for text in ax.get_yticklabels()]
+    assert names == [f"{name}:\nSASRec ahead" for name in tecd.LABELS.values()]
+    assert ax.get_xlabel() == "difference in HR@10, U: SASRec − GRU-CE"
+    dots = [line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata())]
+    expected = [one.mean for one in found["difference"]]
+    np.testing.assert_allclose(dots[0].get_xdata(), expected)
+    ax.clear()
+    both = tecd.differences([(good, poor), (poor, good)], weights)
+    tecd.forest(ax, both)
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend == ["SASRec − GRU-CE", "GRU-CE − SASRec"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == list(tecd.LABELS.values())
+    plt.close(figure)
+
+
+def test_an_open_dot_says_that_seeds_are_too_few(log, split):
+    weights = tecd.weights("simulated", log, split)[["events"]]
+    pair = [made("sasrec", log, split, 1, 2, chance=0.5), made("gru", log, split, 3, 4)]
+    found = tecd.differences([tuple(pair)], weights)
+    figure, ax = plt.subplots()
+    tecd.forest(ax, found)
+    drawn = [one for one in ax.lines if one.get_marker() == "o" and len(one.get_xdata())]
+    assert [one.get_markerfacecolor() for one in drawn] == ["white"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["per event:\ntoo few seeds"]
+    plt.close(figure)
+
+
+def test_tables_name_models_pairs_and_averages(log, split):
+    good = made("sasrec", log, split, 1, 2, 3, 4, chance=0.5)
+    poor = made("gru", log, split, 5, 6, 7, 8, chance=0.05)
+    weights = tecd.weights("simulated", log, split)
+    found = tecd.table([good, poor], weights)
+    wide = tecd.by_population(found)
+    assert wide.index.tolist() == ["SASRec", "GRU-CE"]
+    assert wide.columns.tolist() == list(tecd.LABELS.values())
+    cell = found.loc[("last", "gru"), "HR@10"]
+    width = (cell.high - cell.low) / 2
+    assert wide.loc["GRU-CE", "last event"] == f"{cell.mean:.4f} ± {width:.4f}"
+    apart = tecd.by_population(tecd.differences([(good, poor)], weights), "difference")
+    assert apart.index.tolist() == ["SASRec − GRU-CE"] and apart.iloc[0, 0].startswith("+0.")
+    tables = tecd.beside(found, "gru", "sasrec")
+    assert list(tables) == list(tecd.LABELS.values())
+    above = good.ranks("unmasked"), poor.ranks("unmasked")
+    percent = 100 * (np.mean(above[0] <= 5) / np.mean(above[1] <= 5) - 1)
+    assert tables["per event"].loc["HR@5", "SASRec above, %"] == f"{percent:+.1f}"
+    said = tecd.verdict_tables({"random": (good, poor)}, weights)["random"]
+    assert (said["verdict on HR@10"] == "SASRec ahead").all()
+    assert said["NDCG@10"].str.startswith("+0.").all() and said["in %"].str.startswith("+").all()
+
+
+def test_counting_up_to_midnight_takes_validation_in(log, split):
+    found = tecd.to_midnight(log, split)
+    day = log.time[split.test].min()
+    assert found.train.tolist() == np.flatnonzero(log.time < day).tolist()
+    assert np.isin(split.valid, found.train).all() and len(found.train) > len(split.train)
+    np.testing.assert_array_equal(found.test, split.test)
 
 
 # the item as a class
@@ -241,6 +306,16 @@ def test_precision_by_class_is_that_of_the_class_ranked_first(log, split):
         assert found.loc[name, "support"] == (true == name).sum()
         assert found.loc[name, "gru predicted"] == pytest.approx((said == name).mean())
         assert found.loc[name, "gru"].mean == pytest.approx((true == name)[said == name].mean())
+    places = tecd.precision_by_class([run], np.where(classes == "odd", "search", "new"))
+    shown = tecd.right_about_place(places, ["gru"])
+    assert shown.index.tolist() == ["search"]  # what is no place is left out
+    assert shown["true items, %"].tolist() == [100 * places.loc["search", "share"]]
+    assert shown["GRU-CE first, %"].tolist() == [100 * places.loc["search", "gru predicted"]]
+    assert (
+        shown["GRU-CE right, %"]
+        .iloc[0]
+        .startswith(f"{100 * places.loc['search', 'gru'].mean:.1f} ±")
+    )
     never = tecd.precision_by_class([run], np.where(classes == "odd", "odd", "rest"))
     assert never["share"].sum() == pytest.approx(1)
 

@@ -1,0 +1,69 @@
+"""The best runs beside print, their costs, and which steps were taken before."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from seqrec_lib.data.splits import leave_last_out
+from seqrec_lib.report.chapters import best
+
+RANKS = np.r_[np.full(100, 1), np.full(100, 50)]  # NDCG@10 of a half
+WORSE = np.r_[np.full(50, 1), np.full(150, 50)]  # of a quarter
+
+
+@pytest.fixture
+def of(made):
+    seconds = {"sasrec": 60.0, "sasrec-wide": 120.0, "gru": 30.0, "slit": 30.0, "ensemble": 6.0}
+    models = dict.fromkeys(seconds, "sasrec") | {"slit": "markov"}
+    return {
+        name: made(
+            name, *[RANKS if name == "ensemble" else WORSE] * 3, seconds=s, model=models[name]
+        )
+        for name, s in seconds.items()
+    }
+
+
+def test_an_ensemble_takes_what_its_members_take(of):
+    minutes, seconds = best.spent(of["ensemble"], of)
+    assert minutes == pytest.approx(4.1) and seconds == 1.0
+    assert best.spent(of["sasrec"], of) == (1.0, 1.0)
+    table = best.with_costs(["sasrec", "ensemble"], of)
+    assert table["training, minutes"].tolist() == [1.0, pytest.approx(4.1)]
+    assert table["NDCG@10 M"].iloc[1].startswith("0.5000 ± 0.")
+
+
+def test_a_run_is_held_against_print_in_percent(of):
+    figure, ax = plt.subplots()
+    found = {"beauty": of, "shop": of}
+    ends = best.against_print(ax, found, ["sasrec", "ensemble", "other"], {"beauty": (0.9, 0.4)})
+    assert ends.loc[("beauty", "ensemble"), "mean"] == pytest.approx(25)
+    assert ends.loc[("beauty", "sasrec"), "mean"] == pytest.approx(-37.5)
+    # nothing in print: against the first of those shown
+    assert ends.loc[("shop", "ensemble"), "mean"] == pytest.approx(100)
+    assert (ends["low"] < ends["mean"]).all() and (ends["mean"] < ends["high"]).all()
+    names = [tick.get_text() for tick in ax.get_yticklabels()]
+    assert names == ["", "SASRec", "ensemble"] * 2
+    written = [text.get_text() for text in ax.texts]
+    assert "4 min, 1 s" in written and "Beauty" in written and "Shop" in written
+    plt.close(figure)
+
+
+def test_gains_are_of_the_first_over_the_second_and_in_brackets_if_none(of):
+    pairs = {"better": (of["ensemble"], of["sasrec"]), "same": (of["gru"], of["sasrec"])}
+    table = best.gains(pairs)
+    assert table.loc["better", "NDCG@10 M"] == "0.5000"
+    assert table.loc["better", "change U"].startswith("+0.2500 [+0.")
+    assert table.loc["same", "change M"].startswith("(+0.0000 [") and len(table.columns) == 4
+
+
+def test_a_step_was_taken_before_if_some_training_history_took_it(log_of):
+    log = log_of([1, 2, 3, 4, 5], [2, 3, 1, 2], [4, 5, 9, 4, 5])
+    split = leave_last_out(log)
+    # 4-5 is in the training part of the third user, 1-2 in that of the first; 4-5 again
+    assert best.taken_before(log, split).tolist() == [True, True, True]
+    other = log_of([1, 2, 3, 4, 5], [2, 3, 2, 1], [4, 5, 9, 5, 4])
+    assert best.taken_before(other, split).tolist() == [True, False, False]

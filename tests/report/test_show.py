@@ -1,0 +1,76 @@
+"""Tables as a reader sees them."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from seqrec_lib import report
+
+
+def cells(shown):
+    page = shown._repr_html_()
+    return re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", page)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0.0054, "0.0054"),
+        (-0.0054, "−0.0054"),
+        (12101, "12,101"),
+        (12101.0, "12,101"),
+        (float("nan"), "–"),
+        (None, "–"),
+        (pd.NA, "–"),
+        (pd.NaT, "–"),
+        (True, "yes"),
+        ("", "–"),
+        (".5", "0.5"),
+        ("-.0023 [-.0027, .0072]", "−0.0023 [−0.0027, 0.0072]"),
+        ("2024-01-02", "2024-01-02"),
+        ("sasrec-attne", "SASRec, attnE"),
+        ("GRU4Rec", "GRU4Rec"),
+        ([1, 2.5], "1, 2.5000"),
+    ],
+)
+def test_a_value_is_written_as_people_do(value, words):
+    assert report.written(value) == words
+
+
+def test_a_table_has_a_caption_names_and_aligned_numbers():
+    table = pd.DataFrame({"n": [1200.0, 3.0], "share": [0.5, None]}, index=["popular", "gru"])
+    shown = report.show(table, "What is seen.", digits=2)
+    assert cells(shown) == ["", "n", "share", "popularity", "1,200", "0.50", "GRU-CE", "3", "–"]
+    page = shown._repr_html_()
+    assert "<caption><span>What is seen.</span></caption>" in page
+    assert page.count('class="number"') == 6  # two heads and four cells
+    assert "What is seen." in repr(shown) and "1,200" in repr(shown)
+
+
+def test_a_plain_numbering_of_rows_is_left_out_and_a_named_index_stays():
+    assert cells(report.show(pd.DataFrame({"a": ["x"]}), "Rows.")) == ["a", "x"]
+    index = pd.MultiIndex.from_tuples([("beauty", "gru")], names=["data set", "model"])
+    shown = report.show(pd.DataFrame({"a": [1]}, index=index), "Rows.")
+    assert cells(shown) == ["data set", "model", "a", "beauty", "GRU-CE", "1"]
+
+
+def test_words_of_the_data_are_no_markup():
+    page = report.show(pd.DataFrame({"<b>": ["<script>"]}), "A & B.")._repr_html_()
+    assert "<script>" not in page and "<b>" not in page and "A &amp; B." in page
+
+
+def test_tabs_hold_the_protocols_apart():
+    table = pd.DataFrame({"seeds": [3], "HR@10 M": [0.1], "HR@10 U": [0.2]}, index=["gru"])
+    tabs = report.by_protocol(table)
+    assert [list(one.columns) for one in tabs.values()] == [
+        ["seeds", "HR@10 M"],
+        ["seeds", "HR@10 U"],
+    ]
+    page = report.show(tabs, "Both.")._repr_html_()
+    assert page.count("<table") == 2 and page.count(" checked") == 1
+
+
+def test_a_caption_is_a_sentence():
+    with pytest.raises(ValueError, match="a caption is a sentence"):
+        report.show(pd.DataFrame({"a": [1]}), "Results")
