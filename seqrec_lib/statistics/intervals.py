@@ -31,9 +31,9 @@ class Interval:
     enough), or on which seeds it stands; it is printed too.
 
     >>> print(Interval(0.0945, 0.0907, 0.0983))
-    .0945 [.0907, .0983]
+    0.0945 [0.0907, 0.0983]
     >>> f"{Interval(-0.0021, -0.0042, 0.0001, note='one seed'):+.3f}"
-    '-.002 [-.004, +.000], one seed'
+    '−0.002 [−0.004, +0.000], one seed'
     """
 
     mean: float
@@ -123,7 +123,7 @@ def bootstrap(
     has 11) costs the same for any number of users.
 
     >>> print(bootstrap(np.array([0.0, 1.0] * 200)))
-    .5000 [.4500, .5475]
+    0.5000 [0.4500, 0.5475]
     """
     _check(values[None], level, 2)
     if draws < 1:
