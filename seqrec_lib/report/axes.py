@@ -127,22 +127,20 @@ def both_protocols(ax: Axes, runs: Sequence[Runs], metric: Metric = ndcg, k: int
                     lw=1.5, capsize=2)  # fmt: skip
         ends[run.name] = middle[1]
         names[run.name] = marked(run, pair[1])
-    placed = spread(
-        {name: (value, None) for name, value in ends.items()}, 0.06 * max(ends.values())
-    )
+    placed = spread(list(ends.values()), 0.06 * max(ends.values()))
     for (name, value), height in zip(ends.items(), placed, strict=True):
         ax.annotate(names[name], (1, value), xytext=(1.06, height), va="center", color=colour(name))
     ax.set_xticks([0, 1], ["U: earlier items left in", "M: earlier items masked"])
     ax.set(xlim=(-0.2, 1.8), ylim=(0, None), ylabel=f"{metric.__name__.upper()}@{k}")
 
 
-def spread(ends: Mapping[str, tuple[float, Any]], gap: float) -> list[float]:
+def spread(values: Sequence[float], gap: float) -> list[float]:
     """Heights for labels near their values, in the order given, at least ``gap`` apart."""
-    heights = {name: value for name, (value, _) in ends.items()}
-    order = sorted(heights, key=lambda name: heights[name])
+    heights = list(values)
+    order = np.argsort(heights, kind="stable")
     for below, above in zip(order, order[1:], strict=False):
         heights[above] = max(heights[above], heights[below] + gap)
-    return list(heights.values())
+    return heights
 
 
 def turns(
@@ -165,7 +163,8 @@ def turns(
         ax.errorbar(place, middle, yerr=reach, lw=1.5, ms=6, capsize=3, **look)
         ends[name] = (middle[1], look["color"])
     reach = np.ptp([end for one in found.values() for end in (one.low, one.high)])
-    for (name, (_, ink)), height in zip(ends.items(), spread(ends, 0.07 * reach), strict=True):
+    heights = spread([value for value, _ in ends.values()], 0.07 * reach)
+    for (name, (_, ink)), height in zip(ends.items(), heights, strict=True):
         ax.text(1.12, height, name, va="center", color=ink)
     ax.axhline(0, color="black", lw=0.8)
     ax.set_xticks([0, 1], ["U: earlier items left in", "M: earlier items taken out"])

@@ -2,6 +2,11 @@
 
 from pathlib import Path
 
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,6 +42,13 @@ def made_runs(name, *masked, unmasked=None, seconds=10.0, numbers=None, model=No
         )
         seeds.append(one)
     return Runs(name, "beauty", seeds)
+
+
+@pytest.fixture
+def ax():
+    figure, ax = plt.subplots()
+    yield ax
+    plt.close(figure)
 
 
 @pytest.fixture(scope="session")

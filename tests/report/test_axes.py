@@ -13,13 +13,6 @@ from seqrec_lib.metrics.ranking import hr
 from seqrec_lib.report import axes
 
 
-@pytest.fixture
-def ax():
-    figure, ax = plt.subplots()
-    yield ax
-    plt.close(figure)
-
-
 def test_segments_hold_every_user_once(runs, ax):
     lengths = runs[0].examples["history_length"].to_numpy()
     found = report.gains_by(ax, runs, lengths, (0, 1, 50, 120, float("inf")))
@@ -91,5 +84,5 @@ def test_turns_draw_both_protocols_of_each_pair(runs, made):
 
 
 def test_labels_keep_their_distance():
-    placed = axes.spread({"a": (1.0, None), "b": (1.01, None), "c": (0.0, None)}, 0.1)
+    placed = axes.spread([1.0, 1.01, 0.0], 0.1)
     assert placed == [1.0, 1.1, 0.0]

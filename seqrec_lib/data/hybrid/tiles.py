@@ -19,9 +19,7 @@ from seqrec_lib.data.hybrid.journal import Journal
 from seqrec_lib.data.hybrid.registry import LISTS, TILE, Feature, FeatureSet
 
 BASE = ("user", "t", "seq")  # the columns of a request
-Keep = Callable[[ir.Table], ir.Table]
 Clock = Callable[[ir.Table, ir.Table], tuple[ir.Table, ir.Table]]
-LATEST = ("since", "last")  # kinds of features of single events
 CONTENT = ("action", "item", "basket", "amount")
 
 

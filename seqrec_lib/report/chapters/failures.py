@@ -135,7 +135,8 @@ def named(ax: Axes, ends: dict[str, tuple[float, str]], place: float) -> None:
     """Names to the right of where lines end, each in its colour, none upon another."""
     known = {name: end for name, end in ends.items() if np.isfinite(end[0])}
     gap = 0.075 * float(np.ptp(ax.get_ylim()))
-    for (name, (_, ink)), height in zip(known.items(), spread(known, gap), strict=True):
+    heights = spread([value for value, _ in known.values()], gap)
+    for (name, (_, ink)), height in zip(known.items(), heights, strict=True):
         ax.annotate(name, (place, height), (8, 0), textcoords="offset points", va="center",
                     color=ink, fontsize=9, annotation_clip=False)  # fmt: skip
 

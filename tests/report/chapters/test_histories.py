@@ -4,20 +4,12 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from seqrec_lib.data import ties
 from seqrec_lib.data.splits import leave_last_out
 from seqrec_lib.report.chapters import histories
-
-
-@pytest.fixture
-def ax():
-    figure, ax = plt.subplots()
-    yield ax
-    plt.close(figure)
 
 
 def test_the_table_has_the_facts_under_heads_of_words(small_log):

@@ -12,13 +12,6 @@ from seqrec_lib.data.simulator import marginals
 from seqrec_lib.report.chapters import marketplace
 
 
-@pytest.fixture
-def ax():
-    figure, ax = plt.subplots()
-    yield ax
-    plt.close(figure)
-
-
 def test_the_shares_of_the_real_days_add_up_and_only_likes_have_no_surface():
     found = marketplace.by_surface(marginals.REAL.actions)
     assert found.to_numpy().sum() == pytest.approx(100, abs=0.01)
