@@ -40,7 +40,7 @@ _gru = GRU.Config(temperature=0.07)
 _gru4rec = GRU4Rec.Config(hidden_dim=128, dropout_embed=0.25)
 _encoder = Training(epochs=40, batch_size=128, weight_decay=0.1, cosine=True)
 _longer = replace(_encoder, epochs=64)  # of regenerated data 40, as many as SASRec has of originals
-# one negative a position teaches little in a pass, and unevenly
+# a few negatives a position teach little in a pass, and one unevenly
 _slower = replace(_encoder, epochs=200, patience=200)
 _bce = replace(_sasrec, objective=BCE())
 _inner = replace(_sasrec, temperature=None)  # inner products, as in the papers of the losses
@@ -138,7 +138,7 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "sasrec-inner": ("sasrec", _inner, _encoder),
     "sasrec-bce": ("sasrec", _bce, _slower),
     "sasrec-gbce": ("sasrec", replace(_inner, objective=GBCE()), _encoder),
-    "sasrec-sampled": ("sasrec", replace(_sasrec, objective=SampledSoftmax()), _encoder),
+    "sasrec-sampled": ("sasrec", replace(_sasrec, objective=SampledSoftmax()), _slower),
 }
 
 
