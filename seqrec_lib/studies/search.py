@@ -1,0 +1,125 @@
+"""Random search (Bergstra & Bengio, 2012): settings drawn from a declared space, judged on
+validation alone; no test position is scored.
+
+``searches/<dataset>/<name>.csv`` beside the results has a row a trial. Trial 0 is the published
+recipe, the others are drawn, each from its own number: a trial more changes none before it, and an
+interrupted search goes on.
+
+python -m seqrec_lib.studies.search beauty gru4rec --trials 12 --results book/results
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from seqrec_lib.data import datasets, files
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.losses import BPRMax, SampledSoftmax
+from seqrec_lib.records.recipes import published
+from seqrec_lib.records.runs import initialised
+from seqrec_lib.records.store import SCRATCH, beside
+from seqrec_lib.training.device import device as resolved
+from seqrec_lib.training.loop import fit
+
+# what the official code lets one set, and the patience and the falling rate that SASRec has
+SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
+    "gru4rec": {
+        "loss": ("softmax", "BPR-max"),
+        "alpha": (0.0, 0.25, 0.5, 0.75, 1.0),
+        "hidden_dim": (64, 128, 256),
+        "dropout_embed": (0.0, 0.25, 0.5),
+        "dropout_hidden": (0.0, 0.25, 0.5),
+        "batch_size": (32, 64, 128, 256),
+        "learning_rate": (0.02, 0.05, 0.1, 0.2),
+        "cosine": (False, True),
+    },
+}
+PASSES, PATIENCE = 40, 10  # at most, and without a better validation: SASRec's
+
+
+def place(dataset: str, name: str, results: str | Path = SCRATCH) -> Path:
+    """The file of what is kept."""
+    return beside(results, "searches", datasets.folder(dataset), f"{name}.csv")
+
+
+def drawn(name: str, trial: int) -> dict[str, Any]:
+    """The settings of a trial, each uniform over its values. Raises ``ValueError`` for a recipe
+    without a space."""
+    if name not in SPACES:
+        raise ValueError(f"no space is declared for {name!r}; there is one for {', '.join(SPACES)}")
+    rng = np.random.default_rng(trial)
+    return {key: values[rng.integers(len(values))] for key, values in SPACES[name].items()}
+
+
+def search(
+    dataset: str, name: str, trials: int, results: str | Path = SCRATCH, device: str = "auto"
+) -> pd.DataFrame:
+    """A row a trial: its settings, passes made, the best of them, and its validation figures (the
+    recipe's own ``select``), of seed 0. Trials that are kept are not made again."""
+    path = place(dataset, name, results)
+    kept = pd.read_csv(path) if path.exists() else pd.DataFrame({"trial": []})
+    missing = sorted(set(range(trials + 1)) - set(kept["trial"]))
+    if not missing:
+        return kept
+    log, split = datasets.load(dataset)
+    catalogue = Catalogue.learned(log, split.train)
+    (spec,) = published(dataset, name, [0])
+    for trial in missing:
+        chosen = drawn(name, trial) if trial else {}
+        asked = _with(spec, chosen) if trial else spec
+        model = initialised(asked, catalogue).to(resolved(device))
+        began = time.monotonic()
+        history = pd.DataFrame(fit(model, log, split, asked.training))
+        best = history.loc[history["valid_ndcg@10"].idxmax()]
+        row = {"trial": trial} | chosen
+        row |= {"passes": len(history), "best pass": int(best["epoch"])}
+        row |= {"HR@10": best["valid_hr@10"], "NDCG@10": best["valid_ndcg@10"]}
+        row["minutes"] = (time.monotonic() - began) / 60
+        kept = pd.concat([kept, pd.DataFrame([row])], ignore_index=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.written_aside(path) as aside:
+            kept.to_csv(aside, index=False, float_format="%.6g")
+    return pd.read_csv(path)
+
+
+def _with(spec: Any, chosen: dict[str, Any]) -> Any:
+    """The spec with what was drawn, in its config, its objective and its training."""
+    chosen, alpha = dict(chosen), chosen["alpha"]
+    objective = {
+        "softmax": SampledSoftmax(2048, alpha=alpha, in_batch=True, logq=True),
+        "BPR-max": BPRMax(2048, alpha=alpha),
+    }[chosen["loss"]]
+    config = {k: v for k, v in chosen.items() if hasattr(spec.config, k)}
+    training = {k: v for k, v in chosen.items() if hasattr(spec.training, k)}
+    return replace(
+        spec,
+        config=replace(spec.config, objective=objective, **config),
+        training=replace(spec.training, epochs=PASSES, patience=PATIENCE, **training),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make what is missing; ``arguments`` stand in for the command line's."""
+    parser = argparse.ArgumentParser(
+        prog="python -m seqrec_lib.studies.search", description=__doc__
+    )
+    parser.add_argument("dataset")
+    parser.add_argument("name", choices=SPACES)
+    parser.add_argument("--trials", type=int, default=12)
+    parser.add_argument("--results", default=SCRATCH)
+    parser.add_argument("--device", default="auto")
+    chosen = parser.parse_args(arguments)
+    found = search(chosen.dataset, chosen.name, chosen.trials, chosen.results, chosen.device)
+    print(found.round(4).to_string())
+
+
+if __name__ == "__main__":
+    main()
