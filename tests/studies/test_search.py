@@ -1,0 +1,66 @@
+"""A search of settings on the small simulated world."""
+
+import pandas as pd
+import pytest
+
+from seqrec_lib.data import files
+from seqrec_lib.models.losses import BPRMax, SampledSoftmax
+from seqrec_lib.records.recipes import published
+from seqrec_lib.studies import search
+
+SPACE = search.SPACES["gru4rec"]
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "root", lambda: tmp_path)
+    for module in ("runs", "standing", "provenance", "store"):
+        monkeypatch.setattr(f"seqrec_lib.records.{module}.root", lambda: tmp_path)
+    monkeypatch.setattr(search, "PASSES", 2)
+    # no trial of a large net or of batches of a few: seconds
+    small = {"hidden_dim": (8,), "batch_size": (128, 256)}
+    monkeypatch.setitem(search.SPACES, "gru4rec", SPACE | small)
+    return tmp_path
+
+
+def test_every_value_of_a_space_is_drawn_and_no_other():
+    drawn = pd.DataFrame([search.drawn("gru4rec", trial) for trial in range(1, 200)])
+    assert {key: set(drawn[key]) for key in drawn} == {key: set(v) for key, v in SPACE.items()}
+
+
+def test_a_recipe_without_a_space_is_refused():
+    with pytest.raises(ValueError, match="no space is declared for 'sasrec'.*gru4rec"):
+        search.drawn("sasrec", 1)
+
+
+@pytest.mark.parametrize(("loss", "kind"), [("softmax", SampledSoftmax), ("BPR-max", BPRMax)])
+def test_what_is_drawn_is_what_is_trained(loss, kind):
+    (spec,) = published("simulated", "gru4rec", [0])
+    chosen = search.drawn("gru4rec", 1) | {"loss": loss, "alpha": 0.75, "learning_rate": 0.2}
+    asked = search._with(spec, chosen)
+    assert isinstance(asked.config.objective, kind) and asked.config.objective.alpha == 0.75
+    for name in ("hidden_dim", "dropout_embed", "dropout_hidden"):
+        assert getattr(asked.config, name) == chosen[name]
+    for name in ("batch_size", "learning_rate", "cosine"):
+        assert getattr(asked.training, name) == chosen[name]
+    assert (asked.training.optimizer, asked.training.epochs) == ("adagrad", search.PASSES)
+
+
+def test_a_search_goes_on_where_it_was_left(elsewhere, monkeypatch):
+    first = search.search("simulated", "gru4rec", 1)
+    assert list(first["trial"]) == [0, 1]
+    assert first["NDCG@10"].between(0, 1, inclusive="neither").all()
+    assert first.loc[0, ["loss", "alpha"]].isna().all()  # the recipe as it is published
+    seen = []
+    real = search.fit
+
+    def watched(model, log, split, training):
+        seen.append(training)
+        return real(model, log, split, training)
+
+    monkeypatch.setattr(search, "fit", watched)
+    more = search.search("simulated", "gru4rec", 2)
+    assert len(seen) == 1  # trials that are kept are not made again
+    pd.testing.assert_frame_equal(more.iloc[:2], first)
+    alone = pd.DataFrame([search.drawn("gru4rec", 2)])
+    assert more.iloc[2][list(alone)].tolist() == alone.iloc[0].tolist()
