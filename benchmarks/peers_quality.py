@@ -6,7 +6,7 @@ Each peer trains in its own environment (made on the first run, as by ``training
 early stopping, with its own validation, which takes hours: what it scores with is kept in
 build/peers/<name>.npz, and a peer that has it is not trained again. Our ``ranks()`` then ranks the
 same test events under both protocols, by the same scores. Published are the report of each
-(results/peers_quality.json) and its ranks (results/peers/<name>.parquet), to be paired with ours.
+(results/peers_quality.json) and its ranks (results/peers/<name>/ranks.parquet), to be paired.
 """
 
 import argparse
@@ -92,10 +92,10 @@ def main():
     for name in args.peers:
         model = Scored(catalogue, trained(name, args.python, args.threads))
         found = ranks(model, log, split.test)
-        ranked = HERE / "results" / "peers" / f"{name}.parquet"
-        ranked.parent.mkdir(exist_ok=True)
+        ranked = HERE / "results" / "peers" / name / "ranks.parquet"
+        ranked.parent.mkdir(parents=True, exist_ok=True)
         with written_aside(ranked) as aside:
-            found[["user", "item", "rank_masked", "rank_unmasked"]].to_parquet(aside, index=False)
+            found.to_parquet(aside, index=False)
         report = json.loads((BUILD / f"{name}.json").read_text())
         systems[name] = report | {"summary": summarise(found), "machine": machine()}
     what = "SASRec, Amazon Beauty, each trained to its own end, ranked by one function"

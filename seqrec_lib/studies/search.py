@@ -37,7 +37,7 @@ SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
         "hidden_dim": (64, 128, 256),
         "dropout_embed": (0.0, 0.25, 0.5),
         "dropout_hidden": (0.0, 0.25, 0.5),
-        "batch_size": (32, 64, 128, 256),
+        "batch_size": (64, 128, 256),
         "learning_rate": (0.02, 0.05, 0.1, 0.2),
         "cosine": (False, True),
     },
