@@ -10,6 +10,7 @@ from seqrec_lib.report.axes import (
     turns,
 )
 from seqrec_lib.report.benchmarks import benchmark
+from seqrec_lib.report.in_print import in_print
 from seqrec_lib.report.parameters import begin
 from seqrec_lib.report.show import Shown, by_protocol, show, written
 from seqrec_lib.report.styles import colour, label, marker
@@ -55,6 +56,7 @@ __all__ = [
     "figures",
     "gain",
     "gains_by",
+    "in_print",
     "interval",
     "judged",
     "label",

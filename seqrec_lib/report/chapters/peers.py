@@ -1,0 +1,82 @@
+"""Other libraries' SASRec, trained to its own end, beside ours: quality and what it takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from seqrec_lib import report
+from seqrec_lib.data import files
+from seqrec_lib.metrics.ranking import hr, ndcg
+from seqrec_lib.records.store import Run, Runs
+from seqrec_lib.report.benchmarks import benchmark
+from seqrec_lib.statistics.intervals import verdicts
+
+NAMES = {"recbole": "RecBole", "rectools": "RecTools"}
+
+
+def peers() -> dict[str, tuple[Runs, dict[str, Any]]]:
+    """What ``benchmarks/peers_quality.py`` kept, by the library's name: ranks as a run of one
+    seed, and the report of its training. Ranks are read when asked for."""
+    found = {}
+    for name, about in benchmark("peers_quality")["systems"].items():
+        folder = files.root() / "benchmarks" / "results" / "peers" / name
+        one = Run(folder, {"model": "sasrec", "training": {"seed": 0}}, {"device": "", **about})
+        found[NAMES[name]] = Runs(NAMES[name], "beauty", [one]), about
+    return found
+
+
+def compared(ours: Runs, theirs: dict[str, tuple[Runs, dict[str, Any]]]) -> pd.DataFrame:
+    """HR@10 and NDCG@10 of ours and theirs under both protocols, and theirs minus ours.
+
+    Differences are of NDCG@10, on the same users and on ours of seed 0, with an interval over
+    users; verdicts of the table are corrected together.
+    """
+    gains = {
+        (name, protocol): report.gain(run, ours, protocol)
+        for name, (run, _) in theirs.items()
+        for protocol in report.PROTOCOLS
+    }
+    said = dict(zip(gains, verdicts(list(gains.values())), strict=True))
+    rows: dict[str, dict[str, str]] = {}
+    for name, run in {
+        "seqrec_lib": ours,
+        **{name: run for name, (run, _) in theirs.items()},
+    }.items():
+        row = {"seeds": str(len(run.seeds))}
+        for protocol, letter in report.PROTOCOLS.items():
+            for metric, of in (("HR", hr), ("NDCG", ndcg)):
+                mean = report.mean(run, protocol, of)
+                row[f"{metric}@10 {letter}"] = f"{mean.mean:.4f} ± {(mean.high - mean.low) / 2:.4f}"
+            against = gains.get((name, protocol))
+            row[f"minus ours, NDCG@10 {letter}"] = (
+                "" if against is None else f"{against:+.4f} ({said[name, protocol]})"
+            )
+        rows[name] = row
+    return pd.DataFrame.from_dict(rows, "index")
+
+
+def efforts(ours: Runs, theirs: dict[str, tuple[Runs, dict[str, Any]]]) -> pd.DataFrame:
+    """Passes until the end and to the weights kept, minutes of one processor core, parameters.
+
+    Minutes are processor time, validation included, so that a busy machine does not count; ours
+    are of the card, on one core, by the clock.
+    """
+    best = [int(one.history["valid_ndcg@10"].argmax()) + 1 for one in ours.seeds]
+    rows = {
+        "seqrec_lib": {
+            "passes": len(ours.seeds[0].history),
+            "best pass": int(pd.Series(best).median()),
+            "minutes of a core": float(ours.costs["own_seconds"]) / 60,
+            "parameters": int(ours.costs["parameters"]),
+        }
+    }
+    for name, (_, about) in theirs.items():
+        rows[name] = {
+            "passes": about["passes"],
+            "best pass": about["best_pass"],
+            "minutes of a core": about["cpu_seconds"] / 60,
+            "parameters": about["parameters"],
+        }
+    return pd.DataFrame.from_dict(rows, "index")
