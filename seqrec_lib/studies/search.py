@@ -29,15 +29,16 @@ from seqrec_lib.records.store import SCRATCH, beside
 from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.loop import fit
 
-# what the official code lets one set, and the patience and the falling rate that SASRec has
+# what the official code lets one set, as wide as the other encoders, and the patience and the
+# falling rate that SASRec has
 SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
     "gru4rec": {
         "loss": ("softmax", "BPR-max"),
         "alpha": (0.0, 0.25, 0.5, 0.75, 1.0),
-        "hidden_dim": (64, 128, 256),
+        "hidden_dim": (64, 128),
         "dropout_embed": (0.0, 0.25, 0.5),
         "dropout_hidden": (0.0, 0.25, 0.5),
-        "batch_size": (64, 128, 256),
+        "batch_size": (128, 256),
         "learning_rate": (0.02, 0.05, 0.1, 0.2),
         "cosine": (False, True),
     },

@@ -18,7 +18,7 @@ def elsewhere(tmp_path, monkeypatch):
         monkeypatch.setattr(f"seqrec_lib.records.{module}.root", lambda: tmp_path)
     monkeypatch.setattr(search, "PASSES", 2)
     # no trial of a large net or of batches of a few: seconds
-    small = {"hidden_dim": (8,), "batch_size": (128, 256)}
+    small = {"hidden_dim": (8,)}
     monkeypatch.setitem(search.SPACES, "gru4rec", SPACE | small)
     return tmp_path
 
