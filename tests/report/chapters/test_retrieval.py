@@ -51,7 +51,7 @@ FOUND = {
     }
 }
 HEADS = ("alone", "all stages", "change")
-POSTER = pd.read_csv(root() / "book" / "seed_002_table_1.csv")
+POSTER = pd.read_csv(root() / "book" / "poster_table_1.csv")
 
 
 def test_table_1_has_the_posters_figures_and_ours_of_the_same_cells():
