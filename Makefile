@@ -5,6 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
 FEAST := .venv-feast
+COMMIT = $(shell git describe --always --dirty --abbrev=10 --exclude='*' 2>/dev/null)
 
 # glibc keeps freed memory instead of giving it back at every training step: a third faster
 export MALLOC_TRIM_THRESHOLD_ = 1073741824
@@ -12,8 +13,8 @@ export MALLOC_MMAP_THRESHOLD_ = 33554432
 # what one process has compiled the others load: the suite starts many
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help book test test-all mutants lint smoke full chapters kernel stale golden remake lock \
-  lock-feast feast clean
+.PHONY: help book pdf test test-all mutants lint smoke full chapters kernel stale golden remake \
+  lock lock-feast feast clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -29,11 +30,14 @@ $(READY): requirements.lock pyproject.toml
 book: $(READY)  ## run every chapter, compile book/_build/html, compare with the stored outputs
 	$(RUN) book/chapters.py
 	rm -rf build/book && mkdir -p build/book/book
-	cp -R _config.yml _toc.yml seqrec_lib build/notebooks build/book/
+	cp -R _config.yml _toc.yml CHANGELOG.md seqrec_lib build/notebooks build/book/
 	cp -R book/*.md book/*.csv book/*.bib book/_static book/_ext build/book/book/
-	$(VENV)/bin/jupyter-book build build/book --path-output book -W -n --keep-going
+	BOOK_COMMIT="$(COMMIT)" $(VENV)/bin/jupyter-book build build/book --path-output book -W -n --keep-going
 	$(RUN) -m pytest -q --nbval notebooks --executed build/notebooks || \
 	  { echo "The book is built, but stored outputs have moved: 'make chapters' stores today's."; exit 1; }
+
+pdf: $(READY)  ## the book as stored in one file, book/_build/book.pdf; wants Chromium
+	BOOK_COMMIT="$(COMMIT)" $(RUN) book/pdf.py
 
 test: $(READY)  ## the suite that CI runs; the chapters are compared in `make book`, which runs them
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile -m "not slow" -p no:nbval tests seqrec_lib

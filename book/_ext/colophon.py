@@ -1,14 +1,13 @@
 """Sphinx extension: what a page says of itself: what it is about, its state, where it comes from.
 
-The state is the version and the commit. ``BOOK_COMMIT`` names the commit where git cannot: make
-copies the sources before it builds. Where neither knows it, the page gives the version alone.
+The state is the version, and the commit that ``BOOK_COMMIT`` names; make asks git for it, with
+``-dirty`` behind it if files have changed since. Outside a checkout the version stands alone.
 
 ``repository.url`` in _config.yml turns on links to the source: repository, issues, edit, Binder.
 """
 
 import os
 import re
-import subprocess
 from html import escape
 from urllib.parse import urlsplit
 
@@ -20,22 +19,9 @@ LONGEST = 200  # characters of a description; search engines cut there
 BUTTONS = ("use_repository_button", "use_issues_button", "use_edit_page_button")
 
 
-def commit(folder: str) -> str:
-    """The commit of a folder, with ``-dirty`` behind it if files have changed since, or nothing."""
-    given = os.environ.get("BOOK_COMMIT", "").strip()
-    if given:
-        return given
-    command = ["git", "-C", folder, "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True)
-    except OSError:  # no git
-        return ""
-    return found.stdout.strip() if found.returncode == 0 else ""
-
-
 def sign(app, config):
     """The footer of every page."""
-    name = commit(app.srcdir)
+    name = os.environ.get("BOOK_COMMIT", "").strip()
     sha = name.removesuffix("-dirty")
     said = f"<code>{escape(sha)}</code>"
     if url := config.html_theme_options.get("repository_url"):
