@@ -39,8 +39,9 @@ def compiled(folder: Path, source: Path = ROOT) -> Path:
 
     Raises ``subprocess.CalledProcessError`` if that fails; the compiler has said why.
     """
-    command = [Path(sys.executable).parent / "jupyter-book", "build", source]
-    options = ["--path-output", folder, "--builder", "custom", "--custom-builder", "singlehtml"]
+    command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(source)]
+    options = ["--path-output", str(folder), "--builder", "custom"]
+    options += ["--custom-builder", "singlehtml"]
     subprocess.run([*command, *options, "-W", "-n", "--keep-going"], check=True)
     return folder / "_build" / "singlehtml" / "index.html"
 

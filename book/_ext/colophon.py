@@ -21,14 +21,19 @@ BUTTONS = ("use_repository_button", "use_issues_button", "use_edit_page_button")
 
 def sign(app, config):
     """The footer of every page."""
-    name = os.environ.get("BOOK_COMMIT", "").strip()
-    sha = name.removesuffix("-dirty")
+    commit = os.environ.get("BOOK_COMMIT", "").strip()
+    sha = commit.removesuffix("-dirty")
     said = f"<code>{escape(sha)}</code>"
     if url := config.html_theme_options.get("repository_url"):
         said = f'<a href="{escape(url.rstrip("/"))}/commit/{escape(sha)}">{said}</a>'
-    changed = " and changes since" if name != sha else ""
-    words = f"Version {escape(__version__)}" + (f", commit {said}{changed}" if name else "")
+    changed = " and changes since" if commit != sha else ""
+    words = f"Version {escape(__version__)}" + (f", commit {said}{changed}" if commit else "")
     config.html_theme_options["extra_footer"] = f'<p class="colophon">{words}.</p>'
+
+
+def name(app, config):
+    """The title beside the logo, which says no more than it."""
+    config.html_theme_options["logo"] = {"text": config.html_title, "alt_text": ""}
 
 
 def link(app, config):
@@ -67,6 +72,7 @@ def description(doctree: nodes.document) -> str:
 
 
 def setup(app):
+    app.connect("config-inited", name)
     app.connect("config-inited", link)
     app.connect("config-inited", sign)
     app.connect("html-page-context", describe)
