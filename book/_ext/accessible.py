@@ -1,0 +1,42 @@
+"""Sphinx extension: tables have numbers, and pages what the theme leaves out for those who listen.
+
+A number is the chapter's and the table's, as for figures: it stays when a dropdown opens, and is
+the same on the page, in print and in the book as one page. Tables behind tabs are one table.
+"""
+
+import re
+
+from docutils import nodes
+from sphinx import addnodes
+
+CAPTION = "<caption><span>"
+# sphinx says "list" around entries of a bibliography that are no items of a list to a reader
+ENTRY = ('role="doc-biblioentry"', 'role="listitem"')
+
+
+def number_tables(app, doctree, docname):
+    """Write "Table 8.1." before the captions of `seqrec_lib.report.show`."""
+    chapter, count = chapter_of(app.env, docname), 0
+    for node in doctree.findall():
+        if isinstance(node, addnodes.start_of_file):  # of the book as one page
+            chapter, count = chapter_of(app.env, node["docname"]), 0
+        if isinstance(node, nodes.raw) and CAPTION in node.astext():
+            count += 1
+            number = f"<b>Table {chapter}{count}.</b> "
+            node.children[:] = [nodes.Text(node.astext().replace(CAPTION, CAPTION + number))]
+
+
+def chapter_of(env, docname: str) -> str:
+    """ "8." for a page of the eighth chapter, nothing for one without a number."""
+    return "".join(f"{number}." for number in env.toc_secnumbers.get(docname, {}).get("", ()))
+
+
+def mend(app, page, template, context, doctree):
+    context["body"] = re.sub(*ENTRY, context.get("body", ""))
+
+
+def setup(app):
+    app.add_js_file("reading.js")
+    app.connect("doctree-resolved", number_tables)
+    app.connect("html-page-context", mend)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,32 @@
+/* What a style sheet cannot do. */
+
+// Paper is white, and nothing on it can be opened.
+addEventListener("beforeprint", () => {
+  const page = document.documentElement;
+  page.dataset.themeOnScreen = page.dataset.theme;
+  page.dataset.theme = "light";
+  for (const part of document.querySelectorAll("details:not([open])")) {
+    part.dataset.closedOnScreen = "";
+    part.open = true;
+  }
+});
+addEventListener("afterprint", () => {
+  const page = document.documentElement;
+  page.dataset.theme = page.dataset.themeOnScreen;
+  for (const part of document.querySelectorAll("details[data-closed-on-screen]")) {
+    delete part.dataset.closedOnScreen;
+    part.open = false;
+  }
+});
+
+// A table that is cut says that it scrolls.
+addEventListener("DOMContentLoaded", () => {
+  const cut = new ResizeObserver((seen) => {
+    for (const { target } of seen) {
+      target.classList.toggle("scrolls", target.scrollWidth > target.clientWidth + 1);
+    }
+  });
+  for (const table of document.querySelectorAll(".table-scroll, .pst-scrollable-table-container")) {
+    cut.observe(table);
+  }
+});
