@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from seqrec_lib.models.losses import (
     BCE,
@@ -29,127 +27,12 @@ OBJECTIVES = [
 ]
 
 
-def drawn(positions=37, num_items=23, embed_dim=6, bias=True, seed=0, scale=1.0):
-    """States, targets, output table, bias and frequencies; the first three want gradients."""
-    chance = torch.Generator().manual_seed(seed)
-    states = torch.randn(positions, embed_dim, generator=chance) * scale
-    vectors = torch.randn(num_items + 1, embed_dim, generator=chance)
-    shift = torch.randn(num_items + 1, generator=chance) if bias else None
-    targets = torch.randint(1, num_items + 1, (positions,), generator=chance)
-    frequency = torch.arange(num_items + 1).float()
-    for one in (states, vectors, shift):
-        if one is not None:
-            one.requires_grad_()
-    return states, targets, vectors, shift, frequency
-
-
-def cross_entropy(states, targets, vectors, bias, frequency):
-    logits = states @ vectors[1:].T + (0 if bias is None else bias[1:])
-    return F.cross_entropy(logits, targets - 1)
-
-
-def value_and_gradients(objective, states, targets, vectors, bias, frequency, **how):
-    wanted = [one for one in (states, vectors, bias) if one is not None]
-    loss = objective(states, targets, vectors, bias, frequency, **how)
-    return loss.detach(), torch.autograd.grad(3 * loss, wanted)
-
-
-# --- the softmax over the whole catalogue ------------------------------------------------------
-
-
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("chunk", [1, 8, 37, 500])  # 8 does not divide 37
-def test_the_chunked_softmax_is_cross_entropy_in_value_and_gradients(bias, chunk):
-    example = drawn(bias=bias)
-    ours, our_gradients = value_and_gradients(Softmax(chunk), *example)
-    theirs, their_gradients = value_and_gradients(cross_entropy, *example)
-    assert theirs > 1
-    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
-    for our, their in zip(our_gradients, their_gradients, strict=True):
-        assert their.abs().max() > 1e-2
-        torch.testing.assert_close(our, their, rtol=1e-5, atol=1e-6)
-
-
-def test_the_gradient_is_the_slope_of_the_loss():
-    states, targets, vectors, bias, frequency = drawn(positions=5, num_items=4)
-    _, slopes = value_and_gradients(Softmax(2), states, targets, vectors, bias, frequency)
-    for place, slope in zip((states, vectors, bias), slopes, strict=True):
-        for at in np.ndindex(*place.shape):
-            with torch.no_grad():
-                losses = []
-                for step in (1e-2, -1e-2):
-                    place[at] += step
-                    losses.append(Softmax(2)(states, targets, vectors, bias, frequency).item())
-                    place[at] -= step
-            assert 3 * (losses[0] - losses[1]) / 2e-2 == pytest.approx(slope[at].item(), abs=2e-3)
-
-
-def test_bfloat16_comes_close_to_full_precision():
-    example = drawn(positions=512, num_items=300, embed_dim=32, scale=0.3)
-    exact, exact_gradients = value_and_gradients(Softmax(), *example)
-    with torch.autocast("cpu", torch.bfloat16):
-        rough, rough_gradients = value_and_gradients(Softmax(), *example)
-    assert rough.dtype == torch.float32
-    assert abs(rough / exact - 1) < 1e-3
-    for rough_one, exact_one in zip(rough_gradients, exact_gradients, strict=True):
-        assert rough_one.dtype == torch.float32
-        assert (rough_one - exact_one).norm() / exact_one.norm() < 1e-2
-
-
-@pytest.mark.parametrize("scale", [1.0, 100.0])
-def test_scores_far_apart_give_a_finite_loss(scale):
-    example = drawn(scale=scale)  # at 100 the chance of a target is below the smallest float
-    ours, our_gradients = value_and_gradients(Softmax(8), *example)
-    theirs, their_gradients = value_and_gradients(cross_entropy, *example)
-    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=0)
-    for our, their in zip(our_gradients, their_gradients, strict=True):
-        torch.testing.assert_close(our, their, rtol=1e-4, atol=1e-4)
-
-
-class Largest(TorchDispatchMode):
-    """Notes the number of elements of the largest tensor that any operation makes."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        made = func(*args, **(kwargs or {}))
-        sizes = [one.numel() for one in tree_leaves(made) if isinstance(one, torch.Tensor)]
-        self.elements = max([self.elements, *sizes])
-        return made
-
-
-def largest_made_and_kept(objective, example):
-    kept = []
-    with torch.autograd.graph.saved_tensors_hooks(
-        lambda one: kept.append(one.numel()) or one, lambda one: one
-    ):
-        with Largest() as seen:
-            objective(*example).backward()
-    return seen.elements, max(kept)
-
-
-def test_the_logits_are_never_stored():
-    positions, num_items, chunk = 400, 300, 32
-    example = drawn(positions, num_items)
-    made, kept = largest_made_and_kept(cross_entropy, example)
-    assert made >= positions * num_items and kept >= positions * num_items  # the plain way
-    made, kept = largest_made_and_kept(Softmax(chunk), example)
-    assert made == chunk * num_items  # the largest tensor that ever exists
-    assert kept <= max(positions, num_items + 1) * 6  # the gradients themselves
-
-
-def test_scoring_without_gradients_gives_the_same_loss():
-    example = drawn()
-    with torch.no_grad():
-        torch.testing.assert_close(Softmax(8)(*example), cross_entropy(*example))
-
-
 # --- all objectives ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
 @pytest.mark.parametrize("bias", [True, False])
-def test_padding_is_never_a_candidate_and_gets_no_gradient(objective, bias):
+def test_padding_is_never_a_candidate_and_gets_no_gradient(drawn, objective, bias):
     states, targets, vectors, shift, frequency = drawn(bias=bias)
     with torch.no_grad():
         vectors[0] = 1e6  # would take all the mass
@@ -163,7 +46,7 @@ def test_padding_is_never_a_candidate_and_gets_no_gradient(objective, bias):
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
-def test_a_step_against_the_gradient_lowers_the_loss(objective):
+def test_a_step_against_the_gradient_lowers_the_loss(drawn, value_and_gradients, objective):
     example = drawn()
     states, targets, vectors, bias, frequency = example
     torch.manual_seed(0)
@@ -174,7 +57,7 @@ def test_a_step_against_the_gradient_lowers_the_loss(objective):
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
-def test_cosine_is_normalising_the_whole_table_by_hand(objective):
+def test_cosine_is_normalising_the_whole_table_by_hand(drawn, value_and_gradients, objective):
     states, targets, vectors, bias, frequency = drawn()
 
     def by_hand(states, targets, vectors, bias, frequency):
@@ -196,7 +79,9 @@ def test_cosine_is_normalising_the_whole_table_by_hand(objective):
 
 @pytest.mark.parametrize("cosine", [False, True])
 @pytest.mark.parametrize("objective", OBJECTIVES[1:], ids=repr)
-def test_a_sparse_gradient_is_the_dense_one_and_holds_the_compared_rows_alone(objective, cosine):
+def test_a_sparse_gradient_is_the_dense_one_and_holds_the_compared_rows_alone(
+    drawn, value_and_gradients, objective, cosine
+):
     example = drawn(positions=5, num_items=500)
     found = []
     for sparse in (False, True):
@@ -212,7 +97,7 @@ def test_a_sparse_gradient_is_the_dense_one_and_holds_the_compared_rows_alone(ob
     assert len(held) <= 5 + 5 * 8  # targets, and eight negatives each at the most
 
 
-def test_a_softmax_over_the_catalogue_has_no_sparse_gradient():
+def test_a_softmax_over_the_catalogue_has_no_sparse_gradient(drawn):
     with pytest.raises(ValueError, match="moves every row: no sparse gradient"):
         Softmax()(*drawn(), sparse=True)
 
@@ -220,7 +105,7 @@ def test_a_softmax_over_the_catalogue_has_no_sparse_gradient():
 # --- sampled softmax ---------------------------------------------------------------------------
 
 
-def partitions(count, alpha, in_batch, draws=400):
+def partitions(drawn, count, alpha, in_batch, draws=400):
     """Sum of exp(score) over the negatives of one position, drawn many times; and the full sum."""
     states, _, vectors, bias, frequency = (one.detach() for one in drawn(1, num_items=9, seed=1))
     torch.manual_seed(0)
@@ -243,15 +128,17 @@ def partitions(count, alpha, in_batch, draws=400):
     ("count", "alpha", "in_batch"),
     [(200, 0.0, False), (200, 0.75, False), (0, 0.0, True), (100, 0.5, True), (400, 0.0, True)],
 )
-def test_logq_makes_the_sum_over_negatives_an_unbiased_estimate(count, alpha, in_batch):
-    sums, expected = partitions(count, alpha, in_batch)
+def test_logq_makes_the_sum_over_negatives_an_unbiased_estimate(drawn, count, alpha, in_batch):
+    sums, expected = partitions(drawn, count, alpha, in_batch)
     error = sums.std() / math.sqrt(len(sums))
     assert error < 0.02 * expected
     own_place = 1 / 200 if in_batch else 0  # a batch of 200 has 199 others
     assert abs(sums.mean() - expected) < 4 * error + own_place * expected
 
 
-def test_with_many_negatives_the_sampled_softmax_is_the_full_one_and_not_so_without_logq():
+def test_with_many_negatives_the_sampled_softmax_is_the_full_one_and_not_so_without_logq(
+    drawn, cross_entropy
+):
     example = [one.detach() for one in drawn(num_items=12)]
     torch.manual_seed(0)
     full = cross_entropy(*example)
@@ -263,7 +150,7 @@ def test_with_many_negatives_the_sampled_softmax_is_the_full_one_and_not_so_with
     assert uncorrected - full > math.log(100_000 / 12) - 1
 
 
-def test_in_batch_negatives_are_the_other_targets_and_never_the_own_one():
+def test_in_batch_negatives_are_the_other_targets_and_never_the_own_one(drawn):
     states, _, vectors, bias, frequency = (one.detach() for one in drawn(3))
     targets = torch.tensor([5, 7, 5])
     score = (states @ vectors.T + bias).numpy()
@@ -277,14 +164,14 @@ def test_in_batch_negatives_are_the_other_targets_and_never_the_own_one():
     assert loss.item() == pytest.approx(np.mean(hands), rel=1e-5)
 
 
-def test_a_batch_of_one_target_has_no_in_batch_negatives():
+def test_a_batch_of_one_target_has_no_in_batch_negatives(drawn):
     states, _, vectors, bias, frequency = drawn(4)
     alone = torch.full((4,), 9)
     loss = SampledSoftmax(0, in_batch=True)(states, alone, vectors, bias, frequency)
     assert loss.item() == 0
 
 
-def test_the_target_among_the_sampled_is_no_negative():
+def test_the_target_among_the_sampled_is_no_negative(drawn, cross_entropy):
     states, targets, vectors, bias, frequency = drawn(5, num_items=2)
     torch.manual_seed(0)
     loss = SampledSoftmax(50_000)(states, targets, vectors, bias, frequency)
@@ -314,7 +201,7 @@ def test_bpr_max_by_hand_on_three_negatives():
     assert loss.item() == pytest.approx(np.mean(hands), rel=1e-6)
 
 
-def test_bpr_max_against_one_negative_is_bpr():
+def test_bpr_max_against_one_negative_is_bpr(drawn):
     states, _, vectors, _, frequency = drawn(2, bias=False)
     targets = torch.tensor([3, 8])
     score = states @ vectors.T
@@ -341,7 +228,7 @@ def test_bce_is_binary_cross_entropy_of_the_target_and_one_negative():
 
 
 @pytest.mark.parametrize("negatives", [1, 5])
-def test_gbce_without_calibration_is_bce(negatives):
+def test_gbce_without_calibration_is_bce(drawn, negatives):
     example = drawn(bias=False)
     torch.manual_seed(0)
     plain = BCE(negatives)(*example)
