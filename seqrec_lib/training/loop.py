@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -123,7 +124,7 @@ def fit(
         initial=run.at.epoch * run.positions_per_epoch + run.at.positions,
         unit="pos",
         unit_scale=True,
-        disable=run.rank > 0,
+        disable=run.rank > 0 or bool(os.environ.get("TQDM_DISABLE")),  # tqdm asks only where nothing is said
         mininterval=1.0 if sys.stderr.isatty() else 30.0,
     ) as bar:
         while run.at.epoch < training.epochs and not run.out_of_patience:
