@@ -1,47 +1,22 @@
 """The compiled book, as a reader's browser sees it: no warning, nothing from outside, no gaps."""
 
-import functools
-import html
-import json
-import os
 import re
-import shutil
 import subprocess
 import sys
-import threading
 from html.parser import HTMLParser
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import chapters
 import nbformat
 import pytest
 
+from tests.browser import look
+
 ROOT = chapters.ROOT
 PAGES = ["index", *re.findall(r"(?:root|file): (\S+)", (ROOT / "_toc.yml").read_text())]
+# one of each kind in `make test`: the ledger, and a chapter
 CHECKED = ("book/claims", "notebooks/09_self_attention")
-CHROMIUM = next(filter(shutil.which, ("chromium", "chromium-browser", "google-chrome")), None)
-
-# Put before everything else on a page: collects what goes wrong, and reports it in an attribute.
-PROBE = """<script>
-const problems = [];
-const note = (...words) => problems.push(words.join(" "));
-console.error = note;
-addEventListener("error", e => note(e.message || "not loaded: " + e.target.outerHTML), true);
-addEventListener("unhandledrejection", e => note(e.reason));
-addEventListener("load", () => setTimeout(() => {
-  const unloaded = [...document.images].filter(image => !image.naturalWidth);
-  unloaded.forEach(image => note("empty image " + image.src));
-  document.querySelectorAll(".math").forEach(
-    math => math.querySelector("mjx-container:not(:has(mjx-merror))") || note(math.outerHTML));
-  document.documentElement.dataset.report = JSON.stringify({
-    problems,
-    images: document.images.length,
-    search: [...document.querySelectorAll(".search-button__button, input[type=search]")]
-      .filter(box => box.checkVisibility()).length,
-  });
-}, 3000));
-</script>"""
+READ = [pytest.param(p, marks=[pytest.mark.slow] * (p not in CHECKED)) for p in PAGES[1:]]
 
 
 def test_the_first_page_leads_to_every_chapter():
@@ -102,85 +77,8 @@ def test_no_style_sheet_loads_from_outside(site):
         assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", text), path
 
 
-# A page in frames of the size of a desk's screen and of a phone's; what stands where.
-FRAMES = ((1400, 900), (390, 844))
-LOOKER = """<html><head></head><body>%s<script>
-const seen = frame => {
-  const page = frame.contentDocument, main = page.querySelector("article");
-  const box = what => (main.querySelector(what) || main).getBoundingClientRect();
-  const all = what => [...main.querySelectorAll(what)];
-  return {
-    width: frame.width, height: +frame.height,
-    title: box("h1").bottom, finding: box("h1 ~ .admonition.important").bottom,
-    figure: box("figure").top,
-    wider: page.documentElement.scrollWidth - frame.contentWindow.innerWidth,
-    nameless: all("img").filter(i => !i.alt.trim() || i.alt.includes("/")).map(i => i.src),
-    uncaptioned: all(".cell_output table").filter(t => !t.caption).length,
-    open: all(".cell:not(.tag_idea) .cell_input").filter(c => !c.closest("details")).length,
-    cells: all("td").map(c => c.textContent.trim()).filter(t => /^(NaN|None|nan|<NA>)$/.test(t)),
-  };
-};
-addEventListener("load", () => setTimeout(() => {
-  document.documentElement.dataset.report =
-    JSON.stringify([...document.querySelectorAll("iframe")].map(seen));
-}, 3000));
-</script></body></html>"""
-
-
-class Server(SimpleHTTPRequestHandler):
-    """Serves the book with the probe in every page, and each page in frames below /framed/."""
-
-    def do_GET(self):
-        if self.path.startswith("/framed/"):
-            address = self.path.removeprefix("/framed")
-            frames = [f"<iframe src='{address}' width={w} height={h}></iframe>" for w, h in FRAMES]
-            return self.answer(LOOKER % "".join(frames))
-        path = Path(self.translate_path(self.path))
-        if path.suffix != ".html" or not path.exists():
-            return super().do_GET()
-        page = path.read_text(encoding="utf-8")
-        self.answer(re.sub("<head>", lambda head: head[0] + PROBE, page, count=1))
-
-    def answer(self, text):
-        page = text.encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(page)))
-        self.end_headers()
-        self.wfile.write(page)
-
-    def log_message(self, format, *args):
-        pass
-
-
-def look(folder: Path, page: str, profile: Path) -> dict:
-    """Open one page of a folder in headless Chromium; what the probe found there."""
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is not installed: apt-get install chromium fonts-dejavu")
-        pytest.skip("chromium is not installed: apt-get install chromium fonts-dejavu")
-    handler = functools.partial(Server, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=15000"]
-        options += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
-        options += [f"--user-data-dir={profile}", "--window-size=1300,2000", "--dump-dom"]
-        address = f"http://127.0.0.1:{server.server_port}/{page}.html"
-        seen = subprocess.run(
-            [CHROMIUM, *options, address], capture_output=True, text=True, timeout=120
-        )
-        server.shutdown()
-    report = re.search(r'data-report="([^"]*)"', seen.stdout)
-    assert report, f"no report from {page}: {seen.stdout[:500]} {seen.stderr[-2000:]}"
-    return json.loads(html.unescape(report[1]))
-
-
 @pytest.mark.browser
-@pytest.mark.parametrize(
-    "page",
-    # one of each kind in `make test`: the ledger, and a chapter
-    [pytest.param(p, marks=[pytest.mark.slow] * (p not in CHECKED)) for p in PAGES[1:]],
-)
+@pytest.mark.parametrize("page", READ)
 def test_a_page_opens_without_an_error_and_with_every_figure(site, page, tmp_path):
     report = look(site, page, tmp_path)
     assert report["problems"] == []
@@ -191,14 +89,7 @@ def test_a_page_opens_without_an_error_and_with_every_figure(site, page, tmp_pat
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param(p, marks=[pytest.mark.slow] * (p not in CHECKED))
-        for p in PAGES
-        if p.startswith("notebooks/")
-    ],
-)
+@pytest.mark.parametrize("page", [p for p in READ if p.values[0].startswith("notebooks/")])
 def test_the_finding_stands_on_the_first_screen(site, page, tmp_path):
     for seen in look(site, f"framed/{page}", tmp_path):
         assert 0 < seen["title"] < seen["finding"] < seen["height"], seen
@@ -241,3 +132,48 @@ def figures(notebook) -> int:
 def test_a_broken_page_is_noticed(body, message, tmp_path):
     (tmp_path / "page.html").write_text(f"<html><head></head><body>{body}</body></html>")
     assert any(message in problem for problem in look(tmp_path, "page", tmp_path / "p")["problems"])
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("page", READ)
+def test_nobody_is_kept_from_a_page(site, page, theme, tmp_path):
+    assert look(site, f"heard/{theme}/{page}", tmp_path) == []
+
+
+BARRIERS = {
+    '<img src="data:,">': "image-alt",
+    "<button></button>": "button-name",
+    '<div role="list"><p>no item</p></div>': "aria-required-children",
+    '<p style="color: #999">grey on white</p>': "color-contrast",
+    '<details><p style="color: #999">grey on white</p></details>': "color-contrast",
+    '<p class="sd-tab-content" style="display: none; color: #999">behind</p>': "color-contrast",
+    '<iframe title="map" srcdoc="<button></button>"></iframe>': "button-name",
+}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("body", "rule"), BARRIERS.items())
+def test_a_barrier_is_noticed(body, rule, tmp_path):
+    write(tmp_path, body)
+    found = look(tmp_path, "heard/light/page", tmp_path / "p")
+    assert [one[:2] for one in found] == [[rule, "1400"], [rule, "390"]]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_barrier_in_one_theme_or_at_one_width_is_noticed(theme, tmp_path):
+    write(
+        tmp_path,
+        """<p>black on white</p><script>
+        if (localStorage.getItem("theme") == "dark" && innerWidth < 400)
+          document.querySelector("p").style.color = "#eee";
+        </script>""",
+    )
+    found = look(tmp_path, f"heard/{theme}/page", tmp_path / "p")
+    assert [one[:2] for one in found] == [["color-contrast", "390"]] * (theme == "dark")
+
+
+def write(folder: Path, body: str) -> None:
+    head = "<html lang='en'><head><title>A page</title></head>"
+    (folder / "page.html").write_text(f"{head}<body><main><h1>A page</h1>{body}</main></body>")
