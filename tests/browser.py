@@ -73,8 +73,9 @@ const listen = frame => new Promise((done, failed) => {
 const heard = async frame => {
   const page = frame.contentDocument;
   page.querySelectorAll("details").forEach(part => part.open = true);
+  const still = "* { animation: none !important; transition: none !important }"; // not half faded in
   page.head.insertAdjacentHTML("beforeend",
-    "<style>.sd-tab-content { display: block !important } * { transition: none !important }");
+    `<style>.sd-tab-content { display: block !important } ${still}`);
   for (const one of [frame, ...page.querySelectorAll("iframe")]) await listen(one);
   const {violations} = await frame.contentWindow.axe.run({resultTypes: ["violations"]});
   return violations.filter(one => ["serious", "critical"].includes(one.impact)).flatMap(
