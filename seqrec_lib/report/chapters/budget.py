@@ -1,0 +1,134 @@
+"""What minutes of training buy: the frontier of cost and quality, and the best within a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Real
+from matplotlib.axes import Axes
+from scipy.optimize import isotonic_regression
+
+from seqrec_lib import report
+from seqrec_lib.report.chapters.results import Row
+
+SHORTEST = 1 / 60  # of a minute: what is counted takes no longer, and the axis begins there
+GAP = 0.054  # between two labels, of the height of the axes
+INK = "#222222"  # of labels: the colours of some models are too light to read
+
+
+def frontier(cost: Real[np.ndarray, "N"], quality: Real[np.ndarray, "N"]) -> Bool[np.ndarray, "N"]:
+    """Which points no other beats: none is as cheap and as good, and in one of both better.
+
+    >>> frontier(np.array([1, 2, 3, 3]), np.array([5, 4, 6, 7])).tolist()
+    [True, False, False, True]
+    """
+    good = (cost <= cost[:, None]) & (quality >= quality[:, None])
+    better = (cost < cost[:, None]) | (quality > quality[:, None])
+    return ~np.any(good & better, axis=1)
+
+
+def best(rows: Sequence[Row], protocol: str) -> list[Row]:
+    """The rows on the frontier of minutes and NDCG@10, the cheapest first.
+
+    They know item numbers alone. Minutes of a processor and of a GPU are not compared: those on
+    the frontier were trained on the kind that trained most rows.
+    """
+    able = [row for row in rows if not row.informed and _kind([row]) == _kind(rows)]
+    if not able:
+        return []
+    cost, level = np.array([_minutes(row) for row in able]), [_level(row, protocol) for row in able]
+    on = frontier(cost, np.array(level))
+    return sorted((row for row, is_on in zip(able, on, strict=True) if is_on), key=_minutes)
+
+
+def within(
+    rows: Mapping[str, Sequence[Row]], budgets: Mapping[str, float], protocol: str
+) -> pd.DataFrame:
+    """The best mean NDCG@10 within so many minutes of training: a row a file, a column a budget.
+
+    Whatever :func:`best` may hold is looked at; a dash stands where nothing is cheap enough.
+    """
+    table: dict[str, dict[str, str]] = {}
+    for file, own in rows.items():
+        front = best(own, protocol)
+        table[file] = {}
+        for words, most in budgets.items():
+            able = [row for row in front if row.minutes <= most]
+            cell = f"{able[-1].model}, {_level(able[-1], protocol):.4f}" if able else ""
+            table[file][words] = cell
+    return pd.DataFrame.from_dict(table, "index")
+
+
+def cost_quality(ax: Axes, rows: Sequence[Row], protocol: str, named: Sequence[str]) -> list[str]:
+    """NDCG@10 against minutes of training; returns the runs on the frontier, cheapest first.
+
+    Those on the frontier (:func:`best`) and those ``named`` that learned from the file as it is
+    have their names; the others are grey dots. Where there are no rows, words say so.
+    """
+    letter = report.PROTOCOLS[protocol]
+    if not rows:
+        ax.text(0.5, 0.5, "no records", ha="center", va="center")
+        ax.set_axis_off()
+        return []
+    front, far = best(rows, protocol), []
+    if front:
+        points = [(_minutes(row), _level(row, protocol)) for row in front]
+        ax.step(*zip(*points, strict=True), where="post", color="black", lw=1, zorder=1)
+    top = 1.03 * max(row.found[f"NDCG@10 {x}"].high for row in rows for x in "MU")
+    for row in rows:
+        one, minutes = row.found[f"NDCG@10 {letter}"], _minutes(row)
+        if row not in front and not (row.runs.name in named and "data" not in row.model):
+            ax.plot(minutes, one.mean, "o", color="#AAAAAA", ms=3.5, zorder=0)
+            continue
+        ink, mark = report.colour(row.runs.name), report.marker(row.runs.name)
+        ax.plot([minutes] * 2, [one.low, one.high], color=ink, lw=1.2)
+        ax.plot(minutes, one.mean, mark, color=ink, ms=6.5)
+        if minutes < 1:  # nothing stands to the right of what is counted
+            place = (7, -9 if row in front else 8)
+            ax.annotate(row.model, (minutes, one.mean), xytext=place, color=INK, fontsize=9,
+                        va="center", textcoords="offset points")  # fmt: skip
+        else:
+            far.append((one.mean, minutes, row.model, ink))
+    far.sort()
+    heights = apart([mean for mean, *_ in far], GAP * top, (GAP / 2 * top, (1 - GAP / 2) * top))
+    for height, (mean, minutes, words, ink) in zip(heights, far, strict=True):
+        ax.annotate(words, (minutes, mean), xytext=(1.06, height), color=INK, va="center",
+                    fontsize=9, textcoords=ax.get_yaxis_transform(),
+                    arrowprops={"arrowstyle": "-", "color": ink, "lw": 0.6, "relpos": (0, 0.5)},
+                    )  # fmt: skip
+    ax.set(xscale="log", ylim=(0, top), xlim=(0.7 * SHORTEST, None), ylabel=f"NDCG@10, {letter}")
+    ticks = {SHORTEST: "1 s", 1 / 6: "10 s", 1: "1 min", 10: "10 min", 60: "1 h"}
+    ax.set_xticks(list(ticks), list(ticks.values()))
+    ax.minorticks_off()
+    return [row.runs.name for row in front]
+
+
+def apart(heights: Sequence[float], gap: float, ends: tuple[float, float]) -> list[float]:
+    """Places for labels between two ends, ``gap`` apart and as near to ``heights`` as can be.
+
+    ``heights`` ascend. Where the ends leave too little room the last labels stand beyond them.
+
+    >>> apart([1.0, 1.0, 9.0], gap=2.0, ends=(1.0, 8.0))
+    [1.0, 3.0, 8.0]
+    """
+    if not len(heights):
+        return []
+    steps = gap * np.arange(len(heights))
+    free = isotonic_regression(np.asarray(heights) - steps).x
+    inside = np.maximum(np.minimum(free, ends[1] - steps[-1]), ends[0])
+    return (inside + steps).round(9).tolist()
+
+
+def _minutes(row: Row) -> float:
+    return max(row.minutes, SHORTEST)
+
+
+def _level(row: Row, protocol: str) -> float:
+    return row.found[f"NDCG@10 {report.PROTOCOLS[protocol]}"].mean
+
+
+def _kind(rows: Sequence[Row]) -> str:
+    """What most of the rows were trained on: CPU or GPU."""
+    return pd.Series([row.device.split(",")[0] for row in rows]).mode()[0]
