@@ -73,7 +73,8 @@ const listen = frame => new Promise((done, failed) => {
 const heard = async frame => {
   const page = frame.contentDocument;
   page.querySelectorAll("details").forEach(part => part.open = true);
-  const still = "* { animation: none !important; transition: none !important }"; // not half faded in
+  // what fades in has no colours yet
+  const still = "* { animation: none !important; transition: none !important }";
   page.head.insertAdjacentHTML("beforeend",
     `<style>.sd-tab-content { display: block !important } ${still}`);
   for (const one of [frame, ...page.querySelectorAll("iframe")]) await listen(one);
