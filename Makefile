@@ -13,8 +13,8 @@ export MALLOC_MMAP_THRESHOLD_ = 33554432
 # what one process has compiled the others load: the suite starts many
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help book pdf test test-all mutants lint smoke full chapters kernel stale golden remake \
-  lock lock-feast feast clean
+.PHONY: help book pdf test test-all mutants lint smoke full chapters picture kernel stale golden \
+  remake lock lock-feast feast clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -61,6 +61,9 @@ full: $(READY)  ## retrain every record of the book, in place of the committed o
 
 chapters: $(READY)  ## run every chapter and store its outputs in notebooks/
 	$(RUN) book/chapters.py --store
+
+picture: $(READY)  ## draw the README's picture from the records
+	$(RUN) -m seqrec_lib.report.picture book/_static/masking.svg
 
 kernel: $(READY)  ## make the environment known to Jupyter and Papermill as the kernel seqrec
 	$(RUN) -m ipykernel install --user --name seqrec --display-name "seqrec (Python)"
