@@ -13,8 +13,8 @@ export MALLOC_MMAP_THRESHOLD_ = 33554432
 # what one process has compiled the others load: the suite starts many
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help book pdf test test-all mutants lint smoke full chapters picture kernel stale golden \
-  remake lock lock-feast feast clean
+.PHONY: help book stored pdf test test-all mutants lint smoke full chapters picture kernel stale golden \
+  remake lock lock-feast feast audit clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -27,14 +27,22 @@ $(READY): requirements.lock pyproject.toml
 	$(RUN) -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
+# the pages with the chapters of one folder, executed or stored
+define compile
+	rm -rf build/book && mkdir -p build/book/book
+	cp -R _config.yml _toc.yml CHANGELOG.md seqrec_lib $(1) build/book/
+	cp -R book/*.md book/*.csv book/*.bib book/api book/_static book/_ext build/book/book/
+	BOOK_COMMIT="$(COMMIT)" $(VENV)/bin/jupyter-book build build/book --path-output book -W -n --keep-going
+endef
+
 book: $(READY)  ## run every chapter, compile book/_build/html, compare with the stored outputs
 	$(RUN) book/chapters.py
-	rm -rf build/book && mkdir -p build/book/book
-	cp -R _config.yml _toc.yml CHANGELOG.md seqrec_lib build/notebooks build/book/
-	cp -R book/*.md book/*.csv book/*.bib book/_static book/_ext build/book/book/
-	BOOK_COMMIT="$(COMMIT)" $(VENV)/bin/jupyter-book build build/book --path-output book -W -n --keep-going
+	$(call compile,build/notebooks)
 	$(RUN) -m pytest -q --nbval notebooks --executed build/notebooks || \
 	  { echo "The book is built, but stored outputs have moved: 'make chapters' stores today's."; exit 1; }
+
+stored: $(READY)  ## compile book/_build/html from the chapters as stored: runs nothing, needs no data
+	$(call compile,notebooks)
 
 pdf: $(READY)  ## the book as stored in one file, book/_build/book.pdf; wants Chromium
 	BOOK_COMMIT="$(COMMIT)" $(RUN) book/pdf.py
@@ -103,6 +111,13 @@ $(FEAST)/ready: requirements-feast.lock
 
 feast: $(READY) $(FEAST)/ready  ## compare our features with Feast's, which gets an environment
 	$(RUN) benchmarks/feast_agreement.py
+
+audit:  ## known holes in the locked packages; the list of parts as build/parts.json (CycloneDX)
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	build/audit/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml \
+	  --mc-type library --output-reproducible -o build/parts.json
+	build/audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --strict
 
 clean:  ## remove what commands made, but not the environment or the data
 	rm -rf build book/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -33,7 +33,7 @@ def joined(events: pd.DataFrame, stores: str) -> EventLog:
     ``stores`` says which lines a history has: ``none``; by ``time``, all that were bought before;
     as ``known``, by the table's own column; those of an ``hour`` or a ``week`` ago; ``others``,
     those of somebody else, as known: a control with as many lines that say nothing of the user;
-    ``half``, as known, of :func:`a random half <treated>` of the users alone: an experiment. A line
+    ``half``, as known, of a random half (``treated``) of the users alone: an experiment. A line
     known in the very second of a question is history.
 
     An online event is a step of its own, whatever its basket, and known at once. Users with fewer

@@ -1,7 +1,7 @@
 """A data set as a value: a source, and what is done to it before anything learns from it.
 
 Each value has one spelling, for command lines, cards and folders; it is read and written here
-alone. Variants of our own sources (:mod:`seqrec_lib.data.sources`) stand behind the name::
+alone. Variants of our own sources (``seqrec_lib.data.sources``) stand behind the name::
 
     beauty    tecd-marketplace-users-pairs-leaking    toys-regenerated-distinct-with-validation
 

@@ -42,7 +42,7 @@ def load(dataset: str | Dataset) -> tuple[EventLog, Split]:
     * ``tecd-marketplace`` (real rows), ``tecd-sim`` (simulated, marketplace and retail). Tested
       are the first event of the day of everyone who was there before, and every event of the users
       :func:`followed`, a random fifth;
-    * of ``users``, 80 % train, as in seed 001, and every event of half of the tenth that is for
+    * of ``users``, 80 % train, as in the report, and every event of half of the tenth that is for
       testing tests.
 
     Any but T-ECD can be split otherwise (:func:`seqrec_lib.data.splits.named`).
@@ -50,8 +50,8 @@ def load(dataset: str | Dataset) -> tuple[EventLog, Split]:
     With ``stores``, store lines are history alone (:func:`seqrec_lib.data.channels.joined`).
     What is ``shuffled`` has its events of equal time in random order. Of ``pairs``, each pair of
     items that co-occurs in the training part is a history of one item and its target
-    (:mod:`seqrec_lib.data.pairs`); of ``leaking`` ones, those of the validation and the test part
-    are among them, as in seed 001.
+    (``seqrec_lib.data.pairs``); of ``leaking`` ones, those of the validation and the test part
+    are among them, as in the report.
 
     ``with_validation``, validation positions are learned from and nothing is left to validate on.
     With ``regenerated``, what a regenerator wrote from its training part (DR4SR) is learned from

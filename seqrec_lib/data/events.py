@@ -52,21 +52,20 @@ def check(
 ) -> pd.DataFrame:
     """The canonical table of ``events``, or an EventError that says what is wrong with them.
 
-    Args:
-        events: any table that has the columns; it is not changed. Other columns are left out.
-        source: what messages call it, such as a file name. Rows count from 0, as given.
-        columns: our name of a column -> its name in ``events``. ``user``, ``item`` and ``time``
-            go by their own names if not given. Optional columns are taken if named here;
-            without ``columns``, those that are there.
-        unit: of numbers in ``time``: s, ms, us or ns. Date columns know theirs (without a
-            time zone they are taken as UTC). Fractions of a second are cut off, once they have
-            said which event was first.
-        sort: order by user, then time, ties as they come. Without it, another order is an error.
-        drop_duplicates: keep the first of events that agree in every column, time in seconds.
-            Without it, such events are an error. The same item at another time is no duplicate.
-        time_format: of times that are words or numbers to be read as such, in the codes of
-            strptime: "%Y%m%d", "%d/%m/%Y %H:%M". Without a zone they are taken as UTC.
-        lines: the rows are lines of receipts: one like an earlier one is an event too, and stays.
+    * ``events``: any table that has the columns; it is not changed. Other columns are left out.
+    * ``source``: what messages call it, such as a file name. Rows count from 0, as given.
+    * ``columns``: our name of a column -> its name in ``events``. ``user``, ``item`` and ``time``
+      go by their own names if not given. Optional columns are taken if named here; without
+      ``columns``, those that are there.
+    * ``unit``: of numbers in ``time``: s, ms, us or ns. Date columns know theirs (without a time
+      zone they are taken as UTC). Fractions of a second are cut off, once they have said which
+      event was first.
+    * ``sort``: order by user, then time, ties as they come. Without it, another order is an error.
+    * ``drop_duplicates``: keep the first of events that agree in every column, time in seconds.
+      Without it, such events are an error. The same item at another time is no duplicate.
+    * ``time_format``: of times that are words or numbers to be read as such, in the codes of
+      strptime: "%Y%m%d", "%d/%m/%Y %H:%M". Without a zone they are taken as UTC.
+    * ``lines``: the rows are lines of receipts: one like an earlier one is an event too, and stays.
     """
     if unit not in PER_SECOND:
         raise ValueError(f"unit is {unit!r}; it can be {', '.join(PER_SECOND)}")

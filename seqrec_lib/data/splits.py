@@ -133,7 +133,8 @@ def held_out_users(log: EventLog, shares: tuple[float, float] = (0.1, 0.1), seed
     """A random share of users validates, another tests; the rest trains.
 
     Of a held-out user every event but the first is a position. The same days are on both sides,
-    so this split says nothing about the future (seed 001 uses it with 80/10/10).
+    so this split says nothing about the future (the T-ECD report uses it with
+    80/10/10).
     """
     if log.num_users < 3 or min(shares) <= 0 or sum(shares) >= 1:
         raise ValueError(

@@ -1,7 +1,7 @@
 """One file that carries a trained model: weights, settings and the items' raw ids.
 
 The format is safetensors: a JSON header and plain numbers, so that reading a file runs nothing of
-it. Classes that the header names are looked up by :mod:`seqrec_lib.records.settings`.
+it. Classes that the header names are looked up by ``seqrec_lib.records.settings``.
 """
 
 from __future__ import annotations

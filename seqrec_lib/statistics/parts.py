@@ -57,9 +57,9 @@ def means(
 ) -> pd.DataFrame:
     """Mean of each part's positions with its 95 % interval over users and seeds.
 
-    A row a part; a column of :class:`Interval` for each name in ``values``, then how many
-    ``events`` and ``users`` the part has. ``counters`` are the names of what learns nothing: their
-    one seed is all there is.
+    A row a part; a column of :class:`~seqrec_lib.statistics.intervals.Interval` for each name in
+    ``values``, then how many ``events`` and ``users`` the part has. ``counters`` are the names of
+    what learns nothing: their one seed is all there is.
     """
     rows = []
     for part in parts.values():

@@ -2,7 +2,7 @@
 
 Transition counts with interpolated absolute discounting (Ney, Essen & Kneser, 1994): every count
 gives up ``discount``, and what is set free is spread as the next shorter context would spread it,
-down to popularity. The chain of order one is the memoryless model of seed 003.
+down to popularity. The chain of order one is the memoryless model of the survey.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 What many libraries ship under the name GRU4Rec. It lacks what makes GRU4Rec (gru4rec.py): sessions
 in parallel, popularity-sampled negatives, ranking losses, Adagrad. Untied, with a GRU wider than
-the embedding, it is also the network of seed 001, section 5.
+the embedding, it is also the network of the T-ECD report, section 5.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Item vectors from co-occurrence: items seen or bought together lie close (seed 001, section 4).
+"""Item vectors from co-occurrence: items seen or bought together lie close (the T-ECD
+report, section 4).
 
 An item's vector passes through a small network on both sides of a pair, and InfoNCE
 (van den Oord et al., 2018, arXiv:1807.03748, eq. 4) tells the partner from the other partners of
@@ -119,9 +120,9 @@ def info_nce(
 class Item2Vec(SequenceEncoder):
     @dataclass(frozen=True)
     class Config:
-        embed_dim: int = 128  # seed 001
-        temperature: float = 0.1  # seed 001
-        logq: bool = True  # lower a negative's score by how often it is one; seed 001: no
+        embed_dim: int = 128  # the report
+        temperature: float = 0.1  # the report
+        logq: bool = True  # lower a negative's score by how often it is one; report: no
         mask_same: bool = True  # copies of the target, and the anchor, are no negatives; seed: no
         projected: bool = True  # vectors are compared after the network; False: before, as the seed
 
@@ -133,7 +134,7 @@ class Item2Vec(SequenceEncoder):
             nn.ReLU(),
             nn.Linear(config.embed_dim, config.embed_dim),
         )
-        nn.init.xavier_uniform_(self.items.weight)  # seed 001
+        nn.init.xavier_uniform_(self.items.weight)  # the report
         nn.init.zeros_(self.items.weight[0])
         self._unit: tuple[list, Tensor] | None = None
 

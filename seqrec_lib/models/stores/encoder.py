@@ -1,4 +1,5 @@
-"""Steps that are sets: a sequence encoder over receipts, each pooled into one vector (seed 000).
+"""Steps that are sets: a sequence encoder over receipts, each pooled into one vector (the in-store
+paper).
 
 The log stays flat, and targets stay single events. Events of one ``basket`` that stand together are
 a step; an event alone is read as the item that it is, whatever the pool, so that where every

@@ -1,4 +1,4 @@
-"""Retrieval-augmented recommendation around a trained encoder (seed 002; Zhao et al., 2024,
+"""Retrieval-augmented recommendation around a trained encoder (the poster; Zhao et al., 2024,
 RaSeRec, arXiv:2412.18378).
 
 A memory holds the state of every training history beside the item that came next. A new history
@@ -30,7 +30,7 @@ from seqrec_lib.models.wrappers.memory import Memory
 
 
 class CrossAttention(nn.Module):
-    """What a state reads from its neighbours, in several heads (seed 002, MHCA).
+    """What a state reads from its neighbours, in several heads (the poster, MHCA).
 
     It starts as a plain nearest-neighbour mean, every projection the identity, and learns from
     there what to look for and what to take.
