@@ -14,19 +14,28 @@ import pandas as pd
 from seqrec_lib.report.styles import label
 
 EMPTY = "–"  # stands where there is nothing
-NUMBER = re.compile(r"[−+±≤≥<>]?[\d.,]+ ?(%|± ?[\d.]+|\[[^]]*\])?")
+NUMBER = re.compile(r"\(?[−+±≤≥<>]?[\d.,]+ ?(%|± ?[\d.]+|\[[^]]*\])?\)?")
+PLACES = 4
 
 
-def show(table: pd.DataFrame | Mapping[str, pd.DataFrame], caption: str, digits: int = 4) -> Shown:
+def show(
+    table: pd.DataFrame | Mapping[str, pd.DataFrame],
+    caption: str,
+    digits: int | Mapping[str, int] = PLACES,
+) -> Shown:
     """A table, or several behind tabs with their names, under a caption that says what is seen.
 
     Names of models become those of the book; whole numbers get thousands separators, others
-    ``digits`` places; what is missing is a dash. A plain numbering of rows is left out. Raises
-    ``ValueError`` for a caption that is empty or no sentence.
+    ``digits`` places (by column, where it names some: the rest has four); what is missing is a
+    dash. A plain numbering of rows is left out. Raises ``ValueError`` for a caption that is empty
+    or no sentence, and for digits of a column that no table has.
     """
     if not caption.strip().endswith((".", "?")):
         raise ValueError(f"a caption is a sentence that says what is seen, not {caption!r}")
     tables = {"": table} if isinstance(table, pd.DataFrame) else dict(table)
+    if not isinstance(digits, int):
+        if unknown := set(digits) - {str(name) for one in tables.values() for name in one}:
+            raise ValueError(f"digits for {sorted(unknown)}, which are no columns")
     return Shown({name: _in_words(one, digits) for name, one in tables.items()}, caption.strip())
 
 
@@ -40,11 +49,13 @@ def by_protocol(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {name: table[columns] for name, columns in names.items()}
 
 
-def written(value: Any, digits: int = 4) -> str:
-    """A value as it stands in a table or a sentence: 0.0054, −0.0054, 12,101.
+def written(value: Any, digits: int = PLACES) -> str:
+    """A value as it stands in a table or a sentence: 0.0054, −0.0054, 12,101. Zero has no sign.
 
     >>> written(-0.00541), written(12101.0), written("-.0023 [-.0027, .0072]"), written(None)
     ('−0.0054', '12,101', '−0.0023 [−0.0027, 0.0072]', '–')
+    >>> written(-0.00001), written("+.0000 [-.0000, +.0001]")
+    ('0.0000', '0.0000 [0.0000, +0.0001]')
     """
     if isinstance(value, str):
         text = label(value)
@@ -61,6 +72,7 @@ def written(value: Any, digits: int = 4) -> str:
     else:
         text = str(value)
     text = re.sub(r"(?<![\w.])([-+−]?)\.(?=\d)", r"\g<1>0.", text)
+    text = re.sub(r"(?<![\w.)\]])[-+−](?=0(\.0+)?(?![\d.]))", "", text)
     return re.sub(r"(?<![\w)\]])-(?=\d)", "−", text) or EMPTY
 
 
@@ -91,22 +103,24 @@ class Shown:
         return f'<div class="sd-tab-set docutils">{"".join(tabs)}</div>'
 
 
-def _in_words(table: pd.DataFrame, digits: int) -> pd.DataFrame:
+def _in_words(table: pd.DataFrame, digits: int | Mapping[str, int]) -> pd.DataFrame:
     """The cells and heads as they are printed; floats that are all whole lose their places."""
+    rest = digits if isinstance(digits, int) else PLACES
     words = pd.DataFrame(index=range(len(table)))
     if not _plain(table.index):
         named = table.index.to_frame(index=False)
         for place, name in enumerate(named.columns):
             head = "" if name is None or name == place else written(name)
-            words.insert(place, (head, place), [written(v, digits) for v in named.iloc[:, place]])
+            words.insert(place, (head, place), [written(v, rest) for v in named.iloc[:, place]])
     for place in range(table.shape[1]):
         column = table.iloc[:, place]
         values = column.astype(object)
         whole = all(isinstance(v, Real) and (v != v or float(v).is_integer()) for v in values)
         name = table.columns[place]
         head = " ".join(map(written, name)) if isinstance(name, tuple) else written(name)
+        places = digits if isinstance(digits, int) else digits.get(str(name), rest)
         words[(head, -1 - place)] = [
-            written(f"{v:,.{digits}f}" if _fraction(v) and not whole else v, digits) for v in values
+            written(f"{v:,.{places}f}" if _fraction(v) and not whole else v, places) for v in values
         ]
     words.columns = [head for head, _ in words.columns]
     return words

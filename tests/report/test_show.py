@@ -29,6 +29,9 @@ def cells(shown):
         (".5", "0.5"),
         ("-.0023 [-.0027, .0072]", "−0.0023 [−0.0027, 0.0072]"),
         ("2024-01-02", "2024-01-02"),
+        (-0.00004, "0.0000"),
+        ("+.0000 [-.0000, +.0001]", "0.0000 [0.0000, +0.0001]"),
+        ("-0 to -0.05", "0 to −0.05"),
         ("sasrec-attne", "SASRec, attnE"),
         ("GRU4Rec", "GRU4Rec"),
         ([1, 2.5], "1, 2.5000"),
@@ -46,6 +49,19 @@ def test_a_table_has_a_caption_names_and_aligned_numbers():
     assert "<caption><span>What is seen.</span></caption>" in page
     assert page.count('class="number"') == 6  # two heads and four cells
     assert "What is seen." in repr(shown) and "1,200" in repr(shown)
+
+
+def test_columns_have_places_of_their_own():
+    table = pd.DataFrame({"seconds": [1.25, 2.5], "NDCG@10": [0.12345, 0.5]})
+    shown = report.show(table, "Both.", digits={"seconds": 1})
+    assert cells(shown) == ["seconds", "NDCG@10", "1.2", "0.1235", "2.5", "0.5000"]
+    with pytest.raises(ValueError, match="digits for .'second'., which are no columns"):
+        report.show(table, "Both.", digits={"second": 1})
+
+
+def test_a_number_in_brackets_stands_with_the_others():
+    shown = report.show(pd.DataFrame({"n": ["a", "b"], "change": ["−3.0 %", "(−2.8 %)"]}), "Both.")
+    assert shown._repr_html_().count('class="number"') == 3
 
 
 def test_a_plain_numbering_of_rows_is_left_out_and_a_named_index_stays():
