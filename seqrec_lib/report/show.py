@@ -54,8 +54,8 @@ def written(value: Any, digits: int = PLACES) -> str:
 
     >>> written(-0.00541), written(12101.0), written("-.0023 [-.0027, .0072]"), written(None)
     ('−0.0054', '12,101', '−0.0023 [−0.0027, 0.0072]', '–')
-    >>> written(-0.00001), written("+.0000 [-.0000, +.0001]")
-    ('0.0000', '0.0000 [0.0000, +0.0001]')
+    >>> written(-0.00001), written("(-.0000), one seed"), written("+.0000 [-.0000, .0001]")
+    ('0.0000', '(0.0000), one seed', '+0.0000 [−0.0000, 0.0001]')
     """
     if isinstance(value, str):
         text = label(value)
@@ -72,7 +72,8 @@ def written(value: Any, digits: int = PLACES) -> str:
     else:
         text = str(value)
     text = re.sub(r"(?<![\w.])([-+−]?)\.(?=\d)", r"\g<1>0.", text)
-    text = re.sub(r"(?<![\w.)\]])[-+−](?=0(\.0+)?(?![\d.]))", "", text)
+    # an end of an interval keeps it: −0.0 lies on the other side of zero than +0.0
+    text = re.sub(r"^(\(?)[-+−](?=0(\.0+)?[^\d.\[]*$)", r"\1", text)
     return re.sub(r"(?<![\w)\]])-(?=\d)", "−", text) or EMPTY
 
 
