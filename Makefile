@@ -13,8 +13,8 @@ export MALLOC_MMAP_THRESHOLD_ = 33554432
 # what one process has compiled the others load: the suite starts many
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help book stored pdf test test-all mutants lint smoke full chapters picture kernel stale golden \
-  remake lock lock-feast feast audit clean
+.PHONY: help book stored pdf test test-all mutants lint smoke full chapters picture kernel stale \
+  golden remake lock lock-feast feast audit clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
