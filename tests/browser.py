@@ -31,7 +31,7 @@ addEventListener("load", () => setTimeout(() => {
     math => math.querySelector("mjx-container:not(:has(mjx-merror))") || note(math.outerHTML));
   document.documentElement.dataset.report = JSON.stringify({
     problems,
-    images: document.images.length,
+    images: document.querySelectorAll("article img").length, // not the logo
     search: [...document.querySelectorAll(".search-button__button, input[type=search]")]
       .filter(box => box.checkVisibility()).length,
   });

@@ -1,5 +1,6 @@
 """The compiled book, as a reader's browser sees it: no warning, nothing from outside, no gaps."""
 
+import html
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import chapters
 import nbformat
 import pytest
 
+import seqrec_lib
 from tests.browser import look
 
 ROOT = chapters.ROOT
@@ -75,6 +77,25 @@ def test_no_style_sheet_loads_from_outside(site):
     for path in site.rglob("*.css"):
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", text), path
+
+
+def test_nothing_is_there_that_no_reader_needs(site):
+    """Source maps are for who debugs the theme; MathJax, a megabyte, for pages with a formula."""
+    assert not list(site.rglob("*.map"))
+    pages = {page: (site / f"{page}.html").read_text(encoding="utf-8") for page in PAGES[1:]}
+    formulas = {page for page, text in pages.items() if 'class="math' in text}
+    assert formulas == {page for page, text in pages.items() if "mathjax" in text.lower()}
+    assert 0 < len(formulas) < len(pages) / 2
+
+
+@pytest.mark.parametrize("page", PAGES[1:])
+def test_a_page_says_what_it_is_about_and_of_which_version_it_is(site, page):
+    text = (site / f"{page}.html").read_text(encoding="utf-8")
+    (said,) = re.findall(r'<meta name="description" content="([^"]*)"', text)
+    assert 30 < len(html.unescape(said)) <= 200
+    assert f"Version {seqrec_lib.__version__}" in text
+    assert re.search(r"Last updated on \d+ \w+ \d{4}", text)
+    assert len(re.findall(r'<link rel="icon" href="[./]*_static/favicon.svg', text)) == 1
 
 
 @pytest.mark.browser
