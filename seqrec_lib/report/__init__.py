@@ -2,7 +2,7 @@
 
 from seqrec_lib.report.axes import (
     LOOKS,
-    both_protocols,
+    SMALL,
     cost_quality,
     curves,
     gains_by,
@@ -10,6 +10,8 @@ from seqrec_lib.report.axes import (
     turns,
 )
 from seqrec_lib.report.benchmarks import benchmark
+from seqrec_lib.report.cells import half_widths, in_brackets, judged, verdicts_of, with_half_width
+from seqrec_lib.report.forest import forest
 from seqrec_lib.report.in_print import in_print
 from seqrec_lib.report.parameters import begin
 from seqrec_lib.report.show import Shown, by_protocol, show, written
@@ -17,6 +19,7 @@ from seqrec_lib.report.styles import colour, label, marker
 from seqrec_lib.report.tables import (
     HOLM,
     PROTOCOLS,
+    WORDS,
     Metric,
     by_dataset,
     costs,
@@ -24,7 +27,6 @@ from seqrec_lib.report.tables import (
     figures,
     gain,
     interval,
-    judged,
     marked,
     masking,
     mean,
@@ -41,11 +43,12 @@ __all__ = [
     "HOLM",
     "LOOKS",
     "PROTOCOLS",
+    "SMALL",
+    "WORDS",
     "Metric",
     "Shown",
     "begin",
     "benchmark",
-    "both_protocols",
     "by_dataset",
     "by_protocol",
     "colour",
@@ -54,8 +57,11 @@ __all__ = [
     "counts",
     "curves",
     "figures",
+    "forest",
     "gain",
     "gains_by",
+    "half_widths",
+    "in_brackets",
     "in_print",
     "interval",
     "judged",
@@ -74,5 +80,7 @@ __all__ = [
     "table",
     "turns",
     "values",
+    "verdicts_of",
+    "with_half_width",
     "written",
 ]

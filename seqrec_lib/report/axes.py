@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
@@ -16,6 +17,7 @@ from seqrec_lib.records.store import Runs
 from seqrec_lib.report.styles import colour, label, marker
 from seqrec_lib.report.tables import (
     PROTOCOLS,
+    WORDS,
     Metric,
     asked,
     by_user,
@@ -36,13 +38,15 @@ LOOKS: tuple[dict[str, Any], ...] = (
     {"color": "#222222", "marker": "^", "linestyle": ":"},
     {"color": "#009E73", "marker": "D", "linestyle": "-."},
 )
+SMALL = 9  # points, the smallest type; of five inches on a telephone it has eight pixels
 
 
 def style() -> None:
-    """The book's look for figures: quiet axes, readable type."""
+    """The book's look for figures: quiet axes, readable type, and all of it within their size."""
     plt.rcParams.update(
         {
-            "figure.figsize": (7.2, 3.6), "figure.dpi": 110, "savefig.bbox": "tight",
+            "figure.figsize": (6.4, 3.6), "figure.dpi": 110, "savefig.bbox": "tight",
+            "figure.constrained_layout.use": True,
             "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
             "grid.alpha": 0.3, "grid.linewidth": 0.6, "font.size": 10, "legend.frameon": False,
         }
@@ -64,7 +68,7 @@ def curves(ax: Axes, runs: Sequence[Runs]) -> None:
     ax.set(xlabel="epoch (passes over the training positions)")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(ylabel=f"validation NDCG@10, {letters}")
-    ax.legend(loc="best", fontsize=8)
+    ax.legend(loc="best", fontsize=SMALL)
 
 
 def gains_by(
@@ -97,8 +101,7 @@ def gains_by(
             own, other = paired_seeds(run, base)
             found_by, of = found_by[own] - values(base, protocol, metric, k)[other], [run, base]
         found = [interval(by_user(found_by[:, part == i], users[part == i]), *of) for i in full]
-        middle = np.array([one.mean for one in found])
-        reach = np.abs(np.array([[i.low, i.high] for i in found]).T - middle)
+        middle, reach = ends(found)
         name = marked(run, found[0]) if found else label(run.name)
         place = np.arange(len(names)) + 0.08 * (number - (len(runs) - 1) / 2)
         ax.errorbar(place, middle, yerr=reach, color=colour(run.name), marker=marker(run.name),
@@ -116,31 +119,41 @@ def gains_by(
     return pd.DataFrame(columns | {"users": sizes}, index=names)
 
 
-def both_protocols(ax: Axes, runs: Sequence[Runs], metric: Metric = ndcg, k: int = 10) -> None:
-    """Each model's figure with earlier items left in (U) and taken out (M), joined by a line."""
-    ends, names = {}, {}
-    for run in runs:
-        pair = [mean(run, protocol, metric, k) for protocol in ("unmasked", "masked")]
-        middle = [one.mean for one in pair]
-        reach = np.abs(np.array([[i.low, i.high] for i in pair]).T - middle)
-        ax.errorbar([0, 1], middle, yerr=reach, color=colour(run.name), marker=marker(run.name),
-                    lw=1.5, capsize=2)  # fmt: skip
-        ends[run.name] = middle[1]
-        names[run.name] = marked(run, pair[1])
-    placed = spread(list(ends.values()), 0.06 * max(ends.values()))
-    for (name, value), height in zip(ends.items(), placed, strict=True):
-        ax.annotate(names[name], (1, value), xytext=(1.06, height), va="center", color=colour(name))
-    ax.set_xticks([0, 1], ["U: earlier items left in", "M: earlier items masked"])
-    ax.set(xlim=(-0.2, 1.8), ylim=(0, None), ylabel=f"{metric.__name__.upper()}@{k}")
+def ends(cells: Iterable[Interval]) -> tuple[Float[np.ndarray, "N"], Float[np.ndarray, "2 N"]]:
+    """Means, and how far their intervals reach to either side."""
+    bounds = np.array([[one.mean, one.low, one.high] for one in cells]).reshape(-1, 3).T
+    return bounds[0], np.abs(bounds[1:] - bounds[0])
 
 
 def spread(values: Sequence[float], gap: float) -> list[float]:
-    """Heights for labels near their values, in the order given, at least ``gap`` apart."""
-    heights = list(values)
-    order = np.argsort(heights, kind="stable")
-    for below, above in zip(order, order[1:], strict=False):
-        heights[above] = max(heights[above], heights[below] + gap)
-    return heights
+    """Heights for labels, in the order given: at least ``gap`` apart, as near their values as can
+    be. Those that would overlap stand around the mean of their values.
+
+    >>> spread([1.0, 1.0, 0.0], 0.5)
+    [0.75, 1.25, 0.0]
+    """
+    order = np.argsort(values, kind="stable")
+    steps = gap * np.arange(len(order))
+    groups: list[tuple[float, int]] = []  # a mean without its steps, of how many
+    for value in np.asarray(values, dtype=float)[order] - steps:
+        groups.append((value, 1))
+        while len(groups) > 1 and groups[-2][0] > groups[-1][0]:
+            (a, m), (b, n) = groups.pop(-2), groups.pop()
+            groups.append(((m * a + n * b) / (m + n), m + n))
+    heights = np.repeat([mean for mean, _ in groups], [count for _, count in groups]) + steps
+    return heights[np.argsort(order)].tolist()
+
+
+def named(ax: Axes, lines: Mapping[str, tuple[float, str]], place: float) -> None:
+    """Names to the right of where lines end, at ``place``: the height and colour of each by name.
+
+    None stands upon another; a line that ends nowhere has none.
+    """
+    known = {name: end for name, end in lines.items() if np.isfinite(end[0])}
+    heights = spread([end for end, _ in known.values()], 0.075 * float(np.ptp(ax.get_ylim())))
+    for (name, (_, ink)), height in zip(known.items(), heights, strict=True):
+        ax.annotate(name, (place, height), (8, 0), textcoords="offset points", va="center",
+                    color=ink, annotation_clip=False)  # fmt: skip
 
 
 def turns(
@@ -152,25 +165,21 @@ def turns(
     protocol.
     """
     found: dict[tuple[str, str], Interval] = {}
-    ends: dict[str, tuple[float, str]] = {}
+    tips: dict[str, tuple[float, str]] = {}
     for number, (name, (first, second)) in enumerate(pairs.items()):
         place = np.array([0, 1]) + 0.05 * (number - (len(pairs) - 1) / 2)
         drawn = [gain(first, second, protocol, metric, k) for protocol in ("unmasked", "masked")]
         found |= {(name, protocol): one for protocol, one in zip("UM", drawn, strict=True)}
-        middle = np.array([one.mean for one in drawn])
-        reach = np.abs(np.array([[i.low, i.high] for i in drawn]).T - middle)
+        middle, reach = ends(drawn)
         look = LOOKS[number % len(LOOKS)]
         ax.errorbar(place, middle, yerr=reach, lw=1.5, ms=6, capsize=3, **look)
-        ends[name] = (middle[1], look["color"])
-    reach = np.ptp([end for one in found.values() for end in (one.low, one.high)])
-    heights = spread([value for value, _ in ends.values()], 0.07 * reach)
-    for (name, (_, ink)), height in zip(ends.items(), heights, strict=True):
-        ax.text(1.12, height, name, va="center", color=ink)
+        tips[name] = (middle[1], look["color"])
+    named(ax, tips, 1.05)
     ax.axhline(0, color="black", lw=0.8)
-    ax.set_xticks([0, 1], ["U: earlier items left in", "M: earlier items taken out"])
+    ax.set_xticks([0, 1], [WORDS["unmasked"], WORDS["masked"]])
     ours, theirs = (label(one.name) for one in next(iter(pairs.values())))
     ax.set(xlim=(-0.45, 1.4), ylabel=f"{metric.__name__.upper()}@{k}: {ours} − {theirs}")
-    ax.text(-0.43, 0, f"{ours}\nahead ↑\n\n{theirs}\nahead ↓", va="center", fontsize=9)
+    ax.text(-0.43, 0, f"{ours}\nahead ↑\n\n{theirs}\nahead ↓", va="center", fontsize=SMALL)
     return found
 
 
@@ -180,8 +189,7 @@ def cost_quality(ax: Axes, runs: Sequence[Runs], protocol: str = "masked") -> No
     for run in runs:
         seconds = max(run.costs["total_seconds"], 0.1)
         found = mean(run, protocol)
-        reach = [[found.mean - found.low], [found.high - found.mean]]
-        ax.errorbar(seconds, found.mean, yerr=reach, marker=marker(run.name),
+        ax.errorbar(seconds, found.mean, yerr=ends([found])[1], marker=marker(run.name),
                     color=colour(run.name), ms=8, capsize=2)  # fmt: skip
         crowded = any(abs(np.log10(seconds / x)) < 0.5 and abs(found.mean - y) < 0.004
                       for x, y in placed)  # fmt: skip

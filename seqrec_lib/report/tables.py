@@ -17,12 +17,14 @@ from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.base import CountModel
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.store import Runs
+from seqrec_lib.report.cells import judged, with_half_width
 from seqrec_lib.report.styles import label
-from seqrec_lib.statistics.intervals import ONE_SEED, TOO_FEW, Interval, over_seeds, verdicts
+from seqrec_lib.statistics.intervals import ONE_SEED, Interval, over_seeds
 from seqrec_lib.statistics.populations import per_user
 
 HOLM = "verdicts corrected (Holm)"  # stands on a table whose verdicts are
 PROTOCOLS = {"masked": "M", "unmasked": "U"}
+WORDS = {"masked": "M: earlier items taken out", "unmasked": "U: earlier items left in"}
 Metric = Callable[[np.ndarray, int], np.ndarray]
 
 
@@ -154,7 +156,7 @@ def table(runs: Sequence[Runs], baseline: str | None = None, k: int = 10) -> pd.
         row = {"model": label(run.name), "seeds": _seeds(run)}
         for protocol, letter in PROTOCOLS.items():
             for name, metric in (("HR", hr), ("NDCG", ndcg)):
-                row[f"{name}@{k} {letter}"] = _with_half_width(mean(run, protocol, metric, k))
+                row[f"{name}@{k} {letter}"] = with_half_width(mean(run, protocol, metric, k))
         row["coverage M"] = f"{np.mean([s.card['coverage@10']['masked'] for s in run.seeds]):.1%}"
         rows.append(row)
     found = pd.DataFrame(rows).set_index("model").rename_axis(None)
@@ -167,28 +169,11 @@ def table(runs: Sequence[Runs], baseline: str | None = None, k: int = 10) -> pd.
     return found
 
 
-def judged(differences: Sequence[Interval]) -> list[str]:
-    """The differences of one table in print, each with its verdict; those are corrected together.
-
-    The interval is that of the difference alone. What it does not cover stands beside it; if
-    that is most of the spread between seeds, in place of a verdict.
-    """
-    return [
-        f"{one:+.4f}" if one.note == TOO_FEW else f"{one:+.4f} ({said})"
-        for one, said in zip(differences, verdicts(differences), strict=True)
-    ]
-
-
 def _seeds(run: Runs) -> str:
     """How many seeds, in the words of a table."""
     if counts(run):
         return "none"
     return str(len(run.seeds)) if len(run.seeds) > 1 else "1, users only"
-
-
-def _with_half_width(interval: Interval) -> str:
-    width = f"{interval.mean:.4f} ± {(interval.high - interval.low) / 2:.4f}"
-    return f"{width}, {TOO_FEW}" if interval.note == TOO_FEW else width
 
 
 def marked(run: Runs, interval: Interval) -> str:
@@ -246,7 +231,7 @@ def by_dataset(
         row = {"data set": Dataset.parse(run.dataset).name, "seeds": _seeds(run)}
         for protocol, letter in PROTOCOLS.items():
             for name, metric in (("HR", hr), ("NDCG", ndcg)):
-                row[f"{name}@10 {letter}"] = _with_half_width(mean(run, protocol, metric))
+                row[f"{name}@10 {letter}"] = with_half_width(mean(run, protocol, metric))
         pair = published_rows.get(run.dataset)
         row[f"{label(floor.name)} M"] = " / ".join(
             f"{mean(floor, 'masked', metric).mean:.4f}" for metric in (hr, ndcg)

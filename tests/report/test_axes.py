@@ -33,13 +33,6 @@ def test_gains_by_segment_are_paired_with_a_base(runs, ax):
     assert (itself.iloc[:, 0] == 0).all()
 
 
-def test_the_two_protocols_are_drawn_apart(runs, ax):
-    report.both_protocols(ax, runs)
-    heights = [line.get_ydata() for line in ax.lines if len(line.get_ydata()) == 2]
-    middle = [report.mean(runs[1], p).mean for p in ("unmasked", "masked")]
-    assert any(np.allclose(height, middle) for height in heights)
-
-
 def test_curves_mark_the_best_epoch(runs, ax):
     report.curves(ax, runs)
     marked = [line.get_xdata().tolist() for line in ax.lines if len(line.get_xdata()) == 1]
@@ -66,10 +59,9 @@ def test_what_is_drawn_of_one_seed_says_so(ax, made):
     single = made("sasrec", np.arange(1, 21))
     report.gains_by(ax, [single], np.arange(20), (0, 10, 20))
     assert ax.get_legend_handles_labels()[1] == ["SASRec, one seed"]
-    for draw in (report.both_protocols, report.cost_quality):
-        ax.clear()
-        draw(ax, [single])
-        assert [text.get_text() for text in ax.texts] == ["SASRec, one seed"]
+    ax.clear()
+    report.cost_quality(ax, [single])
+    assert [text.get_text() for text in ax.texts] == ["SASRec, one seed"]
 
 
 def test_turns_draw_both_protocols_of_each_pair(runs, made):
@@ -83,6 +75,25 @@ def test_turns_draw_both_protocols_of_each_pair(runs, made):
     plt.close(figure)
 
 
-def test_labels_keep_their_distance():
-    placed = axes.spread([1.0, 1.01, 0.0], 0.1)
-    assert placed == [1.0, 1.1, 0.0]
+def test_labels_keep_their_distance_around_what_they_name():
+    assert axes.spread([1.0, 1.01, 0.0], 0.1) == pytest.approx([0.955, 1.055, 0.0])
+    placed = axes.spread([5.0, 1.0, 2.0, 5.0], 1.5)
+    assert placed == pytest.approx([4.25, 0.75, 2.25, 5.75])
+    assert axes.spread([], 1.0) == []
+
+
+def test_a_line_that_ends_nowhere_has_no_name(ax):
+    axes.named(ax, {"there": (0.5, "black"), "nowhere": (float("nan"), "black")}, 1.0)
+    assert [text.get_text() for text in ax.texts] == ["there"]
+
+
+def test_a_figure_keeps_to_its_size():
+    report.style()
+    figure, own = plt.subplots()
+    own.set_yticks([0, 1], ["a name as long as a row's", "b"])
+    own.annotate("a line that ends here", (1, 0.5), annotation_clip=False)
+    figure.draw_without_rendering()
+    box = figure.get_tightbbox()
+    assert figure.get_figwidth() == 6.4 and box.x0 >= 0 and box.x1 <= 6.4
+    plt.close(figure)
+    plt.rcdefaults()

@@ -2,7 +2,6 @@ import html
 import json
 import re
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,13 +23,6 @@ def points():
             "category": kind,
         }
     )
-
-
-@pytest.fixture
-def ax():
-    figure, ax = plt.subplots()
-    yield ax
-    plt.close(figure)
 
 
 def inside(page):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from seqrec_lib import report
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
 from seqrec_lib.records.store import Runs
-from seqrec_lib.statistics.intervals import verdicts
+from seqrec_lib.statistics.intervals import ONE_SEED, TOO_FEW, Interval
 
 # of an ensemble its members, of a mixture what stands under it: all have to run
 MEMBERS = {
@@ -44,18 +45,14 @@ def with_costs(shown: Sequence[str], of: Mapping[str, Runs]) -> pd.DataFrame:
     for name in shown:
         minutes, seconds = spent(of[name], of)
         row: dict[str, Any] = {
-            f"NDCG@10 {letter}": _with_half_width(of[name], protocol)
+            f"NDCG@10 {letter}": report.with_half_width(
+                report.mean(of[name], protocol), notes=(ONE_SEED, TOO_FEW)
+            )
             for protocol, letter in report.PROTOCOLS.items()
         }
         row |= {"training, minutes": minutes, "scoring, seconds": seconds}
         rows[report.label(name)] = row
     return pd.DataFrame.from_dict(rows, "index")
-
-
-def _with_half_width(run: Runs, protocol: str) -> str:
-    found = report.mean(run, protocol)
-    words = f"{found.mean:.4f} ± {(found.high - found.low) / 2:.4f}"
-    return f"{words}, {found.note}" if found.note else words
 
 
 def against_print(
@@ -67,37 +64,35 @@ def against_print(
     """NDCG@10 (M) relative to the best row in print, in percent, with what each run takes.
 
     ``found`` has by data set the runs by name, ``in_print`` the (HR@10, NDCG@10) of a data set;
-    one that has none is held against the first of ``shown``. Returns the ends of the intervals.
+    one that has none is held against the first of ``shown``. Returns the intervals, a column a run.
     """
-    rows, names, height = {}, [], 0.0
+    rows, costs = {}, []
     for dataset, of in found.items():
         first = report.mean(of[shown[0]], "masked").mean
         base = in_print[dataset][1] if dataset in in_print else first
-        ax.text(0.02, height, dataset.capitalize(), weight="bold", va="center",
-                transform=ax.get_yaxis_transform())  # fmt: skip
-        names.append((height, ""))
-        for place, name in enumerate((one for one in shown if one in of), start=1):
-            mean = report.mean(of[name], "masked")
-            middle, low, high = (
-                100 * (report.ratio(value, base) - 1) for value in (mean.mean, mean.low, mean.high)
-            )
-            ink, mark = report.colour(name), report.marker(name)
-            ax.plot([low, high], [height + place] * 2, color=ink, lw=1.8)
-            ax.plot(middle, height + place, mark, color=ink, ms=7)
-            minutes, seconds = spent(of[name], of)
-            ax.text(1.02, height + place, f"{minutes:.0f} min, {seconds:.0f} s", va="center",
-                    fontsize=9, transform=ax.get_yaxis_transform())  # fmt: skip
+        for name in (one for one in shown if one in of):
             short = report.label(name).replace(f"{report.label(shown[0])}, ", "+ ")
-            names.append((height + place, short))
-            rows[dataset, name] = {"mean": middle, "low": low, "high": high}
-        height = names[-1][0] + 1.2
-    ax.axvline(0, color="black", lw=0.9)
-    ax.text(1.02, names[0][0], "cost", weight="bold", va="center", fontsize=9,
-            transform=ax.get_yaxis_transform())  # fmt: skip
-    ax.set_yticks(*zip(*names, strict=True))
-    ax.set_ylim(height - 0.5, -0.7)  # the first on top
-    ax.set_xlabel("NDCG@10 (M), % above or below the best in print")
-    return pd.DataFrame.from_dict(rows, "index")
+            rows[dataset.capitalize(), short] = {
+                name: _percent(report.mean(of[name], "masked"), base)
+            }
+            costs.append("{:.0f} min, {:.0f} s".format(*spent(of[name], of)))
+    table = pd.DataFrame.from_dict(rows, "index")
+    looks = {name: {"color": report.colour(name), "marker": report.marker(name)} for name in table}
+    spots = report.forest(
+        [ax], {"": table}, "NDCG@10 (M), % above or below the best in print", looks
+    )
+    heights = [height for row in spots for height in row.values()]
+    beside = {"va": "center", "transform": ax.get_yaxis_transform(), "fontsize": report.SMALL}
+    ax.text(1.02, 0, "cost", beside, weight="bold")
+    for height, words in zip(heights, costs, strict=True):
+        ax.text(1.02, height, words, beside)
+    return table
+
+
+def _percent(one: Interval, base: float) -> Interval:
+    """By how many percent a level and the ends of its interval are above ``base``."""
+    mean, low, high = (100 * (report.ratio(x, base) - 1) for x in (one.mean, one.low, one.high))
+    return replace(one, mean=mean, low=low, high=high)
 
 
 def gains(pairs: Mapping[Any, Sequence[Runs]]) -> pd.DataFrame:
@@ -110,15 +105,14 @@ def gains(pairs: Mapping[Any, Sequence[Runs]]) -> pd.DataFrame:
         for name, (one, base) in pairs.items()
         for protocol in report.PROTOCOLS
     }
-    said = dict(zip(found, verdicts(list(found.values())), strict=True))
+    said = report.verdicts_of(found)
     rows: dict[Any, dict[str, str]] = {name: {} for name in pairs}
     for (name, protocol), gain in found.items():
         letter = report.PROTOCOLS[protocol]
         level = report.mean(pairs[name][0], protocol).mean
         words = f"{gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
-        words = words if said[name, protocol] in ("higher", "lower") else f"({words})"
-        rows[name][f"NDCG@10 {letter}"] = f"{level:.4f}"
-        rows[name][f"change {letter}"] = f"{words}, {gain.note}" if gain.note else words
+        words = report.in_brackets(words, said[name, protocol], gain.note)
+        rows[name] |= {f"NDCG@10 {letter}": f"{level:.4f}", f"change {letter}": words}
     return pd.DataFrame.from_dict(rows, "index")
 
 

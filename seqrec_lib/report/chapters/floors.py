@@ -14,11 +14,10 @@ from seqrec_lib import report
 from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.metrics.ranking import ndcg
 from seqrec_lib.records.store import Runs
-from seqrec_lib.report.axes import LOOKS
+from seqrec_lib.report.axes import LOOKS, ends
 from seqrec_lib.report.tables import Metric
 from seqrec_lib.statistics.intervals import Interval
 
-ASKED = {"masked": "M: earlier items taken out", "unmasked": "U: earlier items left in"}
 KINDS = {"domain": "same domain", "category": "same category", "need": "same need"}
 KINDS |= {"surface": "same surface"}
 
@@ -32,8 +31,7 @@ def levels(ax: Axes, found: Mapping[str, Mapping[str, Interval]], of: str) -> No
     for number, way in enumerate(ways):
         rows = [at for at, row in enumerate(found.values()) if way in row]
         own = [row[way] for row in found.values() if way in row]
-        middle = np.array([one.mean for one in own])
-        reach = np.abs(np.array([[one.low, one.high] for one in own]).T - middle)
+        middle, reach = ends(own)
         look = LOOKS[number % len(LOOKS)] | {"linestyle": "none"}
         place = np.array(rows) + 0.24 * (number - (len(ways) - 1) / 2)
         ax.errorbar(middle, place, xerr=reach, ms=6, lw=1.5, capsize=3, label=way, **look)
@@ -44,7 +42,7 @@ def levels(ax: Axes, found: Mapping[str, Mapping[str, Interval]], of: str) -> No
 
 
 def by_model(
-    runs: Sequence[Runs], metric: Metric = ndcg, ways: Mapping[str, str] = ASKED
+    runs: Sequence[Runs], metric: Metric = ndcg, ways: Mapping[str, str] = report.WORDS
 ) -> dict[str, dict[str, Interval]]:
     """Means of a metric under each protocol of ``ways``, by the names of models, for `levels`."""
     return {
@@ -69,7 +67,8 @@ def ahead(pairs: Sequence[tuple[Runs, Runs]]) -> pd.DataFrame:
     """NDCG@10 of the first of each pair minus the second: a row a data set, a column a protocol."""
     rows = {
         Dataset.parse(first.dataset).name.capitalize(): {
-            ASKED[protocol]: f"{report.gain(first, second, protocol):+.4f}" for protocol in ASKED
+            way: f"{report.gain(first, second, protocol):+.4f}"
+            for protocol, way in report.WORDS.items()
         }
         for first, second in pairs
     }

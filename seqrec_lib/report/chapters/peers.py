@@ -11,7 +11,6 @@ from seqrec_lib.data import files
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.records.store import Run, Runs
 from seqrec_lib.report.benchmarks import benchmark
-from seqrec_lib.statistics.intervals import verdicts
 
 NAMES = {"recbole": "RecBole", "rectools": "RecTools"}
 
@@ -38,7 +37,7 @@ def compared(ours: Runs, theirs: dict[str, tuple[Runs, dict[str, Any]]]) -> pd.D
         for name, (run, _) in theirs.items()
         for protocol in report.PROTOCOLS
     }
-    said = dict(zip(gains, verdicts(list(gains.values())), strict=True))
+    said = report.verdicts_of(gains)
     rows: dict[str, dict[str, str]] = {}
     for name, run in {
         "seqrec_lib": ours,
@@ -48,7 +47,7 @@ def compared(ours: Runs, theirs: dict[str, tuple[Runs, dict[str, Any]]]) -> pd.D
         for protocol, letter in report.PROTOCOLS.items():
             for metric, of in (("HR", hr), ("NDCG", ndcg)):
                 mean = report.mean(run, protocol, of)
-                row[f"{metric}@10 {letter}"] = f"{mean.mean:.4f} ± {(mean.high - mean.low) / 2:.4f}"
+                row[f"{metric}@10 {letter}"] = report.with_half_width(mean)
             against = gains.get((name, protocol))
             row[f"minus ours, NDCG@10 {letter}"] = (
                 "" if against is None else f"{against:+.4f} ({said[name, protocol]})"

@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Int
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from seqrec_lib import report
 from seqrec_lib.records.store import Runs
 from seqrec_lib.report.axes import LOOKS
 from seqrec_lib.statistics.intervals import Interval
-
-# a protocol each: filled and open, so that they are told apart in grey too
-PROTOCOL_LOOKS: dict[str, dict[str, Any]] = {
-    "masked": {"color": "#D55E00", "marker": "o", "mfc": "#D55E00"},
-    "unmasked": {"color": "#0072B2", "marker": "s", "mfc": "white"},
-}
-WORDS = {"masked": "M: earlier items taken out", "unmasked": "U: earlier items left in"}
-
-
-def zones(ax: Axes) -> None:
-    """A line at no change, and above the axes which side of it is worse and which better."""
-    ax.axvline(0, color="black", lw=0.8)
-    for words, side, place in (("← worse", "right", -4), ("better →", "left", 4)):
-        ax.annotate(words, (0, 1), xytext=(place, 3), xycoords=("data", "axes fraction"),
-                    textcoords="offset points", ha=side, va="bottom", fontsize=9)  # fmt: skip
 
 
 def differences(
@@ -40,22 +24,22 @@ def differences(
     Rows have their names, with what their intervals do not cover; returns the differences by name
     and letter of the protocol.
     """
-    found, names = {}, []
-    for row, (name, (one, base)) in enumerate(pairs.items()):
-        for place, (protocol, look) in zip((-0.15, 0.15), PROTOCOL_LOOKS.items(), strict=True):
-            gain = report.gain(one, base, protocol)
-            found[name, report.PROTOCOLS[protocol]] = gain
-            said = None if row else WORDS[protocol]
-            ax.plot([gain.low, gain.high], [row + place] * 2, color=look["color"], lw=1.5)
-            ax.plot(gain.mean, row + place, ms=5.5, ls="", label=said, **look)
-        note = next((found[name, letter].note for letter in "MU" if found[name, letter].note), "")
-        names.append(f"{name}\n({note})" if note else name)
-    zones(ax)
-    ax.set_yticks(range(len(names)), names)
-    ax.set_ylim(len(names) - 0.5, -0.5)  # the first on top
-    ax.xaxis.set_major_locator(MaxNLocator(5))
-    ax.set_xlabel("difference in NDCG@10")
-    return found
+    gains = {
+        name: {protocol: report.gain(*pair, protocol) for protocol in report.PROTOCOLS}
+        for name, pair in pairs.items()
+    }
+    notes = {
+        name: next((one.note for one in of.values() if one.note), "") for name, of in gains.items()
+    }
+    table = pd.DataFrame.from_dict(gains, "index").rename(
+        columns=report.WORDS, index=lambda name: f"{name}\n({notes[name]})" if notes[name] else name
+    )
+    report.forest([ax], {"": table}, "difference in NDCG@10")
+    return {
+        (name, report.PROTOCOLS[protocol]): one
+        for name, of in gains.items()
+        for protocol, one in of.items()
+    }
 
 
 def shape(top: Axes, bottom: Axes, lengths: Int[np.ndarray, "N"], sequences: pd.DataFrame) -> None:

@@ -7,20 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from seqrec_lib import report
 from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.records.runs import run
 from seqrec_lib.records.store import SCRATCH, Runs
-from seqrec_lib.report.chapters.regeneration import WORDS, zones
 from seqrec_lib.statistics.intervals import TOO_FEW, Interval, Verdict
-from seqrec_lib.statistics.intervals import verdicts as corrected
 
 STAGES = ("encoder", "regenerated", "retrieval", "both")
 # what is held against what: (with the stage, without)
@@ -30,11 +26,11 @@ EARNED = {
     "all three stages": ("both", "encoder"),
     "retrieval after regeneration": ("both", "regenerated"),
 }
-LOOKS: dict[str, dict[str, Any]] = {
-    "regenerated": {"color": "#1B7F5C", "marker": "D", "mfc": "#1B7F5C"},
-    "retrieval": {"color": "#5D3A9B", "marker": "s", "mfc": "white"},
-    "all three stages": {"color": "#000000", "marker": "o", "mfc": "#000000"},
-    "retrieval after regeneration": {"color": "#5D3A9B", "marker": "s", "mfc": "#5D3A9B"},
+LOOKS = {
+    "regenerated": {"color": "#1B7F5C", "marker": "D"},
+    "retrieval": {"color": "#5D3A9B", "marker": "s"},
+    "all three stages": {"color": "#000000", "marker": "o"},
+    "retrieval after regeneration": {"color": "#5D3A9B", "marker": "s"},
 }
 METRICS = {
     f"{short}@{k}": (metric, k) for short, metric in (("R", hr), ("N", ndcg)) for k in (5, 10, 20)
@@ -175,8 +171,8 @@ def _judged(
         for protocol in report.PROTOCOLS
         for name, metric in METRICS.items()
     }
-    pairs = zip(gains.values(), corrected(list(gains.values())), strict=True)
-    return dict(zip(gains, pairs, strict=True))
+    said = report.verdicts_of(gains)
+    return {cell: (gain, said[cell]) for cell, gain in gains.items()}
 
 
 def gains_apart(one: tuple[Runs, Runs], other: tuple[Runs, Runs], protocol: str) -> Interval:
@@ -204,9 +200,9 @@ def beyond_noise(found: dict[tuple[str, str], dict[str, Runs]], poster: pd.DataF
     return count
 
 
-def _cell(before: float, after: float, sure: bool = True) -> tuple[str, str, str]:
+def _cell(before: float, after: float) -> tuple[str, str, str]:
     change = f"{100 * (after / before - 1):+.1f} %" if before else "from nothing"
-    return f"{before:.4f}", f"{after:.4f}", change if sure else f"({change})"
+    return f"{before:.4f}", f"{after:.4f}", change
 
 
 def _ours(
@@ -216,8 +212,8 @@ def _ours(
     before, after = (
         report.mean(by_stage[stage], protocol, metric, k).mean for stage in ("encoder", "both")
     )
-    old, new, change = _cell(before, after, verdict in ("higher", "lower"))
-    return old, new, f"{change}, {gain.note}" if gain.note else change
+    old, new, change = _cell(before, after)
+    return old, new, report.in_brackets(change, verdict, gain.note)
 
 
 def ablation(found: dict[tuple[str, str], dict[str, Runs]]) -> pd.DataFrame:
@@ -232,7 +228,7 @@ def ablation(found: dict[tuple[str, str], dict[str, Runs]]) -> pd.DataFrame:
         for name, (stage, base) in EARNED.items()
         for protocol in report.PROTOCOLS
     }
-    said = dict(zip(gains, corrected(list(gains.values())), strict=True))
+    said = report.verdicts_of(gains)
     rows: dict = {}
     for case, by_stage in found.items():
         dataset, backbone = case
@@ -241,10 +237,9 @@ def ablation(found: dict[tuple[str, str], dict[str, Runs]]) -> pd.DataFrame:
             alone = report.mean(by_stage["encoder"], protocol)
             row[f"backbone alone {letter}"] = f"{alone.mean:.4f}"
             for name in EARNED:
-                gain = gains[case, name, protocol]
-                sure = said[case, name, protocol] in ("higher", "lower")
-                words = f"{gain.mean:+.4f}" if sure else f"({gain.mean:+.4f})"
-                row[f"{name} {letter}"] = f"{words}, {gain.note}" if gain.note else words
+                gain, verdict = gains[case, name, protocol], said[case, name, protocol]
+                words = f"{gain.mean:+.4f}"
+                row[f"{name} {letter}"] = report.in_brackets(words, verdict, gain.note)
     return pd.DataFrame.from_dict(rows, "index").rename_axis(["data set", "backbone"])
 
 
@@ -253,28 +248,18 @@ def forest(
 ) -> None:
     """What stages change in NDCG@10, paired: a panel a protocol, a row a backbone and data set.
 
-    ``names`` are of ``EARNED``. All panels have one scale.
+    ``names`` are of ``EARNED``.
     """
-    reach = 0.0
-    for ax, protocol in zip(axes, report.PROTOCOLS, strict=True):
-        for row, by_stage in enumerate(found.values()):
-            for number, name in enumerate(names):
-                look, (stage, base) = LOOKS[name], EARNED[name]
-                gain = report.gain(by_stage[stage], by_stage[base], protocol)
-                height = row + 0.26 * (number - (len(names) - 1) / 2)
-                ax.plot([gain.low, gain.high], [height] * 2, color=look["color"], lw=1.5)
-                ax.plot(gain.mean, height, ls="", ms=5.5, label=None if row else name, **look)
-                reach = max(reach, abs(gain.low), abs(gain.high))
-        rows = [f"{report.label(backbone)}, {name.capitalize()}" for name, backbone in found]
-        ax.set_yticks(range(len(rows)), rows)
-        ax.set_ylim(len(rows) - 0.5, -0.5)  # the first on top
-        ax.xaxis.set_major_locator(MaxNLocator(5))
-        zones(ax)
-        ax.set_ylabel(WORDS[protocol])
-    if reach > 0:  # false of nan
-        for ax in axes:
-            ax.set_xlim(-1.05 * reach, 1.05 * reach)
-    ax.set_xlabel("difference in NDCG@10")  # of the last, below all
+    tables = {}
+    for protocol, title in report.WORDS.items():
+        rows: dict[str, dict[str, Interval]] = {}
+        for (dataset, backbone), by_stage in found.items():
+            row = rows[f"{report.label(backbone)}, {dataset.capitalize()}"] = {}
+            for name in names:
+                stage, base = EARNED[name]
+                row[name] = report.gain(by_stage[stage], by_stage[base], protocol)
+        tables[title] = pd.DataFrame.from_dict(rows, "index")
+    report.forest(axes, tables, "difference in NDCG@10", LOOKS)
 
 
 def stage_costs(found: dict[str, Runs], regeneration: dict) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """The best runs beside print, their costs, and which steps were taken before."""
 
+from dataclasses import replace
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -34,21 +36,23 @@ def test_an_ensemble_takes_what_its_members_take(of):
     table = best.with_costs(["sasrec", "ensemble"], of)
     assert table["training, minutes"].tolist() == [1.0, pytest.approx(4.1)]
     assert table["NDCG@10 M"].iloc[1].startswith("0.5000 ± 0.")
+    alone = dict(of, sasrec=replace(of["sasrec"], seeds=of["sasrec"].seeds[:1]))
+    assert best.with_costs(["sasrec"], alone)["NDCG@10 U"].iloc[0].endswith(", one seed")
 
 
 def test_a_run_is_held_against_print_in_percent(of):
     figure, ax = plt.subplots()
-    found = {"beauty": of, "shop": of}
-    ends = best.against_print(ax, found, ["sasrec", "ensemble", "other"], {"beauty": (0.9, 0.4)})
-    assert ends.loc[("beauty", "ensemble"), "mean"] == pytest.approx(25)
-    assert ends.loc[("beauty", "sasrec"), "mean"] == pytest.approx(-37.5)
+    sets = {"beauty": of, "shop": of}
+    found = best.against_print(ax, sets, ["sasrec", "ensemble", "other"], {"beauty": (0.9, 0.4)})
+    of_beauty = found.loc[("Beauty", "ensemble"), "ensemble"]
+    assert of_beauty.mean == pytest.approx(25) and of_beauty.low < 25 < of_beauty.high
+    assert found.loc[("Beauty", "SASRec"), "sasrec"].mean == pytest.approx(-37.5)
     # nothing in print: against the first of those shown
-    assert ends.loc[("shop", "ensemble"), "mean"] == pytest.approx(100)
-    assert (ends["low"] < ends["mean"]).all() and (ends["mean"] < ends["high"]).all()
+    assert found.loc[("Shop", "ensemble"), "ensemble"].mean == pytest.approx(100)
     names = [tick.get_text() for tick in ax.get_yticklabels()]
-    assert names == ["", "SASRec", "ensemble"] * 2
-    written = [text.get_text() for text in ax.texts]
-    assert "4 min, 1 s" in written and "Beauty" in written and "Shop" in written
+    assert names == ["Beauty", "SASRec", "ensemble", "Shop", "SASRec", "ensemble"]
+    written = {text.get_text(): text.get_position()[1] for text in ax.texts}
+    assert written["cost"] == 0 and written["4 min, 1 s"] == 5  # beside the last ensemble
     plt.close(figure)
 
 

@@ -1,0 +1,142 @@
+"""Forest plots: dots with their intervals, a row each, around a line at zero."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from seqrec_lib.report.axes import LOOKS, SMALL
+from seqrec_lib.statistics.intervals import TOO_FEW, Interval
+
+Looks = Mapping[str, Mapping[str, Any]]
+Spots = dict[str, float]  # the height of each dot of a row
+
+
+def forest(
+    axes: Collection[Axes],
+    found: Mapping[str, pd.DataFrame],
+    xlabel: str,
+    looks: Looks | None = None,
+    sides: tuple[str, str] | None = ("lower", "higher"),
+) -> list[Spots]:
+    """Intervals one below the other: a panel a table, by its title, all panels on one scale.
+
+    A table has a row for each of the plot's; an index of two levels gives headings. Each of its
+    columns is a dot in the row, open where seeds are too few for a verdict; a cell that holds no
+    :class:`~seqrec_lib.statistics.intervals.Interval` is left out. Where there are several, the
+    first row names them. ``looks`` has colour and marker by column, else they are those of
+    ``LOOKS``. ``sides`` say what it means to lie left and right of zero; with None there are
+    levels, on a scale that begins there.
+
+    Returns the heights of the dots in the last panel, a row each.
+    """
+    panels, tables = list(axes), list(found.values())
+    columns = dict.fromkeys(str(name) for table in tables for name in table)
+    looks = looks or dict(zip(columns, cycle(LOOKS), strict=False))
+    spots: list[list[Spots]] = []
+    for ax, (title, table) in zip(panels, found.items(), strict=True):
+        spots.append(_dots(ax, table, looks))
+        if sides:
+            zones(ax, sides)
+        if title:
+            ax.set_title(title, loc="left", fontsize=10, pad=18 if sides else 6)
+        ax.xaxis.set_major_locator(MaxNLocator(4))
+    panels[-1].set_xlabel(xlabel)
+    ends = _ends(cell for table in tables for cell in table.to_numpy().ravel())
+    low, high = min([0.0, *ends]), max([0.0, *ends])
+    margin = 0.05 * (high - low)
+    span = (low - margin if sides else 0.0, high + margin)
+    if spots[0] and len(spots[0][0]) > 1:
+        span = _names(panels[0], tables[0].iloc[0], spots[0][0], looks, span)
+    if span[0] < span[1]:
+        for ax in panels:
+            ax.set_xlim(span)
+    return spots[-1]
+
+
+def zones(ax: Axes, sides: tuple[str, str] = ("lower", "higher")) -> None:
+    """A line at zero, and above the axes what it means to lie on either side of it."""
+    ax.axvline(0, color="black", lw=0.9)
+    words = (f"← {sides[0]}", "right", -5), (f"{sides[1]} →", "left", 5)
+    for said, side, place in words:
+        ax.annotate(said, (0, 1), xytext=(place, 3), xycoords=("data", "axes fraction"),
+                    textcoords="offset points", ha=side, va="bottom", fontsize=SMALL)  # fmt: skip
+
+
+def rows(ax: Axes, names: Iterable[Any]) -> list[int]:
+    """Rows from the top down with their names, and a pale line between any two; their heights.
+
+    Of names in two parts, (heading, row), each new heading has a row of its own.
+    """
+    heights: list[int] = []
+    words: list[tuple[str, bool]] = []
+    before = None
+    for name in names:
+        heading, own = name if isinstance(name, tuple) else (None, name)
+        if heading != before:
+            words.append((str(heading), True))
+            before = heading
+        heights.append(len(words))
+        words.append((str(own), False))
+    ax.set_yticks(range(len(words)), [word for word, _ in words], fontsize=SMALL)
+    for tick, (_, bold) in zip(ax.get_yticklabels(), words, strict=True):
+        tick.set_fontweight("bold" if bold else "normal")
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="y", visible=False)
+    for place in range(1, len(words)):
+        ax.axhline(place - 0.5, color="0.9", lw=0.8, zorder=0)
+    ax.set_ylim(max(1, len(words)) - 0.5, -0.5)
+    return heights
+
+
+def _dots(ax: Axes, table: pd.DataFrame, looks: Looks) -> list[Spots]:
+    placed = []
+    for height, cells in zip(rows(ax, table.index), table.to_dict("records"), strict=True):
+        there = {str(name): one for name, one in cells.items() if isinstance(one, Interval)}
+        apart = min(0.34, 0.8 / max(1, len(there)))
+        spots = height + apart * (np.arange(len(there)) - (len(there) - 1) / 2)
+        for spot, (name, one) in zip(spots, there.items(), strict=True):
+            ink = looks[name]["color"]
+            ax.plot([one.low, one.high], [spot, spot], color=ink, lw=1.8, solid_capstyle="butt")
+            ax.plot(one.mean, spot, looks[name]["marker"], color=ink, ms=6.5, mew=1.4,
+                    mfc="white" if one.note == TOO_FEW else ink)  # fmt: skip
+        placed.append(dict(zip(there, spots.tolist(), strict=True)))
+    return placed
+
+
+def _ends(cells: Iterable[Any]) -> list[float]:
+    """Where intervals and their means lie, of those that are known."""
+    there = (one for one in cells if isinstance(one, Interval))
+    return [x for one in there for x in (one.low, one.mean, one.high) if np.isfinite(x)]
+
+
+def _names(
+    ax: Axes, first: pd.Series, spots: Spots, looks: Looks, span: tuple[float, float]
+) -> tuple[float, float]:
+    """Names of the dots in the first row, on the side where there is more room.
+
+    Returns the span of the scale, made longer where a name would not fit.
+    """
+    low, high = span
+    tips = [0.0, *_ends(first)]
+    left, right = min(tips), max(tips)
+    after = high - right >= left - low
+    ax.set_xlim(low, high)
+    words = [
+        ax.annotate(name, (right if after else left, spot), (6 if after else -6, 0),
+                    textcoords="offset points", ha="left" if after else "right", va="center",
+                    color=looks[name]["color"], fontsize=SMALL)
+        for name, spot in spots.items()
+    ]  # fmt: skip
+    ax.figure.draw_without_rendering()  # type: ignore[union-attr]
+    longest = max(word.get_window_extent().width for word in words)
+    share = min(0.6, longest / ax.get_window_extent().width + 0.05)
+    if after:
+        return low, max(high, (right - share * low) / (1 - share))
+    return min(low, (left - share * high) / (1 - share)), high
