@@ -23,7 +23,7 @@ def number_tables(app, doctree, docname):
         if isinstance(node, nodes.raw) and CAPTION in node.astext():
             count += 1
             number = f"<b>Table {chapter}{count}.</b> "
-            node.children[:] = [nodes.Text(node.astext().replace(CAPTION, CAPTION + number))]
+            node[:] = [nodes.Text(node.astext().replace(CAPTION, CAPTION + number))]
 
 
 def chapter_of(env, docname: str) -> str:
