@@ -132,9 +132,9 @@ def by_seeds(
         verdict = verdicts([gain])[0]
         rows[f"{count} seed{'s' * (count > 1)}"] = {
             "difference": f"{gain.mean:+.4f}",
+            "words": verdict if gain.note in ("", verdict) else f"{verdict}, {gain.note}",
             "interval": f"[{gain.low:+.4f}, {gain.high:+.4f}]",
             "its length": gain.high - gain.low,
-            "words": verdict if gain.note in ("", verdict) else f"{verdict}, {gain.note}",
         }
     return pd.DataFrame.from_dict(rows, "index")
 
