@@ -16,6 +16,14 @@ from sphinx import addnodes
 BUILDER = "singlehtml"
 
 
+def adopt(app, doctree, docname):
+    """The builder moves nodes without a word to them of their new parents."""
+    if app.builder.name == BUILDER:
+        for parent in doctree.findall(nodes.Element):
+            for child in parent.children:
+                child.parent = parent
+
+
 def own_ids(app, doctree, docname):
     """Give ids that several pages have the page's name, and lead links to the page they mean."""
     if app.builder.name != BUILDER:
@@ -70,7 +78,8 @@ def complete(app, page, template, context, doctree):
     """A title page, the contents, and everything that a click would open, open."""
     if app.builder.name == BUILDER and doctree is not None:
         body = context["body"].replace("<details", "<details open")
-        context["body"] = f"{front(app)}{contents(app)}{body}"
+        root = f'<span id="document-{app.config.root_doc}"></span>'  # the others have theirs
+        context["body"] = f"{front(app)}{contents(app)}{root}{body}"
 
 
 def front(app) -> str:
@@ -108,6 +117,7 @@ def styles(app):
 
 def setup(app):
     app.connect("builder-inited", styles)
+    app.connect("doctree-resolved", adopt, priority=100)  # before all who change the text
     app.connect("doctree-resolved", own_ids, priority=900)
     app.connect("html-page-context", complete)
     app.connect("build-finished", move, priority=900)  # after the redirect is written
