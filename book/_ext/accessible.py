@@ -10,8 +10,14 @@ from docutils import nodes
 from sphinx import addnodes
 
 CAPTION = "<caption><span>"
-# sphinx says "list" around entries of a bibliography that are no items of a list to a reader
+# Sphinx says "list" around entries of a bibliography that are no items of a list to a reader
 ENTRY = ('role="doc-biblioentry"', 'role="listitem"')
+# the theme's arrow beside a page with pages below it is a button without a name
+ARROW = (
+    r"(<a [^>]*>\s*)([^<]*)(</a>\s*<details[^>]*>\s*<summary)>",
+    r'\1\2\3 aria-label="Below: \2">',
+)
+LATE = 900  # after the theme has put its functions there
 
 
 def number_tables(app, doctree, docname):
@@ -33,10 +39,14 @@ def chapter_of(env, docname: str) -> str:
 
 def mend(app, page, template, context, doctree):
     context["body"] = re.sub(*ENTRY, context.get("body", ""))
+    if tree := context.get("generate_toctree_html"):
+        context["generate_toctree_html"] = lambda *a, **given: re.sub(
+            *ARROW, str(tree(*a, **given))
+        )
 
 
 def setup(app):
     app.add_js_file("reading.js")
     app.connect("doctree-resolved", number_tables)
-    app.connect("html-page-context", mend)
+    app.connect("html-page-context", mend, priority=LATE)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
