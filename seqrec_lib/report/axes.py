@@ -153,7 +153,8 @@ def named(ax: Axes, lines: Mapping[str, tuple[float, str]], place: float) -> Non
     heights = spread([end for end, _ in known.values()], 0.075 * float(np.ptp(ax.get_ylim())))
     for (name, (_, ink)), height in zip(known.items(), heights, strict=True):
         ax.annotate(name, (place, height), (8, 0), textcoords="offset points", va="center",
-                    color=ink, annotation_clip=False)  # fmt: skip
+                    color=ink, annotation_clip=False,
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})  # fmt: skip
 
 
 def turns(

@@ -24,6 +24,7 @@ def forest(
     xlabel: str,
     looks: Looks | None = None,
     sides: tuple[str, str] | None = ("lower", "higher"),
+    held: Iterable[Interval] = (),
 ) -> list[Spots]:
     """Intervals one below the other: a panel a table, by its title, all panels on one scale.
 
@@ -32,7 +33,8 @@ def forest(
     :class:`~seqrec_lib.statistics.intervals.Interval` is left out. Where there are several, the
     first row names them. ``looks`` has colour and marker by column, else they are those of
     ``LOOKS``. ``sides`` say what it means to lie left and right of zero; with None there are
-    levels, on a scale that begins there.
+    levels, on a scale that begins there. The scale has room for what is ``held`` besides, such as
+    what another figure shows.
 
     Returns the heights of the dots in the last panel, a row each.
     """
@@ -48,7 +50,7 @@ def forest(
             ax.set_title(title, loc="left", fontsize=10, pad=18 if sides else 6)
         ax.xaxis.set_major_locator(MaxNLocator(4))
     panels[-1].set_xlabel(xlabel)
-    ends = _ends(cell for table in tables for cell in table.to_numpy().ravel())
+    ends = _ends([*held, *(cell for table in tables for cell in table.to_numpy().ravel())])
     low, high = min([0.0, *ends]), max([0.0, *ends])
     margin = 0.05 * (high - low)
     span = (low - margin if sides else 0.0, high + margin)

@@ -15,6 +15,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
+from seqrec_lib.report.axes import SMALL
+
 # Okabe and Ito's palette and a shape each, for readers in grey; the last is everything else
 LOOKS = (
     *(("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "^"), ("#D55E00", "D"), ("#CC79A7", "v")),
@@ -44,7 +46,7 @@ def by_label(ax: Axes, points: pd.DataFrame, label: str, most: int = len(LOOKS) 
         colour, shape = looks[at]
         ax.scatter(own["x"], own["y"], s=5, c=colour, marker=shape, lw=0, label=names[at])
     handles, texts = ax.get_legend_handles_labels()
-    ax.legend(handles[::-1], texts[::-1], fontsize=8, markerscale=2.5, title=label,
+    ax.legend(handles[::-1], texts[::-1], fontsize=SMALL, markerscale=2.5, title=label,
               loc="upper left", bbox_to_anchor=(1, 1))  # fmt: skip
     _bare(ax, points)
 

@@ -104,6 +104,12 @@ def test_rows_of_an_index_of_two_levels_stand_below_headings(ax):
     assert ticks == {"Beauty": "bold", "GRU": "normal", "SASRec": "normal", "Toys": "bold"}
 
 
+def test_the_scale_has_room_for_what_another_figure_shows(ax):
+    report.forest([ax], {"": pd.DataFrame({"a": [one(1.0)]})}, "", held=[one(-5.0), one(7.0)])
+    low, high = ax.get_xlim()
+    assert low < -5.1 and high > 7.1 and len(dots(ax)) == 1
+
+
 def test_a_table_without_rows_leaves_an_empty_panel(ax):
     empty = pd.DataFrame(columns=["a", "b"], index=pd.Index([]))
     assert report.forest([ax], {"": empty}, "what") == [] and ax.get_xlabel() == "what"

@@ -116,8 +116,8 @@ def lines(
     """A table of :func:`~seqrec_lib.statistics.parts.means` for parts in an order: a line a column.
 
     Each has its band and, at its right end, its name. ``runs``: columns are names of runs, with
-    their colours; otherwise they stand for themselves. ``sizes``: the number of events stands
-    below a part's name. ``span`` is that of the axis.
+    their colours; otherwise they stand for themselves. ``sizes``: parts are spans of numbers, with
+    the first of them at the tick and the number of events below. ``span`` is that of the axis.
     """
     place = np.arange(len(table))
     names = [name for name in table.columns if name not in ("events", "users")]
@@ -128,7 +128,9 @@ def lines(
         ax.plot(place, middle, color=look, marker=sign, ms=5, lw=1.4, ls=DASHES[number % 5])
         ax.fill_between(place, low, high, color=look, alpha=0.15, lw=0)
         tips[label(name) + _one_seed(table[name]) if runs else name] = (float(middle[-1]), look)
-    ticks = [f"{name}\n{_short(size)}" if sizes else name for name, size in table["events"].items()]
+    ticks = [str(name) for name in table.index]
+    if sizes:
+        ticks = [f"{first_of(n)}\n{_short(s)}" for n, s in zip(ticks, table["events"], strict=True)]
     ax.set_xticks(place, ticks, fontsize=SMALL)
     ax.set(ylabel=ylabel, ylim=span)
     named(ax, tips, len(table) - 1.0)
@@ -148,8 +150,9 @@ def dumbbell(ax: Axes, table: pd.DataFrame) -> None:
             ax.errorbar(x, row, xerr=far[:, None], ms=7, lw=1.8, **look)
     first = {str(name): cell.mean for name, cell in table.iloc[0].items()}
     for (name, x), look in zip(first.items(), BEFORE_AFTER, strict=True):
-        side, shift = ("right", 5) if x == min(first.values()) else ("left", -5)
-        ax.annotate(name.replace(" and ", "\nand "), (x, 0), (shift, 9), ha=side,
+        left = x == min(first.values())
+        ax.annotate(name.replace(" and ", "\nand "), (min(x, 0) if left else x, 0),
+                    (-5, 9), ha="right" if left else "left",
                     textcoords="offset points", color=look["color"], fontsize=SMALL)  # fmt: skip
     ax.set_ylim(len(table) - 0.5, -1.1)
 
@@ -157,6 +160,15 @@ def dumbbell(ax: Axes, table: pd.DataFrame) -> None:
 def _one_seed(cells: pd.Series) -> str:
     """What is added to a name whose intervals are over users alone, where not all are."""
     return f", {ONE_SEED}" if any(one.note == ONE_SEED for one in cells) else ""
+
+
+def first_of(name: str) -> str:
+    """The first number of a part, of its name: spans side by side would run into one another.
+
+    >>> first_of("100–499"), first_of("5000+")
+    ('100', '5000')
+    """
+    return name.rstrip("+").split("–")[0]
 
 
 def _short(size: int) -> str:

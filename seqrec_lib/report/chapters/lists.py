@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from seqrec_lib.metrics.lists import coverage, gini
 from seqrec_lib.records.store import Runs
 from seqrec_lib.report import SMALL, colour, label, marker
-from seqrec_lib.report.chapters.failures import RARE, TRAINED
+from seqrec_lib.report.chapters.failures import RARE, TRAINED, first_of
 from seqrec_lib.statistics.parts import between
 
 
@@ -82,8 +82,12 @@ def popularity_bias(
         ax.plot(range(len(table)), table[label(run.name)], color=colour(run.name), lw=1.4, ms=5,
                 marker=marker(run.name), label=label(run.name))  # fmt: skip
     ax.axhline(1, color="black", lw=0.8, ls="--")
-    ax.set_xticks(range(len(table)), list(table.index), fontsize=SMALL)
+    ax.set_xticks(range(len(table)), [first_of(name) for name in table.index], fontsize=SMALL)
     # below a thousandth nothing can be told from nothing, which a logarithm cannot show
     ax.set_yscale("symlog", linthresh=1e-3)
-    ax.set(xlabel="training events of the item", ylabel="share shown / share true", ylim=(0, None))
+    ax.set(
+        xlabel="training events of the item, at least",
+        ylabel="share shown / share true",
+        ylim=(0, None),
+    )
     return table

@@ -16,7 +16,7 @@ def table():
         name: [Interval(mean, mean - 0.05, mean + 0.1) for mean in means]
         for name, means in cells.items()
     }
-    return pd.DataFrame(columns | {"events": [1234, 45_678], "users": [9, 9]}, ["few", "many"])
+    return pd.DataFrame(columns | {"events": [1234, 45_678], "users": [9, 9]}, ["1–4", "5+"])
 
 
 def test_only_users_tested_throughout_are_looked_at(made, log_of, monkeypatch):
@@ -63,7 +63,7 @@ def test_lines_go_through_the_means(ax, table, of_runs):
     failures.lines(ax, table, runs=of_runs, sizes=of_runs)
     assert [line.get_ydata().tolist() for line in ax.lines] == [[0.2, 0.1], [0.4, 0.3]]
     assert words(ax) == (["popularity", "SASRec"] if of_runs else ["popular", "sasrec"])
-    ticks = ["few\n1,234", "many\n46k"] if of_runs else ["few", "many"]
+    ticks = ["1\n1,234", "5\n46k"] if of_runs else ["1–4", "5+"]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ticks
 
 

@@ -159,6 +159,11 @@ def test_the_forest_has_a_dot_for_each_stage_and_one_scale(found):
     assert dots == [pytest.approx(1 / np.log2(3) - 1 / np.log2(11))]
     assert axes[0].get_xlim() == axes[1].get_xlim() and axes[0].get_xlim()[1] > 0.5
     assert [ax.get_title(loc="left")[0] for ax in axes] == ["M", "U"]
+    other = plt.subplots(2, 1)[1]
+    retrieval.forest(other, found, ("regenerated", "retrieval after regeneration"))
+    assert [text.get_text() for text in other[0].texts][2:] == ["regenerated", "then retrieval"]
+    assert other[0].get_xlim() == axes[0].get_xlim()  # whichever stages are drawn
+    plt.close(other[0].figure)
     plt.close(figure)
 
 
