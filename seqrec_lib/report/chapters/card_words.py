@@ -1,0 +1,146 @@
+"""The few words of data cards and model cards that stand nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+
+from seqrec_lib.data import amazon, hm, movielens, online_retail, simulator, tecd
+from seqrec_lib.data.simulator import small
+from seqrec_lib.data.worlds import stores
+
+SPLITS = {
+    "last": "the last event of each user tests",
+    "tail": "the last fifth of each user's events tests",
+    "time": "what is latest tests",
+    "users": "users that training never saw test",
+}
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a reader has to know of data sets of one origin, and no other file says."""
+
+    title: str
+    sets: dict[str, str]  # name among our sources -> what a table calls it
+    reader: ModuleType  # whose docstring says what the data are
+    cores: str
+    clock: str
+    caution: str
+
+
+CARDS = (
+    Data(
+        "Amazon reviews",
+        {"beauty": "Beauty", "toys": "Toys", "sports": "Sports"},
+        amazon,
+        "users and items of five events or more, by the publisher",
+        "days; an edition without times counts places instead",
+        "A review is no purchase, and who buys without a word is not there. The order within a day "
+        "is the product numbers'. Other users' training events lie later than a user's test event.",
+    ),
+    Data(
+        "T-ECD, real days",
+        {"tecd-marketplace": "marketplace, three days"},
+        tecd,
+        "none",
+        "microseconds since a day that was not published, jittered by the publisher",
+        "Declared synthetic by its authors. Three days of one domain: nothing slow can be seen. "
+        "Most events are views, and most of those of items that the shop had put there.",
+    ),
+    Data(
+        "T-ECD, simulated",
+        {"tecd-sim": "marketplace and retail, a tenth"},
+        simulator,
+        "none",
+        "microseconds of the same days",
+        "What is found in it is true of the simulation.",
+    ),
+    Data(
+        "MovieLens, small",
+        {"movielens_small": "ratings"},
+        movielens,
+        "users of 20 ratings or more, by the publisher",
+        "seconds of the rating, not of the film",
+        "Films are rated in sittings, in the order in which the site lists them. No record of this "
+        "book is of it: it is there to try things on.",
+    ),
+    Data(
+        "Online Retail",
+        {"online_retail": "invoices"},
+        online_retail,
+        "users of three events or more, when it is loaded",
+        "minutes of the invoice; all its lines share one",
+        "Many customers are shops themselves. A line with another price or number of pieces is an "
+        "event of the same item.",
+    ),
+    Data(
+        "H&M",
+        {"hm": "articles", "hm-product": "products", "hm-department": "departments"},
+        hm,
+        "users of three events or more, when it is loaded; online, for runs with stores",
+        "days; what a store sold is taken to be known the next day, which is an assumption",
+        "The file behind this book's records is a sample, whole histories of a thousandth of the "
+        "customers: intervals are wide.",
+    ),
+    Data(
+        "Shops with stores, simulated",
+        {"omni-100": "all visits end a need", "omni-50": "half of them", "omni-0": "none",
+         "omni-small": "all, few users"},
+        stores,
+        "users of five events online or more",
+        "seconds; lines of a receipt share one, nothing else ties",
+        "What is found in them is true of the simulation.",
+    ),
+    Data(
+        "A small world with a known rule",
+        {"simulated": "400 users"},
+        small,
+        "users of five events or more",
+        "days; none tie",
+        "For tests and trials alone.",
+    ),
+)  # fmt: skip
+
+
+TITLES = {name: words for card in CARDS for name, words in card.sets.items()} | {
+    "tecd-marketplace": "T-ECD", "tecd-sim": "T-ECD, simulated", "movielens_small": "MovieLens",
+    "online_retail": "Online Retail", "hm": "H&M, articles", "hm-product": "H&M, products",
+    "hm-department": "H&M, departments", "omni-100": "shop, visits end needs",
+    "omni-50": "shop, half of them do", "omni-0": "shop, none does",
+}  # fmt: skip
+
+# what a model is for, and where it ends
+USES = {
+    "popular": ("a floor under every table, and a list for whoever has no history",
+                "one list for all"),
+    "recency": ("to see how much a log repeats itself", "names nothing that the user never had"),
+    "markov": ("the floor for the next item; trained in a second",
+               "knows the last one or two items; steps that training never saw fall back"),
+    "slit": ("a strong start without passes, seeds or a GPU",
+             "solves a matrix of items by items: tens of thousands at most"),
+    "svd": ("neighbours of items by counting", "no order, no user"),
+    "item2vec": ("neighbours of items, and vectors to start other models with",
+                 "answers with neighbours of the last item, whatever came before"),
+    "gru": ("recurrence under the same loss and schedule as attention",
+            "not GRU4Rec: its parts are missing on purpose"),
+    "gru4rec": ("the recurrent recommender as its authors train it",
+                "made for visits; here a whole history is one"),
+    "sasrec": ("the first network to train on a log",
+               "reads a fixed number of latest events; scores follow its loss and its schedule"),
+    "sasrec-attributed": ("where categories or brands of items are known",
+                          "attributes are numbers without names here, and never change"),
+    "duorec": ("what contrast adds to SASRec", "stands on our SASRec, not on the authors' network"),
+    "bert4rec": ("what filling in from both sides adds to reading forward",
+                 "not chosen by a search of its own; few seeds"),
+    "pooling": ("what target attention is measured against", "no order and no time"),
+    "din": ("candidates that are few: it reads the history anew for each",
+            "ranking a whole catalogue is slow; chosen on a sample of items; few seeds"),
+    "store-encoder": ("logs in which several things are bought at once, or in two channels",
+                      "the target's own basket is no history"),
+    "retrieval": ("what a memory of other histories adds to a trained encoder",
+                  "the memory is other people's histories, and goes where the model goes"),
+    "ensemble": ("the best lists, where several times the cost is no matter",
+                 "every member answers every question"),
+    "personalised": ("what a learned chance for each training history adds", "few seeds"),
+}  # fmt: skip
