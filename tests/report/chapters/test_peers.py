@@ -1,0 +1,49 @@
+"""Another library's SASRec beside ours, from what the benchmark keeps."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from seqrec_lib.data import files
+from seqrec_lib.report.chapters import peers
+
+OURS = np.r_[np.full(100, 1), np.full(100, 50)]  # NDCG@10 of a half
+THEIRS = np.r_[np.full(50, 1), np.full(150, 50)]  # of a quarter
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    about = {"passes": 30, "best_pass": 20, "cpu_seconds": 600.0, "parameters": 900}
+    folder = tmp_path / "benchmarks" / "results" / "peers" / "recbole"
+    folder.mkdir(parents=True)
+    ranks = {f"rank_{one}": THEIRS.astype(np.int32) for one in ("masked", "unmasked")}
+    user = np.arange(len(THEIRS), dtype=np.int32)
+    pd.DataFrame({"user": user, "item": user + 1} | ranks).to_parquet(folder / "ranks.parquet")
+    (folder.parents[1] / "peers_quality.json").write_text(
+        json.dumps({"systems": {"recbole": about}})
+    )
+    monkeypatch.setattr(files, "root", lambda: tmp_path)
+    return peers.peers()
+
+
+def test_theirs_minus_ours_is_of_the_same_users(kept, made):
+    found = peers.compared(made("sasrec", OURS, OURS), kept)
+    assert list(found.index) == ["seqrec_lib", "RecBole"]
+    assert found["seeds"].tolist() == ["2", "1"]
+    assert found.loc["RecBole", "NDCG@10 M"].startswith("0.2500 ± 0.")
+    assert found.loc["RecBole", "minus ours, NDCG@10 U"].startswith("−0.2500 [")
+    assert found.loc["RecBole", "minus ours, NDCG@10 U"].endswith("(lower)")
+    assert found.loc["seqrec_lib", "minus ours, NDCG@10 M"] == ""
+
+
+def test_what_each_took(kept, made):
+    found = peers.efforts(made("sasrec", OURS, OURS, seconds=120.0), kept)
+    assert found.loc["RecBole"].to_dict() == {
+        "passes": 30,
+        "best pass": 20,
+        "minutes of a core": 10.0,
+        "parameters": 900,
+    }
+    assert found.loc["seqrec_lib", "minutes of a core"] == 2.0
