@@ -2,6 +2,7 @@
 
 import html
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -84,7 +85,11 @@ def test_nothing_is_there_that_no_reader_needs(site):
     assert not list(site.rglob("*.map"))
     pages = {page: (site / f"{page}.html").read_text(encoding="utf-8") for page in PAGES[1:]}
     formulas = {page for page, text in pages.items() if 'class="math' in text}
-    assert formulas == {page for page, text in pages.items() if "mathjax" in text.lower()}
+    assert formulas == {
+        page
+        for page, text in pages.items()
+        if re.search("<script[^>]*mathjax|window.MathJax", text)
+    }
     assert 0 < len(formulas) < len(pages) / 2
 
 
@@ -96,6 +101,26 @@ def test_a_page_says_what_it_is_about_and_of_which_version_it_is(site, page):
     assert f"Version {seqrec_lib.__version__}" in text
     assert re.search(r"Last updated on \d+ \w+ \d{4}", text)
     assert len(re.findall(r'<link rel="icon" href="[./]*_static/favicon.svg', text)) == 1
+
+
+def test_tables_have_the_number_of_their_chapter_and_their_own(site):
+    chapters_seen = 0
+    for page in (p for p in PAGES if p.startswith("notebooks/")):
+        text = (site / f"{page}.html").read_text(encoding="utf-8").split("<article")[1]
+        numbered = re.search(r'<h1><span class="section-number">([\d.]+) </span>', text)
+        chapter = numbered[1] if numbered else ""
+        sets = re.split("<b>Table ", text)[1:]
+        own = [re.match(r"([\d.]+)\.</b>", one)[1] for one in sets]
+        count = len(set(own))
+        assert sorted(set(own)) == sorted(f"{chapter}{n + 1}" for n in range(count)), page
+        assert text.count("<caption><span>") == len(own), page
+        chapters_seen += bool(chapter and own)
+    assert chapters_seen > 10
+
+
+def test_a_number_and_its_per_cent_sign_stay_on_one_line(site):
+    text = (site / "book" / "claims.html").read_text(encoding="utf-8")
+    assert re.search(r"\d</span>\u00a0%", text) and not re.search(r"\d(</span>)? %", text)
 
 
 @pytest.mark.browser
@@ -198,3 +223,29 @@ def test_a_barrier_in_one_theme_or_at_one_width_is_noticed(theme, tmp_path):
 def write(folder: Path, body: str) -> None:
     head = "<html lang='en'><head><title>A page</title></head>"
     (folder / "page.html").write_text(f"{head}<body><main><h1>A page</h1>{body}</main></body>")
+
+
+ACTS = """<script src="reading.js"></script>
+<script>
+document.documentElement.dataset.theme = "dark";
+addEventListener("load", () => setTimeout(() => {
+  const [shut, open] = document.querySelectorAll("details");
+  for (const event of ["beforeprint", "afterprint"]) {
+    dispatchEvent(new Event(event));
+    console.error(document.documentElement.dataset.theme, shut.open, open.open);
+  }
+  for (const table of document.querySelectorAll(".table-scroll"))
+    console.error(table.classList.contains("scrolls"));
+}, 1000));
+</script>
+<details></details><details open></details>
+<div class="table-scroll" style="width: 50px"><table><tr><td>awordthatiswide</table></div>
+<div class="table-scroll"><table><tr><td>awordthatisnot</table></div>"""
+
+
+@pytest.mark.browser
+def test_paper_is_white_and_open_and_a_table_that_is_cut_says_so(tmp_path):
+    shutil.copy(ROOT / "book" / "_static" / "reading.js", tmp_path)
+    write(tmp_path, f"<style>.table-scroll {{ overflow-x: auto }}</style>{ACTS}")
+    seen = look(tmp_path, "page", tmp_path / "p")["problems"]
+    assert seen == ["light true true", "dark false true", "true", "false"]
