@@ -42,7 +42,7 @@ def test_entries_that_would_be_cited_alike_are_refused():
 
 
 def test_every_entry_is_cited_and_every_citation_has_an_entry():
-    texts = [path.read_text(encoding="utf-8") for path in BOOK.glob("*.md")]
+    texts = [path.read_text(encoding="utf-8") for path in BOOK.rglob("*.md")]
     texts += [path.read_text(encoding="utf-8") for path in chapters.NOTEBOOKS.glob("*.ipynb")]
     cited = {
         key

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 BOOK = chapters.ROOT / "book"
-PAGES = sorted(BOOK.glob("*.md"))
+PAGES = sorted([*BOOK.glob("*.md"), *BOOK.glob("api/*.md")])
 BARE = re.compile(r"(?<![\w.)\]])[-−+±]?\.\d")
 HYPHEN = re.compile(r"(?<![\w−–.)\]/])-\d")
 
