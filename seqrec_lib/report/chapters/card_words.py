@@ -46,7 +46,7 @@ CARDS = (
         "none",
         "microseconds since a day that was not published, jittered by the publisher",
         "Declared synthetic by its authors. Three days of one domain: nothing slow can be seen. "
-        "Most events are views, and most of those of items that the shop had put there.",
+        "Most events are views of recommended items.",
     ),
     Data(
         "T-ECD, simulated",
@@ -62,8 +62,8 @@ CARDS = (
         movielens,
         "users of 20 ratings or more, by the publisher",
         "seconds of the rating, not of the film",
-        "Films are rated in sittings, in the order in which the site lists them. No record of this "
-        "book is of it: it is there to try things on.",
+        "Ratings of one sitting stand close in time, whenever the films were seen. No record of "
+        "this book is of it: it is there to try things on.",
     ),
     Data(
         "Online Retail",

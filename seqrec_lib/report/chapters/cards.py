@@ -213,7 +213,7 @@ def of(model: str, runs: Sequence[Runs]) -> Shown:
 
 def name_of(model: str) -> str:
     """What a reader calls a model."""
-    own = {"store-encoder": "Encoder of receipts", "retrieval": "Retrieval around an encoder"}
+    own = {"store-encoder": "Encoder of receipts", "retrieval": "Retrieval"}
     name = (own | {"personalised": "DR4SR+"}).get(model) or report.label(model)
     return name[0].upper() + name[1:]
 
@@ -231,10 +231,14 @@ def models(runs: Sequence[Runs]) -> Dropdowns:
     """A card for every model that has records."""
     return Dropdowns(
         {
-            f"{name_of(name)} · {sum(len(run.seeds) for run in own)} records": of(name, own)
+            f"{name_of(name)} · {_numbered(sum(len(run.seeds) for run in own))}": of(name, own)
             for name, own in by_model(runs).items()
         }
     )
+
+
+def _numbered(records: int) -> str:
+    return f"{records} record" + "s" * (records != 1)
 
 
 def data() -> Dropdowns:
@@ -273,8 +277,8 @@ def draw(ax: Axes, runs: Sequence[Runs]) -> pd.DataFrame:
         if value > 0:
             ax.scatter(x, y, s=12 + 9 * value, color=report.colour("gru4rec"), alpha=0.25, lw=0)
             ax.text(x, y, f"{value:.0f}", ha="center", va="center", fontsize=9)
-    ax.set_yticks(range(len(found)), list(found.index))
-    ax.set_xticks(range(found.shape[1]), [textwrap.fill(name, 10) for name in found])
+    ax.set_yticks(range(len(found)), [textwrap.fill(name, 15) for name in found.index])
+    ax.set_xticks(range(found.shape[1]), [textwrap.fill(name, 9) for name in found], fontsize=9)
     ax.xaxis.tick_top()
     ax.set(xlim=(-0.6, found.shape[1] - 0.4), ylim=(len(found) - 0.5, -0.5))
     ax.tick_params(length=0)
