@@ -124,7 +124,8 @@ def fit(
         initial=run.at.epoch * run.positions_per_epoch + run.at.positions,
         unit="pos",
         unit_scale=True,
-        disable=run.rank > 0 or bool(os.environ.get("TQDM_DISABLE")),  # tqdm asks only where nothing is said
+        # tqdm asks the variable only where nothing is said
+        disable=run.rank > 0 or bool(os.environ.get("TQDM_DISABLE")),
         mininterval=1.0 if sys.stderr.isatty() else 30.0,
     ) as bar:
         while run.at.epoch < training.epochs and not run.out_of_patience:
