@@ -103,9 +103,8 @@ class Row:
 
     @property
     def seeds(self) -> str:
-        if report.counts(self.runs):
-            return "none"
-        return "1, users only" if len(self.runs.seeds) == 1 else str(len(self.runs.seeds))
+        """How many trainings; with a single one intervals are over users alone."""
+        return "none" if report.counts(self.runs) else str(len(self.runs.seeds))
 
     @property
     def informed(self) -> bool:

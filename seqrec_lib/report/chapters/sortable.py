@@ -12,6 +12,7 @@ from html import escape
 
 import pandas as pd
 
+from seqrec_lib.report.cells import with_half_width
 from seqrec_lib.report.chapters.results import Row, raw
 from seqrec_lib.report.show import written
 from seqrec_lib.statistics.intervals import TOO_FEW, Interval
@@ -79,10 +80,10 @@ class Sortable:
         found = [_figure(row.found[name], "NDCG" in name) for name in FIGURES]
         costs = [f"{value:,.1f}" for value in self._costs(row)[:3]]
         costs.append(written(row.parameters))
-        return [row.model, row.file, row.seeds, *found, *costs, row.device]
+        return [row.model, row.file, row.seeds, *found, *costs, row.device.split(",")[0]]
 
     def _costs(self, row: Row) -> tuple[float, ...]:
-        return row.own, row.minutes, row.seconds, row.parameters
+        return row.own, row.minutes, row.seconds, float(row.parameters)
 
     def _line(self, row: Row) -> str:
         values = ["", "", str(len(row.runs.seeds))]
@@ -100,10 +101,9 @@ class Sortable:
 
 def _figure(one: Interval, wide: bool) -> str:
     """A mean, and if there is room its half-width; marked where seeds are too few for one."""
-    words = f"{one.mean:.4f}"
-    if wide and one.high == one.high:
-        words += f" ± {(one.high - one.low) / 2:.4f}"
-    return words + FEW * (wide and one.note == TOO_FEW)
+    if not wide:
+        return f"{one.mean:.4f}"
+    return with_half_width(one, notes=()) + FEW * (one.note == TOO_FEW)
 
 
 def _class(name: str) -> str:
