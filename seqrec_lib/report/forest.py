@@ -121,24 +121,28 @@ def _ends(cells: Iterable[Any]) -> list[float]:
 def _names(
     ax: Axes, first: pd.Series, spots: Spots, looks: Looks, span: tuple[float, float]
 ) -> tuple[float, float]:
-    """Names of the dots in the first row, on the side where there is more room.
+    """Names of the dots in the first row, each beside its interval, clear of zero.
 
-    Returns the span of the scale, made longer where a name would not fit.
+    All stand on the side where there is more room. Returns the span of the scale, made longer
+    where a name would not fit.
     """
     low, high = span
-    tips = [0.0, *_ends(first)]
-    left, right = min(tips), max(tips)
+    tips = {name: [0.0, *_ends([first[name]])] for name in spots}
+    left, right = min(map(min, tips.values())), max(map(max, tips.values()))
     after = high - right >= left - low
+    side, shift, tip = ("left", 6, max) if after else ("right", -6, min)
     ax.set_xlim(low, high)
     words = [
-        ax.annotate(name, (right if after else left, spot), (6 if after else -6, 0),
-                    textcoords="offset points", ha="left" if after else "right", va="center",
-                    color=looks[name]["color"], fontsize=SMALL)
+        ax.annotate(name, (tip(tips[name]), spot), (shift, 0), textcoords="offset points", ha=side,
+                    va="center", color=looks[name]["color"], fontsize=SMALL)
         for name, spot in spots.items()
     ]  # fmt: skip
     ax.figure.draw_without_rendering()  # type: ignore[union-attr]
-    longest = max(word.get_window_extent().width for word in words)
-    share = min(0.6, longest / ax.get_window_extent().width + 0.05)
-    if after:
-        return low, max(high, (right - share * low) / (1 - share))
-    return min(low, (left - share * high) / (1 - share)), high
+    width = ax.get_window_extent().width
+    for word, ends in zip(words, tips.values(), strict=True):
+        share = min(0.6, word.get_window_extent().width / width + 0.05)
+        if after:
+            high = max(high, (max(ends) - share * low) / (1 - share))
+        else:
+            low = min(low, (min(ends) - share * high) / (1 - share))
+    return low, high

@@ -64,19 +64,20 @@ def test_all_panels_have_one_scale_that_holds_zero_and_every_interval(panels):
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_names_stand_clear_of_dots_and_of_zero_within_the_axes(panels, sign):
-    names = ["a name of some length", "another that is longer still"]
-    table = pd.DataFrame({name: [one(sign * 0.9), one(sign)] for name in names})
+def test_names_stand_beside_their_intervals_clear_of_zero_and_within_the_axes(panels, sign):
+    names = {"a name of some length": 0.5 * sign, "another that is longer still": sign}
+    table = pd.DataFrame({name: [one(x), one(x)] for name, x in names.items()})
     report.forest(panels, {"above": table, "below": table}, "", sides=("worse", "better"))
-    figure = panels[0].figure
-    figure.draw_without_rendering()
-    assert texts(panels[0])[2:] == names and texts(panels[1]) == ["← worse", "better →"]
+    panels[0].figure.draw_without_rendering()
+    assert texts(panels[0])[2:] == list(names) and texts(panels[1]) == ["← worse", "better →"]
     frame = panels[0].get_window_extent()
-    zero, tip = panels[0].transData.transform([(0, 0), (sign, 0)])[:, 0]
-    for word in panels[0].texts[2:]:
+    for word, x in zip(panels[0].texts[2:], names.values(), strict=True):
         box = word.get_window_extent()
+        points = [(0, 0), (x - 0.1, 0), (x + 0.1, 0)]
+        zero, low, high = panels[0].transData.transform(points)[:, 0]
         assert frame.x0 <= box.x0 and box.x1 <= frame.x1
-        assert box.x1 < min(zero, tip) or box.x0 > max(zero, tip)
+        assert box.x1 < min(zero, low) or box.x0 > max(zero, high)
+        assert min(abs(box.x1 - min(zero, low)), abs(box.x0 - max(zero, high))) < 20
 
 
 def test_one_dot_a_row_needs_no_name(ax):
