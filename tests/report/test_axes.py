@@ -1,5 +1,9 @@
 """Axes follow from ranks, by arithmetic."""
 
+import json
+import re
+from pathlib import Path
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -9,6 +13,7 @@ import numpy as np
 import pytest
 
 from seqrec_lib import report
+from seqrec_lib.data.files import root
 from seqrec_lib.metrics.ranking import hr
 from seqrec_lib.report import axes
 
@@ -97,3 +102,23 @@ def test_a_figure_keeps_to_its_size():
     assert figure.get_figwidth() == 6.4 and box.x0 >= 0 and box.x1 <= 6.4
     plt.close(figure)
     plt.rcdefaults()
+
+
+def drawing_code():
+    """Where figures are drawn: the report's files and the cells of the chapters, by name."""
+    for path in sorted(Path(report.__file__).parent.rglob("*.py")):
+        if path.name != "picture.py":  # the README's, on no page of the book
+            yield path.name, path.read_text(encoding="utf-8")
+    for path in sorted((root() / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        yield path.name, "\n".join(code)
+
+
+def test_no_figure_is_wider_and_no_type_smaller_than_a_telephone_shows():
+    widths, sizes = {}, {}
+    for name, code in drawing_code():
+        widths |= {(name, w): float(w) for w in re.findall(r"figsize=\(([\d.]+)", code)}
+        sizes |= {(name, s): float(s) for s in re.findall(r"fontsize=([\d.]+)", code)}
+    assert len(widths) > 10 and {key: w for key, w in widths.items() if w > 6.4} == {}
+    assert sizes and {key: size for key, size in sizes.items() if size < report.SMALL} == {}
