@@ -20,7 +20,7 @@ from seqrec_lib.data import datasets
 from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import root
 from seqrec_lib.metrics.ranking import hr, ndcg
-from seqrec_lib.records.store import Run, Runs, load, places
+from seqrec_lib.records.store import SCRATCH, Run, Runs, load, places
 from seqrec_lib.report.chapters import tecd
 from seqrec_lib.report.tables import asked
 from seqrec_lib.statistics.intervals import Interval
@@ -127,12 +127,15 @@ def recorded(dataset: str, seeds: Sequence[int], results: str) -> list[Runs]:
     """The runs of a data set that have records of these seeds, by name; none is trained.
 
     All seeds of a run are from one results folder, the first of
-    :func:`seqrec_lib.records.store.places` that has it.
+    :func:`seqrec_lib.records.store.places` that has it. What lies in scratch is shown of data sets
+    alone that have no committed records: a page must not depend on who trained what before it.
     """
-    found = {}
-    for place in reversed(places(results)):
+    found: dict[str, Runs] = {}
+    for place in places(results):
+        if found and root() / place == root() / SCRATCH:
+            break
         for folder in sorted((root() / place / datasets.folder(dataset)).glob("*")):
-            if there := _loaded(folder, seeds):
+            if folder.name not in found and (there := _loaded(folder, seeds)):
                 found[folder.name] = Runs(folder.name, dataset, there)
     return [found[name] for name in sorted(found)]
 

@@ -47,7 +47,7 @@ class Sortable:
         return (
             f'<div class="results">{self._controls()}'
             f'<div class="table-scroll" tabindex="0" role="region" aria-label="{said}">'
-            f'<table class="shown results"><caption><span>{said}</span></caption>'
+            f'<table class="shown"><caption><span>{said}</span></caption>'
             f"<thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div></div>"
         )
 
@@ -67,7 +67,7 @@ class Sortable:
             f'<label>File <select name="file"><option value="">all</option>{options}</select>'
             '</label><label>Protocol <select name="protocol"><option value="">M and U</option>'
             "<option>M</option><option>U</option></select></label>"
-            '<label>Model contains <input type="search" name="text"></label>'
+            '<label>Model contains <input type="text" name="text"></label>'
             '<output aria-live="polite"></output></form>'
             f'<p class="results-file"><a download="results.csv" href="{self.link()}">'
             f"Download all {len(self.rows)} rows</a> (CSV, with the ends of all intervals)</p>"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -39,15 +40,32 @@ def test_runs_are_those_with_records_of_the_seeds_asked_for(record, tmp_path):
     assert results.recorded("simulated", [7], str(tmp_path)) == []
 
 
-def test_a_run_is_read_from_one_results_folder(record, tmp_path, monkeypatch):
-    record("mine/simulated/sasrec/s0".removeprefix("mine/"))
-    monkeypatch.setattr(results, "places", lambda given: (tmp_path, tmp_path / "committed"))
-    committed = tmp_path / "committed" / "simulated"
-    committed.mkdir(parents=True)
-    (tmp_path / "simulated" / "sasrec").rename(committed / "sasrec")
+@pytest.fixture
+def committed(record, tmp_path, monkeypatch):
+    """A folder of one's own, first asked, beside one that stands for the committed records."""
+    record("simulated/sasrec/s0")
+    record("simulated/gru/s0")
+    (tmp_path / "committed").mkdir()
+    (tmp_path / "simulated").rename(tmp_path / "committed" / "simulated")
     record("simulated/sasrec/s1")
-    (one,) = results.recorded("simulated", [0, 1], str(tmp_path))
-    assert one.numbers == [1]  # not s0 of the other folder beside it
+    monkeypatch.setattr(results, "places", lambda given: (tmp_path, tmp_path / "committed"))
+    return tmp_path
+
+
+def test_a_run_is_read_from_one_results_folder(committed):
+    found = results.recorded("simulated", [0, 1], str(committed))
+    # not s0 of the other folder beside s1
+    assert {one.name: one.numbers for one in found} == {"gru": [0], "sasrec": [1]}
+
+
+def test_scratch_adds_nothing_to_what_is_committed(committed, monkeypatch):
+    monkeypatch.setattr(results, "places", lambda given: (committed / "committed", committed))
+    monkeypatch.setattr(results, "SCRATCH", str(committed))
+    found = results.recorded("simulated", [0, 1], str(committed))
+    assert {one.name: one.numbers for one in found} == {"gru": [0], "sasrec": [0]}
+    shutil.rmtree(committed / "committed")
+    (one,) = results.recorded("simulated", [0, 1], str(committed))
+    assert (one.name, one.numbers) == ("sasrec", [1])
 
 
 def test_what_starts_from_others_takes_what_they_took(record, tmp_path):

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import shutil
 import subprocess
 
 import numpy as np
@@ -17,8 +16,7 @@ from seqrec_lib.data.files import root
 from seqrec_lib.report.chapters.results import Row, means
 from seqrec_lib.report.chapters.sortable import Sortable
 from seqrec_lib.statistics.intervals import TOO_FEW, Interval
-
-CHROMIUM = next(filter(shutil.which, ("chromium", "chromium-browser", "google-chrome")), None)
+from tests.browser import CHROMIUM
 
 
 @pytest.fixture
