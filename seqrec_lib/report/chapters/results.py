@@ -282,7 +282,7 @@ def files(rows: Sequence[Row], known: Sequence[File] = FILES) -> pd.DataFrame:
             weight = weights(file)
             questions = len(first.seeds[0].ranks) if weight is None else int((weight > 0).sum())
             table[file.name] = {
-                "one question each": file.asks,
+                "a question is on": file.asks,
                 "questions": questions,
                 "items": len(first.seeds[0].exposure),
                 "models": len(own),
