@@ -157,7 +157,8 @@ def table(runs: Sequence[Runs], baseline: str | None = None, k: int = 10) -> pd.
         for protocol, letter in PROTOCOLS.items():
             for name, metric in (("HR", hr), ("NDCG", ndcg)):
                 row[f"{name}@{k} {letter}"] = with_half_width(mean(run, protocol, metric, k))
-        row["coverage M"] = f"{np.mean([s.card['coverage@10']['masked'] for s in run.seeds]):.1%}"
+        covered = np.mean([one.card["coverage@10"]["masked"] for one in run.seeds])
+        row["coverage M"] = f"{100 * covered:.1f} %"
         rows.append(row)
     found = pd.DataFrame(rows).set_index("model").rename_axis(None)
     if floor is not None:
@@ -228,7 +229,7 @@ def by_dataset(
     """
     rows = []
     for run, floor in zip(runs, floors, strict=True):
-        row = {"data set": Dataset.parse(run.dataset).name, "seeds": _seeds(run)}
+        row = {"data set": Dataset.parse(run.dataset).name.capitalize(), "seeds": _seeds(run)}
         for protocol, letter in PROTOCOLS.items():
             for name, metric in (("HR", hr), ("NDCG", ndcg)):
                 row[f"{name}@10 {letter}"] = with_half_width(mean(run, protocol, metric))

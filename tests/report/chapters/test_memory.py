@@ -15,7 +15,7 @@ def test_the_heat_map_has_a_figure_in_every_cell():
     change = pd.DataFrame([[0.001, -0.002], [0, 0.003]], index=[0.1, 0.5], columns=[5, 10])
     memory.heat_map(ax, change)
     found = {text.get_position(): text.get_text() for text in ax.texts}
-    assert found == {(0, 0): "+0.0010", (1, 0): "−0.0020", (0, 1): "+0.0000", (1, 1): "+0.0030"}
+    assert found == {(0, 0): "+0.0010", (1, 0): "−0.0020", (0, 1): "0.0000", (1, 1): "+0.0030"}
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["0.1", "0.5"]
     plt.close(figure)
 
