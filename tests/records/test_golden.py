@@ -216,6 +216,19 @@ def test_a_figure_may_move_by_its_floor_or_ten_times_its_noise():
     assert found == {"loss 1": 2e-6, "loss 2": 1e-4, "loss_bf16 1": 1e-4, "rank_masked": 0.02}
 
 
+def test_noise_is_the_most_that_another_make_of_processor_moves_a_figure(tmp_path, monkeypatch):
+    """One alone may move what all of them together leave where it was."""
+    monkeypatch.setattr(golden, "golden_file", lambda name: tmp_path / f"{name}.json")
+
+    def run_all(names, make=None):
+        moves = {"": 0.0, "MKL_CBWR": 0.25}.get(",".join(make or {}), 0.0)
+        return {name: {"loss": [1.0 + moves, 2.0]} for name in names}
+
+    monkeypatch.setattr(golden, "run_all", run_all)
+    assert golden.write(["a/x"]) == ["a/x"]
+    assert json.loads((tmp_path / "a/x.json").read_text())["noise"] == {"loss 1": 0.25, "loss 2": 0}
+
+
 def test_a_figure_that_is_not_a_number_has_moved(tmp_path, monkeypatch):
     path = tmp_path / "amazon/x.json"
     path.parent.mkdir()
@@ -231,7 +244,7 @@ def test_a_figure_that_is_not_a_number_has_moved(tmp_path, monkeypatch):
 def test_only_golden_runs_that_moved_are_written(tmp_path, monkeypatch):
     monkeypatch.setattr(golden, "golden_file", lambda name: tmp_path / f"{name}.json")
     given = {"a/x": {"loss": [1.0]}, "a/y": {"loss": [2.0]}}
-    monkeypatch.setattr(golden, "run_all", lambda names, plain=False: {n: given[n] for n in names})
+    monkeypatch.setattr(golden, "run_all", lambda names, make=None: {n: given[n] for n in names})
     assert golden.write(["a/x", "a/y"]) == ["a/x", "a/y"]
     before = (tmp_path / "a/x.json").read_bytes()
     given["a/x"], given["a/y"] = {"loss": [1.0 + 1e-7]}, {"loss": [2.1]}
