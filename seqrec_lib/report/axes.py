@@ -11,6 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
 
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.records.store import Runs
@@ -37,6 +38,11 @@ LOOKS: tuple[dict[str, Any], ...] = (
     {"color": "#0072B2", "marker": "s", "linestyle": "--"},
     {"color": "#222222", "marker": "^", "linestyle": ":"},
     {"color": "#009E73", "marker": "D", "linestyle": "-."},
+)
+# of a name beside its point, the best first: its side, and how far across and up, in points
+PLACES = (
+    *(("left", 9, 0), ("right", -9, 0), ("left", 9, 9), ("left", 9, -9), ("right", -9, 9)),
+    *(("right", -9, -9), ("center", 0, 15), ("center", 0, -15), ("left", 9, 18), ("left", 9, -18)),
 )
 SMALL = 9  # points, the smallest type; of five inches on a telephone it has eight pixels
 
@@ -186,18 +192,29 @@ def turns(
 
 def cost_quality(ax: Axes, runs: Sequence[Runs], protocol: str = "masked") -> None:
     """NDCG@10 against the seconds that training took."""
-    placed: list[tuple[float, float]] = []
+    points: dict[str, tuple[float, float, str]] = {}
     for run in runs:
         seconds = max(run.costs["total_seconds"], 0.1)
         found = mean(run, protocol)
         ax.errorbar(seconds, found.mean, yerr=ends([found])[1], marker=marker(run.name),
                     color=colour(run.name), ms=8, capsize=2)  # fmt: skip
-        crowded = any(abs(np.log10(seconds / x)) < 0.5 and abs(found.mean - y) < 0.004
-                      for x, y in placed)  # fmt: skip
-        ax.annotate(marked(run, found), (seconds, found.mean), xytext=(-9 if crowded else 9, 4),
-                    textcoords="offset points", ha="right" if crowded else "left",
-                    color=colour(run.name))  # fmt: skip
-        placed.append((seconds, found.mean))
+        points[marked(run, found)] = (seconds, found.mean, colour(run.name))
     ax.set_xscale("log")
     ax.margins(x=0.35, y=0.15)
     ax.set(xlabel="training time, seconds", ylabel=f"NDCG@10, {PROTOCOLS[protocol]}")
+    beside(ax, points)
+
+
+def beside(ax: Axes, points: Mapping[str, tuple[float, float, str]]) -> None:
+    """Names beside their points, (x, y, colour) by name, where they cover no point and no name."""
+    ax.figure.draw_without_rendering()  # type: ignore[union-attr]
+    places = ax.transData.transform([(x, y) for x, y, _ in points.values()])
+    taken = [Bbox.from_extents(x - 9, y - 9, x + 9, y + 9) for x, y in places]
+    for name, (x, y, ink) in points.items():
+        word = ax.annotate(name, (x, y), (0, 0), textcoords="offset points", color=ink)
+        for side, across, up in PLACES:
+            word.set(ha=side, va="center", position=(across, up))
+            box = word.get_window_extent()
+            if not any(box.overlaps(other) for other in taken):
+                break
+        taken.append(box)

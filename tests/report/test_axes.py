@@ -60,6 +60,21 @@ def test_costs_are_drawn_at_their_seconds(runs, ax):
     assert [line.get_xdata()[0] for line in ax.lines[:2]] == [10.0, 10.0]
 
 
+def test_names_beside_points_cover_neither_points_nor_names(ax):
+    near = {"one": (1.0, 1.0, "red"), "a longer name": (1.02, 1.0, "blue"), "c": (1.0, 1.01, "k")}
+    far = {"far": (2.0, 2.0, "green")}
+    for x, y, _ in (near | far).values():
+        ax.plot(x, y, "o")
+    axes.beside(ax, near | far)
+    boxes = [word.get_window_extent() for word in ax.texts]
+    assert [word.get_text() for word in ax.texts] == [*near, *far]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    spots = ax.transData.transform([(x, y) for x, y, _ in (near | far).values()])
+    assert not any(box.contains(x, y) for box in boxes for x, y in spots)
+    for box, (x, y) in zip(boxes, spots, strict=True):  # and each is near its own
+        assert abs(np.clip(x, box.x0, box.x1) - x) + abs(np.clip(y, box.y0, box.y1) - y) < 45
+
+
 def test_what_is_drawn_of_one_seed_says_so(ax, made):
     single = made("sasrec", np.arange(1, 21))
     report.gains_by(ax, [single], np.arange(20), (0, 10, 20))
