@@ -21,11 +21,11 @@ addEventListener("afterprint", () => {
 
 // A table that is cut says that it scrolls.
 addEventListener("DOMContentLoaded", () => {
-  const cut = new ResizeObserver((seen) => {
-    for (const { target } of seen) {
-      target.classList.toggle("scrolls", target.scrollWidth > target.clientWidth + 1);
-    }
-  });
+  const mark = (table) =>
+    table.classList.toggle("scrolls", table.scrollWidth > table.clientWidth + 1);
+  // in a frame of its own: what it writes moves the page, of which the observer would be told again
+  const cut = new ResizeObserver((seen) =>
+    requestAnimationFrame(() => seen.forEach(({ target }) => mark(target))));
   for (const table of document.querySelectorAll(".table-scroll, .pst-scrollable-table-container")) {
     cut.observe(table);
   }
