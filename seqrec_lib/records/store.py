@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -97,6 +97,12 @@ class Runs:
         cards = pd.DataFrame([run.card for run in self.seeds])
         alike = cards[cards["device"] == cards["device"].mode()[0]]
         return alike[COSTS].median()
+
+
+def load_all(folder: Path, seeds: Collection[int] | None = None) -> list[Run]:
+    """The records in a run's folder, by seed: of these seeds, or all there are."""
+    cards = sorted(folder.glob("s*/card.json"), key=lambda card: int(card.parent.name[1:]))
+    return [load(c.parent) for c in cards if seeds is None or int(c.parent.name[1:]) in seeds]
 
 
 def places(results: str | Path) -> tuple[str | Path, str | Path]:

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
+from scipy.optimize import isotonic_regression
 
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.records.store import Runs
@@ -131,23 +132,25 @@ def ends(cells: Iterable[Interval]) -> tuple[Float[np.ndarray, "N"], Float[np.nd
     return bounds[0], np.abs(bounds[1:] - bounds[0])
 
 
-def spread(values: Sequence[float], gap: float) -> list[float]:
+def spread(
+    values: Sequence[float], gap: float, within: tuple[float, float] | None = None
+) -> list[float]:
     """Heights for labels, in the order given: at least ``gap`` apart, as near their values as can
     be. Those that would overlap stand around the mean of their values.
 
-    >>> spread([1.0, 1.0, 0.0], 0.5)
-    [0.75, 1.25, 0.0]
+    They stay ``within`` two ends; where these leave too little room the last are beyond them.
+
+    >>> spread([1.0, 1.0, 0.0], 0.5), spread([1.0, 1.0, 9.0], gap=2.0, within=(1.0, 8.0))
+    ([0.75, 1.25, 0.0], [1.0, 3.0, 8.0])
     """
+    if not len(values):
+        return []
     order = np.argsort(values, kind="stable")
     steps = gap * np.arange(len(order))
-    groups: list[tuple[float, int]] = []  # a mean without its steps, of how many
-    for value in np.asarray(values, dtype=float)[order] - steps:
-        groups.append((value, 1))
-        while len(groups) > 1 and groups[-2][0] > groups[-1][0]:
-            (a, m), (b, n) = groups.pop(-2), groups.pop()
-            groups.append(((m * a + n * b) / (m + n), m + n))
-    heights = np.repeat([mean for mean, _ in groups], [count for _, count in groups]) + steps
-    return heights[np.argsort(order)].tolist()
+    free = isotonic_regression(np.asarray(values, dtype=float)[order] - steps).x
+    if within is not None:
+        free = np.maximum(np.minimum(free, within[1] - steps[-1]), within[0])
+    return (free + steps)[np.argsort(order)].round(9).tolist()
 
 
 def named(ax: Axes, lines: Mapping[str, tuple[float, str]], place: float) -> None:

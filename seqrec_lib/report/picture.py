@@ -22,10 +22,10 @@ FILES = ("beauty", "toys", "sports")
 
 def committed(dataset: str, name: str, results: Path) -> Runs:
     """All seeds of a run that ``results`` holds. Raises ``FileNotFoundError`` if it holds none."""
-    folders = sorted((results / dataset / name).glob("s*"), key=lambda one: int(one.name[1:]))
-    if not folders:
+    seeds = store.load_all(results / dataset / name)
+    if not seeds:
         raise FileNotFoundError(f"{results / dataset / name}: there is no record to draw")
-    return Runs(name, dataset, [store.load(one) for one in folders])
+    return Runs(name, dataset, seeds)
 
 
 def draw(target: Path, results: Path | None = None) -> dict[tuple[str, str], Interval]:

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from seqrec_lib.report.styles import label
+from seqrec_lib.report.tables import WORDS
 
 EMPTY = "–"  # stands where there is nothing
 NUMBER = re.compile(r"\(?[−+±≤≥<>]?[\d.,]+ ?(%|± ?[\d.]+|\[[^]]*\])?\)?")
@@ -45,7 +46,7 @@ def by_protocol(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
         letter: [name for name in table if not re.search(rf"\b{letter}\b", str(name))]
         for letter in "UM"
     }
-    names = {"M: earlier items taken out": other["U"], "U: earlier items left in": other["M"]}
+    names = {WORDS["masked"]: other["U"], WORDS["unmasked"]: other["M"]}
     return {name: table[columns] for name, columns in names.items()}
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Real
 from matplotlib.axes import Axes
-from scipy.optimize import isotonic_regression
 
 from seqrec_lib import report
+from seqrec_lib.report.axes import spread
 from seqrec_lib.report.chapters.results import Row
 
 SHORTEST = 1 / 60  # of a minute: what is counted takes no longer, and the axis begins there
@@ -91,7 +91,7 @@ def cost_quality(ax: Axes, rows: Sequence[Row], protocol: str, named: Sequence[s
         else:
             far.append((one.mean, minutes, row.model, ink))
     far.sort()
-    heights = apart([mean for mean, *_ in far], GAP * top, (GAP / 2 * top, (1 - GAP / 2) * top))
+    heights = spread([mean for mean, *_ in far], GAP * top, (GAP / 2 * top, (1 - GAP / 2) * top))
     for height, (mean, minutes, words, ink) in zip(heights, far, strict=True):
         ax.annotate(words, (minutes, mean), xytext=(1.06, height), color=INK, va="center",
                     fontsize=9, textcoords=ax.get_yaxis_transform(),
@@ -102,22 +102,6 @@ def cost_quality(ax: Axes, rows: Sequence[Row], protocol: str, named: Sequence[s
     ax.set_xticks(list(ticks), list(ticks.values()))
     ax.minorticks_off()
     return [row.runs.name for row in front]
-
-
-def apart(heights: Sequence[float], gap: float, ends: tuple[float, float]) -> list[float]:
-    """Places for labels between two ends, ``gap`` apart and as near to ``heights`` as can be.
-
-    ``heights`` ascend. Where the ends leave too little room the last labels stand beyond them.
-
-    >>> apart([1.0, 1.0, 9.0], gap=2.0, ends=(1.0, 8.0))
-    [1.0, 3.0, 8.0]
-    """
-    if not len(heights):
-        return []
-    steps = gap * np.arange(len(heights))
-    free = isotonic_regression(np.asarray(heights) - steps).x
-    inside = np.maximum(np.minimum(free, ends[1] - steps[-1]), ends[0])
-    return (inside + steps).round(9).tolist()
 
 
 def _minutes(row: Row) -> float:

@@ -30,7 +30,7 @@ from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records import provenance
 from seqrec_lib.records.settings import completed, config_of
 from seqrec_lib.records.spec import Spec
-from seqrec_lib.records.store import RESULTS, SCRATCH, Runs, load
+from seqrec_lib.records.store import RESULTS, SCRATCH, Runs, load_all
 from seqrec_lib.report.cells import with_half_width
 from seqrec_lib.report.chapters import data_cards
 from seqrec_lib.report.chapters.card_words import CARDS, USES
@@ -57,9 +57,7 @@ def records(results: str | Path = SCRATCH) -> list[Runs]:
     found: dict[tuple[str, str], Runs] = {}
     for place in places:
         for folder in sorted((root() / place).glob("*/*")):
-            seeds = sorted(folder.glob("s*/card.json"), key=lambda one: int(one.parent.name[1:]))
-            if seeds:
-                runs = [load(one.parent) for one in seeds]
+            if runs := load_all(folder):
                 dataset = runs[0].spec["dataset"]
                 found[dataset, folder.name] = Runs(folder.name, dataset, runs)
     return list(found.values())

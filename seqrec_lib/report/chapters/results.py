@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,7 @@ from seqrec_lib.data import datasets
 from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import root
 from seqrec_lib.metrics.ranking import hr, ndcg
-from seqrec_lib.records.store import SCRATCH, Run, Runs, load, places
+from seqrec_lib.records.store import SCRATCH, Runs, load_all, places
 from seqrec_lib.report.chapters import tecd
 from seqrec_lib.report.tables import asked
 from seqrec_lib.statistics.intervals import Interval
@@ -135,15 +134,9 @@ def recorded(dataset: str, seeds: Sequence[int], results: str) -> list[Runs]:
         if found and root() / place == root() / SCRATCH:
             break
         for folder in sorted((root() / place / datasets.folder(dataset)).glob("*")):
-            if folder.name not in found and (there := _loaded(folder, seeds)):
+            if folder.name not in found and (there := load_all(folder, seeds)):
                 found[folder.name] = Runs(folder.name, dataset, there)
     return [found[name] for name in sorted(found)]
-
-
-def _loaded(folder: Path, seeds: Sequence[int] | None = None) -> list[Run]:
-    """The records in a run's folder, of these seeds or of all."""
-    cards = sorted(folder.glob("s*/card.json"))
-    return [load(one.parent) for one in cards if seeds is None or int(one.parent.name[1:]) in seeds]
 
 
 def weights(file: File) -> Real[np.ndarray, "Q"] | None:
@@ -241,7 +234,7 @@ def _started(name: str, results: str) -> Runs:
     Raises ``FileNotFoundError`` if it has no record.
     """
     for place in places(results):
-        if found := _loaded(root() / place / name):
+        if found := load_all(root() / place / name):
             return Runs(name.rsplit("/", 1)[1], found[0].spec["dataset"], found)
     raise FileNotFoundError(f"{name} has no record, though others start from it; train it again")
 

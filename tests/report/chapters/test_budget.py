@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from seqrec_lib.report.axes import spread
 from seqrec_lib.report.chapters import budget
 from seqrec_lib.report.chapters.results import Row
 from seqrec_lib.statistics.intervals import Interval
@@ -75,4 +76,4 @@ def test_a_drawing_of_nothing_says_so(ax):
     ],
 )
 def test_labels_stand_apart_and_between_the_ends(heights, placed):
-    assert budget.apart(heights, gap=1.0, ends=(0.0, 9.0)) == placed
+    assert spread(heights, gap=1.0, within=(0.0, 9.0)) == placed

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from seqrec_lib.records import store
 from seqrec_lib.report.chapters import results
 from seqrec_lib.report.chapters.results import FILES, File, called, means, minutes, of_file
 
@@ -126,7 +127,7 @@ def rows(record, tmp_path, monkeypatch, made):
     for name in ranks:
         record(f"simulated/{name}/s0", device="NVIDIA H100 80GB HBM3")
     record("simulated-shuffled/sasrec/s0", device="Intel(R) Xeon(R) Processor")
-    read = results.load
+    read = store.load
 
     def load(folder):
         one, given = read(folder), made("x", np.array(ranks[folder.parent.name])).seeds[0]
@@ -134,7 +135,7 @@ def rows(record, tmp_path, monkeypatch, made):
         one.__dict__["exposure"] = pd.DataFrame({"item": range(5)})
         return one
 
-    monkeypatch.setattr(results, "load", load)
+    monkeypatch.setattr(store, "load", load)
     parts = {"simulated": "", "simulated-shuffled": "days shuffled"}
     file = File("a world", parts, "the last", without=("sasrec-attne",))
     return file, results.rows(file, [0], str(tmp_path))
