@@ -53,19 +53,30 @@ def asked(runs: Runs) -> np.ndarray:
     return runs.seeds[0].ranks["user"].to_numpy()
 
 
-def by_user(values: np.ndarray, users: np.ndarray) -> np.ndarray:
+def by_user(values: np.ndarray, users: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     """A value a user, (S, U), of those of questions: the questions of one user are alike.
 
-    Their plain mean is that of the questions.
+    Their plain mean is that of the questions, each of which counts as much as its ``weight``, if
+    there are any; users that weigh nothing are out.
     """
+    if weight is not None:
+        inside = np.flatnonzero(weight)
+        return per_user(values[:, inside], weight[inside], users[inside])
     if len(np.unique(users)) == len(users):
         return values
     return per_user(values, np.ones(len(users)), users)
 
 
-def mean(runs: Runs, protocol: str, metric: Metric = ndcg, k: int = 10) -> Interval:
-    """Mean of a metric over questions with its 95 % interval over users and seeds."""
-    return interval(by_user(values(runs, protocol, metric, k), asked(runs)), runs)
+def mean(
+    runs: Runs,
+    protocol: str,
+    metric: Metric = ndcg,
+    k: int = 10,
+    weight: np.ndarray | None = None,
+) -> Interval:
+    """Mean of a metric over questions with its 95 % interval over users and seeds; ``weight`` says
+    how much each question counts, if not alike."""
+    return interval(by_user(values(runs, protocol, metric, k), asked(runs), weight), runs)
 
 
 def ratio(a: float, b: float) -> float:
@@ -82,16 +93,23 @@ def figures(runs: Runs, k: int = 10) -> dict[str, float]:
     }
 
 
-def gain(a: Runs, b: Runs, protocol: str, metric: Metric = ndcg, k: int = 10) -> Interval:
+def gain(
+    a: Runs,
+    b: Runs,
+    protocol: str,
+    metric: Metric = ndcg,
+    k: int = 10,
+    weight: np.ndarray | None = None,
+) -> Interval:
     """Paired difference a - b on the same questions, with its 95 % interval over users and seeds.
 
-    Seeds are paired by :func:`paired_seeds`.
+    Seeds are paired by :func:`paired_seeds`; ``weight`` is that of :func:`mean`.
     """
     first, second = (
         values(run, protocol, metric, k)[rows]
         for run, rows in zip((a, b), paired_seeds(a, b), strict=True)
     )
-    return interval(by_user(first - second, asked(a)), a, b)
+    return interval(by_user(first - second, asked(a), weight), a, b)
 
 
 def own_above(runs: Runs, k: int = 10) -> float:

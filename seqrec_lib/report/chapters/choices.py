@@ -10,10 +10,8 @@ import pandas as pd
 from jaxtyping import Real
 
 from seqrec_lib import report
-from seqrec_lib.metrics.ranking import ndcg
 from seqrec_lib.records.store import Runs
-from seqrec_lib.report.chapters.results import Row, weighed
-from seqrec_lib.report.tables import asked
+from seqrec_lib.report.chapters.results import Row
 from seqrec_lib.statistics.intervals import ONE_SEED, Interval, verdicts
 
 
@@ -79,13 +77,10 @@ def against(
     a: Runs, b: Runs, protocol: str, weight: Real[np.ndarray, "Q"] | None = None
 ) -> tuple[Interval, float]:
     """NDCG@10 of a minus that of b, on the same questions and seeds, and the level of b there."""
-    first, second = (
-        report.values(run, protocol, ndcg)[seeds]
-        for run, seeds in zip((a, b), report.paired_seeds(a, b), strict=True)
-    )
-    weight = np.ones(first.shape[1]) if weight is None else weight
-    gain = report.interval(weighed(first - second, weight, asked(a)), a, b)
-    return gain, float(np.average(second.mean(0), weights=weight))
+    _, seeds = report.paired_seeds(a, b)
+    level = report.values(b, protocol)[seeds].mean(0)
+    gain = report.gain(a, b, protocol, weight=weight)
+    return gain, float(np.average(level, weights=weight))
 
 
 def table(choices: Mapping[str, Choice]) -> dict[str, pd.DataFrame]:

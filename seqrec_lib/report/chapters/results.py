@@ -21,9 +21,7 @@ from seqrec_lib.data.files import root
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.records.store import SCRATCH, Runs, load_all, places
 from seqrec_lib.report.chapters import tecd
-from seqrec_lib.report.tables import asked
 from seqrec_lib.statistics.intervals import Interval
-from seqrec_lib.statistics.populations import per_user
 
 # the target's own basket, and on Beauty so its day, is history for neither: another question
 SETS = ("sasrec-attne", "sasrec-lines")
@@ -150,23 +148,11 @@ def weights(file: File) -> Real[np.ndarray, "Q"] | None:
 
 def means(runs: Runs, weight: Real[np.ndarray, "Q"] | None = None) -> dict[str, Interval]:
     """HR@10 and NDCG@10 under both protocols, with 95 % intervals over users and seeds."""
-    found = {}
-    for protocol, letter in report.PROTOCOLS.items():
-        for name, metric in METRICS.items():
-            if weight is None:
-                found[f"{name} {letter}"] = report.mean(runs, protocol, metric)
-            else:
-                of = report.values(runs, protocol, metric)
-                found[f"{name} {letter}"] = report.interval(weighed(of, weight, asked(runs)), runs)
-    return found
-
-
-def weighed(
-    values: Real[np.ndarray, "S Q"], weight: Real[np.ndarray, "Q"], users: Real[np.ndarray, "Q"]
-) -> Real[np.ndarray, "S U"]:
-    """A value a user whose plain mean is the weighted mean; users that weigh nothing are out."""
-    inside = np.flatnonzero(weight)
-    return per_user(values[:, inside], weight[inside], users[inside])
+    return {
+        f"{name} {letter}": report.mean(runs, protocol, metric, weight=weight)
+        for protocol, letter in report.PROTOCOLS.items()
+        for name, metric in METRICS.items()
+    }
 
 
 def rows(file: File, seeds: Sequence[int], results: str) -> list[Row]:
