@@ -28,7 +28,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole.model.sequential_recommender import SASRec
 from recbole.trainer import Trainer
 from recbole.utils import init_logger, init_seed
-from recbole_sasrec import write_atomic
+from recbole_sasrec import settings, write_atomic
 
 
 class Watched(Trainer):
@@ -64,20 +64,15 @@ def learn(args, folder: str, out: Path) -> None:
     config = Config(
         model="SASRec",
         dataset="train",
-        config_dict={
-            "data_path": folder,
-            "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
-            "MAX_ITEM_LIST_LENGTH": 50,
-            "loss_type": "CE",
-            "train_neg_sample_args": None,  # cross-entropy over all items needs no negatives
-            "metrics": ["Recall", "MRR", "NDCG"],
-            "train_batch_size": 256,
-            "epochs": args.epochs,
-            "seed": args.seed,
-            "use_gpu": False,
-            "show_progress": False,
-            "checkpoint_dir": str(out.parent),
-        },
+        config_dict=settings(
+            folder,
+            MAX_ITEM_LIST_LENGTH=50,
+            metrics=["Recall", "MRR", "NDCG"],
+            train_batch_size=256,
+            epochs=args.epochs,
+            seed=args.seed,
+            checkpoint_dir=str(out.parent),
+        ),
     )
     init_seed(config["seed"], config["reproducibility"])
     init_logger(config)

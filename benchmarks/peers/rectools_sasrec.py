@@ -36,6 +36,13 @@ class BatchClock(Callback):
         self.meter.done(len(batch["y"]), int((batch["y"] != 0).sum()))
 
 
+def dataset_of(events: pd.DataFrame) -> Dataset:
+    """Events as RecTools wants them."""
+    events = events.assign(time=pd.to_datetime(events["time"], unit="s"))
+    names = {"user": Columns.User, "item": Columns.Item, "time": Columns.Datetime}
+    return Dataset.construct(events.rename(columns=names).assign(**{Columns.Weight: 1.0}))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     args = arguments(parser).parse_args()
@@ -46,9 +53,7 @@ def main():
     clock = BatchClock(meter)
 
     events = pd.read_parquet(args.events)
-    events["time"] = pd.to_datetime(events["time"], unit="s")
-    names = {"user": Columns.User, "item": Columns.Item, "time": Columns.Datetime}
-    dataset = Dataset.construct(events.rename(columns=names).assign(**{Columns.Weight: 1.0}))
+    dataset = dataset_of(events)
 
     def trainer() -> Trainer:
         """RecTools' default trainer, with the clock and an early end."""

@@ -25,9 +25,9 @@ import torch
 from pytorch_lightning import Callback, Trainer, seed_everything
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from rectools import Columns
-from rectools.dataset import Dataset
 from rectools.models import SASRecModel
 from rectools.models.nn.transformers.utils import leave_one_out_mask
+from rectools_sasrec import dataset_of
 
 PATIENCE = 10
 
@@ -62,9 +62,7 @@ def main():
     seed_everything(args.seed, verbose=False)
     events = pd.read_parquet(args.events)
     events = events[events.duplicated("user", keep="last")]  # without each user's last
-    events["time"] = pd.to_datetime(events["time"], unit="s")
-    names = {"user": Columns.User, "item": Columns.Item, "time": Columns.Datetime}
-    dataset = Dataset.construct(events.rename(columns=names).assign(**{Columns.Weight: 1.0}))
+    dataset = dataset_of(events)
     watch = Watch()
 
     def trainer() -> Trainer:

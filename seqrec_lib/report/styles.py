@@ -77,3 +77,8 @@ def marker(name: str) -> str:
 def label(name: str) -> str:
     """The name a reader sees."""
     return _STYLES.get(name, ("#000000", "o", name))[2]
+
+
+def short(name: str, base: str) -> str:
+    """The name of what is put around ``base``, beside it: "+ neighbours by name"."""
+    return label(name).replace(f"{label(base)}, ", "+ ")

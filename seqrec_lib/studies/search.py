@@ -70,13 +70,14 @@ def search(
     missing = sorted(set(range(trials + 1)) - set(kept["trial"]))
     if not missing:
         return kept
+    device = resolved(device)
     log, split = datasets.load(dataset)
     catalogue = Catalogue.learned(log, split.train)
     (spec,) = published(dataset, name, [0])
     for trial in missing:
         chosen = drawn(name, trial) if trial else {}
         asked = _with(spec, chosen) if trial else spec
-        model = initialised(asked, catalogue).to(resolved(device))
+        model = initialised(asked, catalogue).to(device)
         began = time.monotonic()
         history = pd.DataFrame(fit(model, log, split, asked.training))
         best = history.loc[history["valid_ndcg@10"].idxmax()]
@@ -93,10 +94,9 @@ def search(
 
 def _with(spec: Any, chosen: dict[str, Any]) -> Any:
     """The spec with what was drawn, in its config, its objective and its training."""
-    chosen, alpha = dict(chosen), chosen["alpha"]
     objective = {
-        "softmax": SampledSoftmax(2048, alpha=alpha, in_batch=True, logq=True),
-        "BPR-max": BPRMax(2048, alpha=alpha),
+        "softmax": SampledSoftmax(2048, alpha=chosen["alpha"], in_batch=True, logq=True),
+        "BPR-max": BPRMax(2048, alpha=chosen["alpha"]),
     }[chosen["loss"]]
     config = {k: v for k, v in chosen.items() if hasattr(spec.config, k)}
     training = {k: v for k, v in chosen.items() if hasattr(spec.training, k)}

@@ -71,7 +71,7 @@ def against_print(
         first = report.mean(of[shown[0]], "masked").mean
         base = in_print[dataset][1] if dataset in in_print else first
         for name in (one for one in shown if one in of):
-            short = report.label(name).replace(f"{report.label(shown[0])}, ", "+ ")
+            short = report.short(name, shown[0])
             rows[dataset.capitalize(), short] = {
                 name: _percent(report.mean(of[name], "masked"), base)
             }

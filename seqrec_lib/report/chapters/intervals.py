@@ -33,7 +33,7 @@ def side_by_side(axes: Sequence[Axes], base: Runs, others: Sequence[Runs], proto
             ink = report.colour(name)
             ax.plot([one.low, one.high], [height] * 2, color=ink, lw=2.2, solid_capstyle="butt")
             ax.plot(one.mean, height, report.marker(name), color=ink, ms=7)
-        ax.set_yticks(range(len(found)), [_short(name, base.name) for name in found])
+        ax.set_yticks(range(len(found)), [report.short(name, base.name) for name in found])
         ax.set_ylim(len(found) - 0.4, -0.6)
         ax.xaxis.set_major_locator(MaxNLocator(5))
     ends = [end - middle for one in levels.values() for end in (one.low, one.high)]
@@ -52,12 +52,6 @@ def side_by_side(axes: Sequence[Axes], base: Runs, others: Sequence[Runs], proto
     letter = report.PROTOCOLS[protocol]
     top.set_xlabel(f"NDCG@10 ({letter})")
     bottom.set_xlabel(f"NDCG@10 ({letter}): change over {report.label(base.name)}, paired")
-
-
-def _short(name: str, base: str) -> str:
-    if name == base:
-        return report.label(name)
-    return report.label(name).replace(f"{report.label(base)}, ", "+ ")
 
 
 def studies(
@@ -99,7 +93,7 @@ def widths(base: Runs, others: Sequence[Runs], protocol: str) -> pd.DataFrame:
     for run in others:
         level, gain = _half(report.mean(run, protocol)), _half(report.gain(run, base, protocol))
         apart = float(np.hypot(own, level))
-        rows[_short(run.name, base.name)] = {
+        rows[report.short(run.name, base.name)] = {
             "level": level,
             f"level of {report.label(base.name)}": own,
             "difference, unpaired": apart,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from seqrec_lib import report
@@ -15,18 +13,18 @@ from seqrec_lib.report.benchmarks import benchmark
 NAMES = {"recbole": "RecBole", "rectools": "RecTools"}
 
 
-def peers() -> dict[str, tuple[Runs, dict[str, Any]]]:
-    """What ``benchmarks/peers_quality.py`` kept, by the library's name: ranks as a run of one
-    seed, and the report of its training. Ranks are read when asked for."""
+def peers() -> dict[str, Runs]:
+    """What ``benchmarks/peers_quality.py`` kept, by the library's name: a run of one seed, whose
+    card is the report of its training. Ranks are read when asked for."""
     found = {}
     for name, about in benchmark("peers_quality")["systems"].items():
         folder = files.root() / "benchmarks" / "results" / "peers" / name
-        one = Run(folder, {"model": "sasrec", "training": {"seed": 0}}, {"device": "", **about})
-        found[NAMES[name]] = Runs(NAMES[name], "beauty", [one]), about
+        one = Run(folder, {"model": "sasrec", "training": {"seed": 0}}, about)
+        found[NAMES[name]] = Runs(NAMES[name], "beauty", [one])
     return found
 
 
-def compared(ours: Runs, theirs: dict[str, tuple[Runs, dict[str, Any]]]) -> pd.DataFrame:
+def compared(ours: Runs, theirs: dict[str, Runs]) -> pd.DataFrame:
     """HR@10 and NDCG@10 of ours and theirs under both protocols, and theirs minus ours.
 
     Differences are of NDCG@10, on the same users and on ours of seed 0, with an interval over
@@ -34,15 +32,12 @@ def compared(ours: Runs, theirs: dict[str, tuple[Runs, dict[str, Any]]]) -> pd.D
     """
     gains = {
         (name, protocol): report.gain(run, ours, protocol)
-        for name, (run, _) in theirs.items()
+        for name, run in theirs.items()
         for protocol in report.PROTOCOLS
     }
     said = report.verdicts_of(gains)
     rows: dict[str, dict[str, str]] = {}
-    for name, run in {
-        "seqrec_lib": ours,
-        **{name: run for name, (run, _) in theirs.items()},
-    }.items():
+    for name, run in ({"seqrec_lib": ours} | theirs).items():
         row = {"seeds": str(len(run.seeds))}
         for protocol, letter in report.PROTOCOLS.items():
             for metric, of in (("HR", hr), ("NDCG", ndcg)):
@@ -56,7 +51,7 @@ def compared(ours: Runs, theirs: dict[str, tuple[Runs, dict[str, Any]]]) -> pd.D
     return pd.DataFrame.from_dict(rows, "index")
 
 
-def efforts(ours: Runs, theirs: dict[str, tuple[Runs, dict[str, Any]]]) -> pd.DataFrame:
+def efforts(ours: Runs, theirs: dict[str, Runs]) -> pd.DataFrame:
     """Passes until the end and to the weights kept, minutes of one processor core, parameters.
 
     Minutes are processor time, validation included, so that a busy machine does not count; ours
@@ -71,7 +66,8 @@ def efforts(ours: Runs, theirs: dict[str, tuple[Runs, dict[str, Any]]]) -> pd.Da
             "parameters": int(ours.costs["parameters"]),
         }
     }
-    for name, (_, about) in theirs.items():
+    for name, run in theirs.items():
+        about = run.seeds[0].card
         rows[name] = {
             "passes": about["passes"],
             "best pass": about["best_pass"],
