@@ -12,9 +12,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
 
+import pdf
 import pytest
 
-CHROMIUM = next(filter(shutil.which, ("chromium", "chromium-browser", "google-chrome")), None)
+CHROMIUM = next(filter(shutil.which, pdf.NAMES), None)
 AXE = files("axe_playwright_python") / "axe.min.js"
 
 # Put before everything else on a page: collects what goes wrong, and reports it in an attribute.

@@ -30,7 +30,7 @@ def with_half_width(
     """
     words = f"{scale * one.mean:{'+' if signed else ''}.{digits}f}".replace("-", "−")
     if not np.isnan(one.low):
-        words += f" ± {scale * (one.high - one.low) / 2:.{digits}f}"
+        words += f" ± {scale * one.half_width:.{digits}f}"
     return f"{words}, {one.note}" if one.note in notes else words
 
 

@@ -154,10 +154,15 @@ def _html(table: pd.DataFrame, caption: str, tab: str = "") -> str:
             for cell, side in zip(rest, sides[1:], strict=True)
         )
         rows.append(f"<tr>{line}</tr>")
-    words = f"{caption} ({tab})" if tab else caption
-    said = escape(words)
+    return framed(f"{caption} ({tab})" if tab else caption, heads, "".join(rows))
+
+
+def framed(caption: str, heads: str, rows: str) -> str:
+    """The markup of a table under its caption, in a container in which it scrolls; ``heads`` and
+    ``rows`` are markup too."""
+    said = escape(caption)
     return (
         f'<div class="table-scroll" tabindex="0" role="region" aria-label="{said}">'
         f'<table class="shown"><caption><span>{said}</span></caption>'
-        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )

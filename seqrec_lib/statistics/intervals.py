@@ -43,6 +43,11 @@ class Interval:
     note: str = ""
 
     @property
+    def half_width(self) -> float:
+        """Half of what lies between the ends."""
+        return (self.high - self.low) / 2
+
+    @property
     def excludes_zero(self) -> bool:
         """Are both ends on the same side of zero, neither touching it?"""
         return self.low > 0 or self.high < 0

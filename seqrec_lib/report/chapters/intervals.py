@@ -89,9 +89,10 @@ def widths(base: Runs, others: Sequence[Runs], protocol: str) -> pd.DataFrame:
     the two runs' values of a user, each the mean over its seeds.
     """
     rows = {}
-    own = _half(report.mean(base, protocol))
+    own = report.mean(base, protocol).half_width
     for run in others:
-        level, gain = _half(report.mean(run, protocol)), _half(report.gain(run, base, protocol))
+        level = report.mean(run, protocol).half_width
+        gain = report.gain(run, base, protocol).half_width
         apart = float(np.hypot(own, level))
         rows[report.short(run.name, base.name)] = {
             "level": level,
@@ -102,10 +103,6 @@ def widths(base: Runs, others: Sequence[Runs], protocol: str) -> pd.DataFrame:
             "correlation over users": f"{_alike(run, base, protocol):.2f}",
         }
     return pd.DataFrame.from_dict(rows, "index")
-
-
-def _half(one: Interval) -> float:
-    return (one.high - one.low) / 2
 
 
 def _alike(first: Runs, second: Runs, protocol: str) -> float:

@@ -197,7 +197,7 @@ def beyond_noise(found: dict[tuple[str, str], dict[str, Runs]], poster: pd.DataF
         before, after = (figures.loc[(dataset, f"{name}{end}")] for end in ("", " (Ours)"))
         for metric, how in METRICS.items():
             ours = report.gain(by_stage["both"], by_stage["encoder"], "unmasked", *how)
-            count += int(abs(after[metric] - before[metric]) > (ours.high - ours.low) / 2)
+            count += int(abs(after[metric] - before[metric]) > ours.half_width)
     return count
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from seqrec_lib.report.cells import with_half_width
 from seqrec_lib.report.chapters.results import Row, raw
-from seqrec_lib.report.show import written
+from seqrec_lib.report.show import framed, written
 from seqrec_lib.statistics.intervals import TOO_FEW, Interval
 
 FIGURES = ("HR@10 M", "NDCG@10 M", "HR@10 U", "NDCG@10 U")
@@ -39,17 +39,11 @@ class Sortable:
         return f"{self.caption}\n{self.table().to_string(index=False)}"
 
     def _repr_html_(self) -> str:
-        said, heads = escape(self.caption), self._heads()
-        head = "".join(
-            f'<th scope="col" class="{_class(name)}">{escape(name)}</th>' for name in heads
+        heads = "".join(
+            f'<th scope="col" class="{_class(name)}">{escape(name)}</th>' for name in self._heads()
         )
         lines = "".join(self._line(row) for row in self.rows)
-        return (
-            f'<div class="results">{self._controls()}'
-            f'<div class="table-scroll" tabindex="0" role="region" aria-label="{said}">'
-            f'<table class="shown"><caption><span>{said}</span></caption>'
-            f"<thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div></div>"
-        )
+        return f'<div class="results">{self._controls()}{framed(self.caption, heads, lines)}</div>'
 
     def link(self) -> str:
         """The address of all rows as CSV; it holds the file itself and needs no network."""
