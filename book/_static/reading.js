@@ -19,14 +19,16 @@ addEventListener("afterprint", () => {
   }
 });
 
-// A table that is cut says that it scrolls.
-addEventListener("DOMContentLoaded", () => {
+// A table that is cut says that it scrolls: at first, and whenever its room has changed.
+addEventListener("load", () => {
+  const tables = document.querySelectorAll(".table-scroll, .pst-scrollable-table-container");
   const mark = (table) =>
     table.classList.toggle("scrolls", table.scrollWidth > table.clientWidth + 1);
-  // in a frame of its own: what it writes moves the page, of which the observer would be told again
+  // afterwards: what it writes moves the page, of which the observer would be told again
   const cut = new ResizeObserver((seen) =>
-    requestAnimationFrame(() => seen.forEach(({ target }) => mark(target))));
-  for (const table of document.querySelectorAll(".table-scroll, .pst-scrollable-table-container")) {
+    setTimeout(() => seen.forEach(({ target }) => mark(target))));
+  for (const table of tables) {
+    mark(table);
     cut.observe(table);
   }
 });

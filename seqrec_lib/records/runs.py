@@ -181,9 +181,9 @@ def _made(spec: Spec, device: str, results: str | Path) -> Run:
         "golden": standing,
         "data_digest": data,
         "starts_from": {name: ranks_digest(one.record.ranks) for name, one in sources.items()},
-        "own_seconds": round(own, 1),
+        "own_seconds": round(own, 3),
         "total_seconds": round(
-            own + sum(one.record.card["total_seconds"] for one in sources.values()), 1
+            own + sum(one.record.card["total_seconds"] for one in sources.values()), 3
         ),
         "scoring_seconds": round(time.monotonic() - learned, 1),
         "peak_bytes": provenance.peak_bytes(device),
