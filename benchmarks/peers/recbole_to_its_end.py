@@ -4,7 +4,8 @@ Runs in RecBole's own environment (recbole.txt). EVENTS is a Parquet file with c
 time that holds all events; RecBole splits off the last two of each user itself. All is RecBole's
 default but the length of histories, the loss, and batches of 256 rows (those of DuoRec, and of the
 benchmark of speed): one padded row a position, 300 passes at most, ten without a better validation
-(MRR@10, earlier items left in). OUT is an .npz file:
+(MRR@10, earlier items left in). What was best so far is kept beside OUT (.pth, and .jsonl for the
+validations): an interrupted training goes on from there. OUT is an .npz file:
 
 ``state`` (users, D), the state of each history, validation event included; ``user`` (users,);
 ``vector`` (items, D), ``item`` (items,); a score is their product. Report: one JSON line.
@@ -32,14 +33,26 @@ from recbole_sasrec import settings, write_atomic
 
 
 class Watched(Trainer):
-    """Tells of each validation, and keeps it."""
+    """Tells of each validation, keeps it, and goes on from the best where a run was cut off."""
 
-    validations: list[dict[str, float]]
+    def __init__(self, config, model, out: Path):
+        super().__init__(config, model)
+        self.saved_model_file = str(out.with_suffix(".pth"))
+        self.told = out.with_suffix(".jsonl")
+        self.validations: list[dict[str, float]] = []
+        if os.path.exists(self.saved_model_file):
+            self.resume_checkpoint(self.saved_model_file)
+            lines = self.told.read_text().splitlines()[: self.start_epoch]
+            self.validations = [json.loads(line) for line in lines]
+        self.began = time.process_time()
 
     def _valid_epoch(self, *args, **kwargs):
         score, found = super()._valid_epoch(*args, **kwargs)
-        self.validations.append({"seconds": time.process_time(), **found})
-        print(len(self.validations), score, dict(found), file=sys.stderr, flush=True)
+        now = time.process_time()
+        self.validations.append({"cpu_seconds": now - self.began, **found})
+        self.began = now
+        self.told.write_text("".join(json.dumps(one) + "\n" for one in self.validations))
+        print(len(self.validations), self.validations[-1], file=sys.stderr, flush=True)
         return score, found
 
 
@@ -52,6 +65,8 @@ def main():
     args = parser.parse_args()
     out = Path(args.out).resolve()
     warnings.filterwarnings("ignore")
+    # RecBole's checkpoints hold more than weights, which torch loads no more unless told
+    os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"
     events = pd.read_parquet(args.events)
     with tempfile.TemporaryDirectory() as folder:
         write_atomic(events, Path(folder))
@@ -71,7 +86,6 @@ def learn(args, folder: str, out: Path) -> None:
             train_batch_size=256,
             epochs=args.epochs,
             seed=args.seed,
-            checkpoint_dir=str(out.parent),
         ),
     )
     init_seed(config["seed"], config["reproducibility"])
@@ -79,14 +93,9 @@ def learn(args, folder: str, out: Path) -> None:
     dataset = create_dataset(config)
     train, valid, test = data_preparation(config, dataset)
     model = SASRec(config, train.dataset)
-    trainer = Watched(config, model)
-    trainer.validations = []
-    began = time.process_time()
+    trainer = Watched(config, model, out)
     trainer.fit(train, valid, saved=True, verbose=False, show_progress=False)
-    # as `load_best_model` does, which asks torch for a file of weights alone and finds more
-    best = torch.load(trainer.saved_model_file, weights_only=False)
-    model.load_state_dict(best["state_dict"])
-    own = trainer.evaluate(test, load_best_model=False, show_progress=False)
+    own = trainer.evaluate(test, load_best_model=True, show_progress=False)
     model.eval()
     states, users = [], []
     with torch.no_grad():
@@ -101,7 +110,7 @@ def learn(args, folder: str, out: Path) -> None:
         vector=vectors.numpy(),
         item=dataset.id2token("item_id", np.arange(1, len(vectors) + 1)).astype(np.int64),
     )
-    seconds = [one.pop("seconds") for one in trainer.validations]
+    seconds = [one.pop("cpu_seconds") for one in trainer.validations]
     score = [one["mrr@10"] for one in trainer.validations]
     print(
         json.dumps(
@@ -114,7 +123,8 @@ def learn(args, folder: str, out: Path) -> None:
                 "seed": args.seed,
                 "passes": len(score),
                 "best_pass": 1 + int(np.argmax(score)),
-                "cpu_seconds": seconds[-1] - began,  # validation included
+                # validation included; the mean of those timed
+                "cpu_seconds": len(seconds) * float(np.nanmean(seconds)),
                 "validations": trainer.validations,
                 "own_test": dict(own),
             }

@@ -7,7 +7,8 @@ here with a patience of ten passes, and the best weights are kept. The model has
 others (width 64, two layers, two heads, length 50, dropout .5), the rest is RecTools' default:
 batches of 128 users, a softmax over the catalogue, Adam at .001.
 
-OUT and the report are as in recbole_to_its_end.py; items that training never had are not in OUT.
+What was best and what was last stand beside OUT (rectools.ckpt, rectools-last.ckpt): an interrupted
+training goes on from the last. OUT and the report are as in recbole_to_its_end.py; items that training never had are not in OUT.
 """
 
 import argparse
@@ -33,20 +34,38 @@ PATIENCE = 10
 
 
 class Watch(Callback):
-    """Tells of each validation, and keeps it."""
+    """Tells of each validation, and keeps it, with the processor seconds so far."""
 
     def __init__(self):
         self.losses: list[float] = []
-        self.seconds = 0.0
+        self.seconds = self.before = 0.0
+        self.began = time.process_time()
 
     def __deepcopy__(self, memo):
         return self  # RecTools trains with a deep copy of the trainer it is given
 
+    def state_dict(self):
+        return {"losses": self.losses, "seconds": self.seconds}
+
+    def load_state_dict(self, state):
+        self.losses, self.before = state["losses"], state["seconds"]
+
     def on_validation_epoch_end(self, trainer, module):
         if not trainer.sanity_checking:
             self.losses.append(float(trainer.callback_metrics[SASRecModel.val_loss_name]))
-            self.seconds = time.process_time()
+            self.seconds = self.before + time.process_time() - self.began
             print(len(self.losses), self.losses[-1], file=sys.stderr, flush=True)
+
+
+class Resumed(Trainer):
+    """A trainer that goes on from the last checkpoint, where there is one."""
+
+    def fit(self, module, *loaders):
+        (keep,) = self.checkpoint_callbacks
+        last = Path(keep.dirpath) / f"{keep.CHECKPOINT_NAME_LAST}.ckpt"
+        if last.exists():  # it draws new weights when a training starts, resumed or not
+            module.on_train_start = lambda: None
+        super().fit(module, *loaders, ckpt_path=last if last.exists() else None)
 
 
 def main():
@@ -69,9 +88,10 @@ def main():
         stop = EarlyStopping(SASRecModel.val_loss_name, patience=PATIENCE, mode="min")
         keep = ModelCheckpoint(
             dirpath=out.parent, filename="rectools", monitor=SASRecModel.val_loss_name,
-            save_weights_only=True, enable_version_counter=False,
+            save_last=True, enable_version_counter=False,
         )  # fmt: skip
-        return Trainer(
+        keep.CHECKPOINT_NAME_LAST = "rectools-last"
+        return Resumed(
             max_epochs=args.epochs,
             accelerator="cpu",
             devices=1,
@@ -91,7 +111,6 @@ def main():
         get_val_mask_func=leave_one_out_mask,
         get_trainer_func=trainer,
     )
-    began = time.process_time()
     model.fit(dataset)
     model.load_weights_from_checkpoint(out.parent / "rectools.ckpt")
     save(model, dataset, events, out)
@@ -104,7 +123,7 @@ def main():
         "seed": args.seed,
         "passes": len(watch.losses),
         "best_pass": 1 + int(np.argmin(watch.losses)),
-        "cpu_seconds": watch.seconds - began,  # validation included
+        "cpu_seconds": watch.seconds,  # validation included
         "validations": [{"loss": loss} for loss in watch.losses],
     }
     print(json.dumps(report), flush=True)
