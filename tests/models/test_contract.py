@@ -23,10 +23,14 @@ from seqrec_lib.models.counts.slit import SLIT
 from seqrec_lib.models.counts.svd import SVD
 from seqrec_lib.models.encoders.attributed import AttributedSASRec
 from seqrec_lib.models.encoders.bert4rec import BERT4Rec
+from seqrec_lib.models.encoders.caser import Caser
 from seqrec_lib.models.encoders.duorec import DuoRec
+from seqrec_lib.models.encoders.factors import FPMC, PRME
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.gru4rec import GRU4Rec
+from seqrec_lib.models.encoders.hstu import HSTU
 from seqrec_lib.models.encoders.item2vec import Item2Vec
+from seqrec_lib.models.encoders.nextitnet import NextItNet
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import BCE, GBCE, BPRMax, SampledSoftmax, Softmax
 from seqrec_lib.models.rankers.din import DIN
@@ -124,6 +128,22 @@ CASES = {
     "stores-gru-own": Case(
         "store-encoder", StoreEncoder.Config(gru, Attention.Config(), own=True), short
     ),
+    "fpmc": Case("fpmc", FPMC.Config(embed_dim=16), short),
+    "fpmc-last": Case("fpmc", FPMC.Config(embed_dim=16, user=False), short),
+    "fpmc-user": Case("fpmc", FPMC.Config(embed_dim=16, last=False), short, "favourites"),
+    "prme": Case("prme", PRME.Config(embed_dim=16), short),
+    "prme-gap": Case("prme", PRME.Config(embed_dim=16, gap_s=10**9), short),
+    "caser": Case("caser", Caser.Config(embed_dim=16, dropout=0.0), short),
+    "caser-paper": Case("caser", Caser.Config(embed_dim=16, dropout=0.0, tied=False), short),
+    "caser-whole": Case(
+        "caser", Caser.Config(embed_dim=16, dropout=0.0, pooled=False, user=False), short
+    ),
+    "caser-tall": Case("caser", Caser.Config(embed_dim=16, horizontal=0, dropout=0.0), short),
+    "nextitnet": Case("nextitnet", NextItNet.Config(16, (1, 2), 0.0), short),
+    "nextitnet-untied": Case("nextitnet", NextItNet.Config(16, (1, 4), 0.0, tied=False), short),
+    "hstu": Case("hstu", HSTU.Config(16, 1, 2, 30, dropout=0.0), short),
+    "hstu-events": Case("hstu", HSTU.Config(16, 2, 2, 30, "events", 0.0), short),
+    "hstu-asked": Case("hstu", HSTU.Config(16, 1, 1, 30, "asked", 0.0, 0.1), short),
     "attributed": Case("sasrec-attributed", AttributedSASRec.Config(**vars(sasrec)), shorter),
     "ensemble": Case("ensemble", Ensemble.Config((gru, sasrec)), shorter),
     "ensemble-repeats": Case("ensemble", Ensemble.Config((gru, sasrec), repeats=True), shorter),
