@@ -58,7 +58,8 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The items 1..num_items and how often each occurs in training (index 0, padding, is 0).
+    """The items 1..num_items and how often each occurs in training (index 0, padding, is 0), and how
+    many users the log has, numbered from 1.
 
     A row of ``attributes`` has those of an item, numbered from 1 and filled up with 0. ``names``
     has the words of actions and channels, in the order of their numbers from 1.
@@ -68,6 +69,7 @@ class Catalogue:
     frequency: Int[np.ndarray, "N"]
     attributes: Int[np.ndarray, "rows A"] | None = None
     names: Mapping[str, np.ndarray] = field(default_factory=dict)
+    num_users: int = 0
 
     def __post_init__(self) -> None:
         if len(self.frequency) != self.num_items + 1 or self.frequency[0] != 0:
@@ -91,4 +93,4 @@ class Catalogue:
     ) -> Catalogue:
         """Frequencies counted on the training positions and nothing else."""
         frequency = np.bincount(log.item[train], minlength=log.num_items + 1)
-        return cls(log.num_items, frequency, attributes, log.names)
+        return cls(log.num_items, frequency, attributes, log.names, log.num_users)

@@ -41,6 +41,7 @@ class Recommender(nn.Module):
     def __init__(self, catalogue: Catalogue):
         super().__init__()
         self.num_items = catalogue.num_items
+        self.num_users = catalogue.num_users
         self.names = catalogue.names
 
     @property

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from seqrec_lib.data.log import EventLog
+
+
+class Users(nn.Module):
+    """A vector a user, numbered from 1; of who is not known from training, zeros.
+
+    Who was there is kept with the weights: the vector of a user without a target would say nothing
+    but how the table was drawn.
+    """
+
+    def __init__(self, num_users: int, width: int):
+        super().__init__()
+        self.vectors = nn.Embedding(num_users + 1, width)
+        nn.init.normal_(self.vectors.weight, std=0.02)
+        self.register_buffer("known", torch.zeros(num_users + 1, dtype=torch.bool))
+
+    def meet(self, log: EventLog, positions: Int[np.ndarray, "P"]) -> None:
+        """These positions are learned from: their users are known, where they have a history."""
+        user = log.user_of(positions[log.history_length(positions) > 0]) + 1
+        self.known[torch.from_numpy(np.unique(user)).to(self.known.device)] = True
+
+    def forward(self, user: Int[Tensor, "B"]) -> Float[Tensor, "B D"]:
+        return self.vectors(user) * self.known[user, None]
 
 
 class Dropout(nn.Module):

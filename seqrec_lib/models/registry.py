@@ -8,10 +8,14 @@ from seqrec_lib.models.counts.slit import SLIT
 from seqrec_lib.models.counts.svd import SVD
 from seqrec_lib.models.encoders.attributed import AttributedSASRec
 from seqrec_lib.models.encoders.bert4rec import BERT4Rec
+from seqrec_lib.models.encoders.caser import Caser
 from seqrec_lib.models.encoders.duorec import DuoRec
+from seqrec_lib.models.encoders.factors import FPMC, PRME
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.gru4rec import GRU4Rec
+from seqrec_lib.models.encoders.hstu import HSTU
 from seqrec_lib.models.encoders.item2vec import Item2Vec
+from seqrec_lib.models.encoders.nextitnet import NextItNet
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.rankers.din import DIN
 from seqrec_lib.models.rankers.pooling import Pooling
@@ -31,6 +35,11 @@ MODELS: dict[str, type[Recommender]] = {
     "sasrec-attributed": AttributedSASRec,
     "duorec": DuoRec,
     "bert4rec": BERT4Rec,
+    "fpmc": FPMC,
+    "prme": PRME,
+    "caser": Caser,
+    "nextitnet": NextItNet,
+    "hstu": HSTU,
     "item2vec": Item2Vec,
     "pooling": Pooling,
     "din": DIN,

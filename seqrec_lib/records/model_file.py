@@ -59,6 +59,7 @@ def save_model(
         name: json.dumps(value)
         for name, value in (("spec", spec), ("about", dict(about or {})), ("extra", beside))
     }
+    header["users"] = str(model.num_users)
     header["names"] = json.dumps({name: list(words) for name, words in model.names.items()})
     tensors = _apart(state | {RAW_IDS: _ids_written(items)})
     with written_aside(path) as aside:
@@ -81,7 +82,7 @@ def load_model(path: Path | str) -> tuple[Recommender, Shaped[np.ndarray, "I"]]:
     kind: Any = MODELS[header["spec"]["model"]]
     names = {name: np.array(words, dtype=str) for name, words in header["names"].items()}
     frequency = np.zeros(len(items) + 1, dtype=np.int64)
-    catalogue = Catalogue(len(items), frequency, names=names)
+    catalogue = Catalogue(len(items), frequency, names=names, num_users=header["users"])
     try:
         sketch = _sketch(kind, catalogue, config, len(tensors))
         _compare(sketch, tensors)
@@ -145,7 +146,13 @@ def _header(written: dict[str, str], path: Path) -> dict[str, Any]:
         raise ValueError(
             f"{path}: of format {written['version']:.20}; this version reads {VERSION}"
         )
-    header = {}
+    header: dict[str, Any] = {}
+    try:
+        header["users"] = int(written.get("users", "0"))
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged: its number of users is no number") from error
+    if not 0 <= header["users"] < 2**31:
+        raise ValueError(f"{path}: damaged: it says it knows {header['users']} users")
     for name in ("spec", "about", "extra", "names"):
         try:
             header[name] = json.loads(written.get(name, "{}"))
