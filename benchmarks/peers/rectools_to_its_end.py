@@ -8,7 +8,8 @@ others (width 64, two layers, two heads, length 50, dropout .5), the rest is Rec
 batches of 128 users, a softmax over the catalogue, Adam at .001.
 
 What was best and what was last stand beside OUT (rectools.ckpt, rectools-last.ckpt): an interrupted
-training goes on from the last. OUT and the report are as in recbole_to_its_end.py; items that training never had are not in OUT.
+training goes on from the last. OUT and the report are as in recbole_to_its_end.py; items that
+training never had are not in OUT.
 """
 
 import argparse

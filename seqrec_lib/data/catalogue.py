@@ -58,7 +58,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The items 1..num_items and how often each occurs in training (index 0, padding, is 0), and how
+    """The items 1..num_items, how often each occurs in training (index 0, padding, is 0), and how
     many users the log has, numbered from 1.
 
     A row of ``attributes`` has those of an item, numbered from 1 and filled up with 0. ``names``

@@ -18,6 +18,8 @@ class Users(nn.Module):
     but how the table was drawn.
     """
 
+    known: Tensor
+
     def __init__(self, num_users: int, width: int):
         super().__init__()
         self.vectors = nn.Embedding(num_users + 1, width)

@@ -2,8 +2,8 @@
 
 The last L items are the rows of a picture, L high and as wide as an item's vector. A horizontal
 filter covers the whole width of h rows and answers wherever it finds its pattern (max-pooled over
-places: a union of items, wherever it stands); a vertical one is a weighted sum of the rows (a point:
-each place counts by itself). A layer joins both with who the user is.
+places: a union of items, wherever it stands); a vertical one is a weighted sum of the rows (a
+point: each place counts by itself). A layer joins both with who the user is.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Caser(SequenceEncoder):
         user: bool = True  # who asks; needs to have been there in training
         dropout: float = 0.5
         tied: bool = True  # paper: an output table of its own, twice as wide, with a bias
+        rectified: bool = False  # RecBole: no state is below zero; only of a tied one
         temperature: float | None = None  # cosine scores over this; None: inner products
         objective: Objective = Softmax()  # paper: BCE(3)
 
@@ -45,9 +46,7 @@ class Caser(SequenceEncoder):
         self.config = config
         width, high = config.embed_dim, config.height
         self.wide = nn.ModuleList(
-            nn.Linear(h * width, config.horizontal)
-            for h in range(1, high + 1)
-            if config.horizontal
+            nn.Linear(h * width, config.horizontal) for h in range(1, high + 1) if config.horizontal
         )
         self.tall = nn.Linear(high, config.vertical, bias=False) if config.vertical else None
         answers = [1 if config.pooled else high - h for h in range(high)]
@@ -71,12 +70,14 @@ class Caser(SequenceEncoder):
         seen = self.join(self.dropout(self._answers(vectors)))
         states = F.relu(seen)
         if self.users is not None:
-            who = self.users(batch.user)[:, None].expand(-1, states.shape[1], -1)  # type: ignore[arg-type]
+            who = self.users(batch.user)[:, None].expand(-1, states.shape[1], -1)
             states = torch.cat([states, who], -1)
-        return states if self.project is None else self.project(states)
+        if self.project is not None:
+            states = self.project(states)
+        return F.relu(states) if self.config.rectified else states
 
     def _answers(self, vectors: Float[Tensor, "B T D"]) -> Float[Tensor, "B T F"]:
-        """What all filters say of the picture that ends at each step; rows before the first are 0."""
+        """What all filters say of the picture that ends at each step; zeros stand before the first."""
         high = self.config.height
         early = F.pad(vectors, (0, 0, high - 1, 0))
         found = []
@@ -84,7 +85,7 @@ class Caser(SequenceEncoder):
             picture = early.unfold(1, high, 1)  # B T D L
             found.append(self.tall(picture).flatten(2))
         for h, filters in enumerate(self.wide, start=1):
-            # the answer at h rows that end at each place, those of zeros before the first among them
+            # the answer to h rows that end at each place, zeros before the first among them
             rows = early.unfold(1, h, 1).mT.flatten(2)  # B (T + L - h) (h D), oldest row first
             answer = F.relu(filters(rows))
             places = answer.unfold(1, high - h + 1, 1)  # B T F places

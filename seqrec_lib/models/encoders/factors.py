@@ -28,7 +28,7 @@ class FPMC(SequenceEncoder):
     same for all items and left out, as in the paper. ``items`` are the vectors of last items;
     without these it is matrix factorisation, and they are what users are compared with."""
 
-    reads = ("user",)
+    reads: tuple[str, ...] = ("user",)
 
     @dataclass(frozen=True)
     class Config:
@@ -62,7 +62,7 @@ class FPMC(SequenceEncoder):
     def encode(self, batch: Batch) -> Float[Tensor, "B T E"]:
         found = []
         if self.users is not None:
-            who = self.users(batch.user)[:, None]  # type: ignore[arg-type]
+            who = self.users(batch.user)[:, None]
             found.append(who.expand(-1, batch.item.shape[1], -1))
         if self.next is not None:
             found.append(self.items(batch.item))
@@ -80,7 +80,7 @@ class PRME(SequenceEncoder):
     """score(u, l, i) = -(share |x_u - x_i|^2 + (1 - share) |y_l - y_i|^2), and the first distance
     alone where more than ``gap_s`` lies between the last item and the question."""
 
-    reads = ("user",)
+    reads: tuple[str, ...] = ("user",)
 
     @dataclass(frozen=True)
     class Config:
@@ -111,7 +111,7 @@ class PRME(SequenceEncoder):
         """2 share x_u, 2 (1 - share) y_l, and both shares: the lengths of an item's vectors stand
         in ``item_vectors`` at their places; those of user and last item are the same for all."""
         last = self.items(batch.item)
-        who = self.users(batch.user)[:, None].expand_as(last)  # type: ignore[arg-type]
+        who = self.users(batch.user)[:, None].expand_as(last)
         share = torch.full_like(last[..., :1], self.config.share)
         if self.config.gap_s is not None:
             far = (batch.asked_at - batch.time) > self.config.gap_s  # type: ignore[operator]
