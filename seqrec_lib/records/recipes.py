@@ -26,38 +26,34 @@ from seqrec_lib.models.losses import BCE, GBCE, SampledSoftmax
 from seqrec_lib.models.rankers.din import DIN
 from seqrec_lib.models.rankers.pooling import Pooling
 from seqrec_lib.models.registry import MODELS
-from seqrec_lib.models.stores.encoder import StoreEncoder
-from seqrec_lib.models.stores.pools import Attention, DeepSets, Mean, SetTransformer
 from seqrec_lib.models.wrappers.ensemble import Ensemble
 from seqrec_lib.models.wrappers.personalised import Personalised
 from seqrec_lib.models.wrappers.retrieval import Retrieval
 from seqrec_lib.records.advice import select_unmasked
+from seqrec_lib.records.receipts import OMNI_RECIPES, STORE_RECIPES, over_receipts
+from seqrec_lib.records.settled import ENCODER, GRU_CE, SASREC, SLOWER
 from seqrec_lib.records.spec import Spec
+from seqrec_lib.records.survey import SURVEY_RECIPES
 from seqrec_lib.training.loop import Training
 
-_sasrec = SASRec.Config(temperature=0.07)
-_gru = GRU.Config(temperature=0.07)
 _gru4rec = GRU4Rec.Config(hidden_dim=128, dropout_embed=0.25)
-_encoder = Training(epochs=40, batch_size=128, weight_decay=0.1, cosine=True)
-_longer = replace(_encoder, epochs=64)  # of regenerated data 40, as many as SASRec has of originals
-# a few negatives a position teach little in a pass, and one unevenly
-_slower = replace(_encoder, epochs=200, patience=200)
-_bce = replace(_sasrec, objective=BCE())
-_inner = replace(_sasrec, temperature=None)  # inner products, as in the papers of the losses
+_longer = replace(ENCODER, epochs=64)  # of regenerated data 40, as many as SASRec has of originals
+_bce = replace(SASREC, objective=BCE())
+_inner = replace(SASREC, temperature=None)  # inner products, as in the papers of the losses
 _sessions = Training(epochs=30, batch_size=128, optimizer="adagrad", learning_rate=0.1, patience=3)
 _duorec = DuoRec.Config(temperature=0.07, cosine=True, contrast_temperature=0.2)
 # paper: six tenths masked on Beauty; the encoder, its loss and its schedule are SASRec's, with two
 # thirds as many passes, each of as many targets
 _bert4rec = BERT4Rec.Config(temperature=0.07, mask_share=0.6, head=False)
-_cloze = replace(_encoder, epochs=24)
+_cloze = replace(ENCODER, epochs=24)
 # a whole ranking costs minutes: selected among sampled items
 _ranking = replace(
-    _encoder, epochs=12, learning_rate=3e-3, weight_decay=0.01, patience=3, validate="sampled"
+    ENCODER, epochs=12, learning_rate=3e-3, weight_decay=0.01, patience=3, validate="sampled"
 )
-_tuning = replace(_encoder, epochs=2)  # more passes, slower, end alike: book/protocol.md
+_tuning = replace(ENCODER, epochs=2)  # more passes, slower, end alike: book/protocol.md
 _asking = Training(epochs=0)  # nothing is learned
-_unfrozen = Retrieval.Config(_sasrec, frozen=False)
-_patterns = Retrieval.Config(_sasrec, memory="patterns")
+_unfrozen = Retrieval.Config(SASREC, frozen=False)
+_patterns = Retrieval.Config(SASREC, memory="patterns")
 _named: dict[str, Any] = {
     "neighbours": 100,
     "alpha": 1.0,
@@ -65,37 +61,15 @@ _named: dict[str, Any] = {
     "num_heads": 1,
     "sharpness": 7.0,
 }
-_mixed = Ensemble.Config((_sasrec, Markov.Config(order=1)), shares=(0.95, 0.05))
+_mixed = Ensemble.Config((SASREC, Markov.Config(order=1)), shares=(0.95, 0.05))
 _attributed = AttributedSASRec.Config(temperature=0.07)
 # what errs differently: attention at two widths, recurrence, and a linear map of whole histories
-_wide = replace(_sasrec, embed_dim=128)
-_members = (_sasrec, _wide, _gru, SLIT.Config())
+_wide = replace(SASREC, embed_dim=128)
+_members = (SASREC, _wide, GRU_CE, SLIT.Config())
 _member_runs = "{0}/sasrec,{0}/sasrec-wide,{0}/gru,{0}/slit"
 # the same, and one that knows attributes
 _informed = (*_members, _attributed)
 _informed_runs = f"{_member_runs},{{0}}/sasrec-attributed"
-
-
-def _over_receipts(
-    sasrec: SASRec.Config, gru: GRU.Config, training: Training, slower: Training, marked: bool
-) -> dict[str, tuple[Any, ...]]:
-    """Encoders whose steps are sets: receipts, or baskets of any kind; ``marked`` by channel."""
-    bce = replace(sasrec, objective=BCE())
-    inside: dict[str, tuple[Any, Any, Training]] = {
-        "sasrec-lines": (sasrec, None, training),  # each line a step of its own
-        "gru-lines": (gru, None, training),
-        "sasrec-avge": (sasrec, Mean.Config(), training),
-        "sasrec-attne": (sasrec, Attention.Config(), training),
-        "sasrec-deepsets": (sasrec, DeepSets.Config(), training),
-        "sasrec-settransformer": (sasrec, SetTransformer.Config(), training),
-        "gru-avge": (gru, Mean.Config(), training),
-        "gru-attne": (gru, Attention.Config(), training),
-        "sasrec-attne-bce": (bce, Attention.Config(), slower),  # seed 000's own loss
-    }
-    return {
-        name: ("store-encoder", StoreEncoder.Config(encoder, pool, marked), how)
-        for name, (encoder, pool, how) in inside.items()
-    }
 
 
 RECIPES: dict[str, tuple[Any, ...]] = {
@@ -105,40 +79,41 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "markov-1": ("markov", Markov.Config(order=1), Training()),
     "markov": ("markov", Markov.Config(), Training()),
     "slit": ("slit", SLIT.Config(), Training()),
-    "gru": ("gru", _gru, _encoder),
+    "gru": ("gru", GRU_CE, ENCODER),
     "gru4rec": ("gru4rec", _gru4rec, _sessions),
-    "sasrec": ("sasrec", _sasrec, _encoder),
-    "sasrec-longer": ("sasrec", _sasrec, _longer),
-    "sasrec-wide": ("sasrec", _wide, _encoder),
-    "sasrec-attributed": ("sasrec-attributed", _attributed, _encoder),
-    "duorec": ("duorec", _duorec, _encoder),
-    **_over_receipts(_sasrec, _gru, _encoder, _slower, marked=False),
+    "sasrec": ("sasrec", SASREC, ENCODER),
+    "sasrec-longer": ("sasrec", SASREC, _longer),
+    "sasrec-wide": ("sasrec", _wide, ENCODER),
+    "sasrec-attributed": ("sasrec-attributed", _attributed, ENCODER),
+    "duorec": ("duorec", _duorec, ENCODER),
+    **over_receipts(SASREC, GRU_CE, ENCODER, SLOWER, marked=False),
     "bert4rec": ("bert4rec", _bert4rec, _cloze),
     "pooling": ("pooling", Pooling.Config(dropout=0.1), _ranking),
     "pooling-sum": ("pooling", Pooling.Config(dropout=0.1, pooling="sum"), _ranking),
     "din": ("din", DIN.Config(dropout=0.1), _ranking),
-    "sasrec-personalised": ("personalised", Personalised.Config(_sasrec), _encoder),
-    "sasrec-retrieval": ("retrieval", Retrieval.Config(_sasrec), _tuning, "{0}/sasrec"),
+    "sasrec-personalised": ("personalised", Personalised.Config(SASREC), ENCODER),
+    "sasrec-retrieval": ("retrieval", Retrieval.Config(SASREC), _tuning, "{0}/sasrec"),
     "sasrec-unfrozen": ("retrieval", _unfrozen, _tuning, "{0}/sasrec"),
     "sasrec-patterns": ("retrieval", _patterns, _tuning, "{0}/sasrec"),
     # nothing learned: the memory alone is given the validation pairs, as in the released RaSeRec
-    "sasrec-banked": ("retrieval", Retrieval.Config(_sasrec), _asking, "{1}/sasrec-retrieval"),
+    "sasrec-banked": ("retrieval", Retrieval.Config(SASREC), _asking, "{1}/sasrec-retrieval"),
     "duorec-retrieval": ("retrieval", Retrieval.Config(_duorec), _tuning, "{0}/duorec"),
     # no attention over the neighbours: their items by name (kNN-LM)
-    "sasrec-neighbours": ("retrieval", Retrieval.Config(_sasrec, **_named), _asking, "{0}/sasrec"),
+    "sasrec-neighbours": ("retrieval", Retrieval.Config(SASREC, **_named), _asking, "{0}/sasrec"),
     "duorec-neighbours": ("retrieval", Retrieval.Config(_duorec, **_named), _asking, "{0}/duorec"),
-    "gru-neighbours": ("retrieval", Retrieval.Config(_gru, **_named), _asking, "{0}/gru"),
-    "gru-retrieval": ("retrieval", Retrieval.Config(_gru), _tuning, "{0}/gru"),
+    "gru-neighbours": ("retrieval", Retrieval.Config(GRU_CE, **_named), _asking, "{0}/gru"),
+    "gru-retrieval": ("retrieval", Retrieval.Config(GRU_CE), _tuning, "{0}/gru"),
     "gru4rec-retrieval": ("retrieval", Retrieval.Config(_gru4rec), _tuning, "{0}/gru4rec"),
     # what a memory of single steps knows: the share is that of the best validation
     "sasrec-markov": ("ensemble", _mixed, _asking, "{0}/sasrec,{0}/markov-1"),
     "ensemble": ("ensemble", Ensemble.Config(_members), _asking, _member_runs),
     "ensemble-repeats": ("ensemble", Ensemble.Config(_members, True), _asking, _member_runs),
     "ensemble-attributed": ("ensemble", Ensemble.Config(_informed), _asking, _informed_runs),
-    "sasrec-inner": ("sasrec", _inner, _encoder),
-    "sasrec-bce": ("sasrec", _bce, _slower),
-    "sasrec-gbce": ("sasrec", replace(_inner, objective=GBCE()), _encoder),
-    "sasrec-sampled": ("sasrec", replace(_sasrec, objective=SampledSoftmax()), _slower),
+    **SURVEY_RECIPES,
+    "sasrec-inner": ("sasrec", _inner, ENCODER),
+    "sasrec-bce": ("sasrec", _bce, SLOWER),
+    "sasrec-gbce": ("sasrec", replace(_inner, objective=GBCE()), ENCODER),
+    "sasrec-sampled": ("sasrec", replace(SASREC, objective=SampledSoftmax()), SLOWER),
 }
 
 
@@ -174,27 +149,6 @@ TECD_RECIPES: dict[str, tuple[Any, ...]] = {
     "item2vec-report": ("item2vec", _report, _report_training),
     "svd": ("svd", SVD.Config(), Training()),
     "sasrec-200": ("sasrec", replace(_tecd_sasrec, max_len=200), replace(_tecd, max_len=200)),
-}
-
-
-# logs of two channels
-STORE_RECIPES = _over_receipts(_sasrec, _gru, _encoder, _slower, marked=True)
-
-# simulated worlds with stores: settings chosen on the validation part of omni-100-stores-none, the
-# world without its stores: few items, each seen often. Windows hold nearly all histories whole,
-# with store lines and without
-_omni_sasrec = replace(_sasrec, dropout=0.2, max_len=100)
-_omni_gru = replace(_gru, dropout=0.2)
-_omni = replace(_encoder, epochs=8, max_len=100, select="unmasked")
-_omni_slower = replace(_omni, epochs=40, patience=40)
-_unmarked = StoreEncoder.Config(_omni_sasrec, Attention.Config())
-
-OMNI_RECIPES: dict[str, tuple[Any, ...]] = {
-    "sasrec": ("sasrec", _omni_sasrec, _omni),
-    "gru": ("gru", _omni_gru, _omni),
-    "sasrec-bce": ("sasrec", replace(_omni_sasrec, objective=BCE()), _omni_slower),
-    "sasrec-attne-unmarked": ("store-encoder", _unmarked, _omni),
-    **_over_receipts(_omni_sasrec, _omni_gru, _omni, _omni_slower, marked=True),
 }
 
 

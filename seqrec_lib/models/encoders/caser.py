@@ -77,7 +77,7 @@ class Caser(SequenceEncoder):
         return F.relu(states) if self.config.rectified else states
 
     def _answers(self, vectors: Float[Tensor, "B T D"]) -> Float[Tensor, "B T F"]:
-        """What all filters say of the picture that ends at each step; zeros stand before the first."""
+        """What all filters say of the picture that ends at each step, zeros before the first."""
         high = self.config.height
         early = F.pad(vectors, (0, 0, high - 1, 0))
         found = []

@@ -1,0 +1,15 @@
+"""Settings that the recipes of many chapters share, chosen on Beauty's validation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from seqrec_lib.models.encoders.gru import GRU
+from seqrec_lib.models.encoders.sasrec import SASRec
+from seqrec_lib.training.loop import Training
+
+SASREC = SASRec.Config(temperature=0.07)
+GRU_CE = GRU.Config(temperature=0.07)
+ENCODER = Training(epochs=40, batch_size=128, weight_decay=0.1, cosine=True)
+# a few negatives a position teach little in a pass, and one unevenly
+SLOWER = replace(ENCODER, epochs=200, patience=200)

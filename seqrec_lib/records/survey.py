@@ -1,0 +1,33 @@
+"""Recipes of the survey's encoders: losses, passes and batches are SASRec's, so that architectures
+differ and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from seqrec_lib.models.encoders.caser import Caser
+from seqrec_lib.models.encoders.factors import FPMC, PRME
+from seqrec_lib.models.encoders.hstu import HSTU
+from seqrec_lib.models.encoders.nextitnet import NextItNet
+from seqrec_lib.records.settled import ENCODER
+
+_caser = Caser.Config(temperature=0.07)
+_hstu = HSTU.Config(temperature=0.07)
+
+SURVEY_RECIPES: dict[str, tuple[Any, ...]] = {
+    "fpmc": ("fpmc", FPMC.Config(), ENCODER),
+    "fpmc-last": ("fpmc", FPMC.Config(user=False), ENCODER),  # factorised transitions alone
+    "mf": ("fpmc", FPMC.Config(last=False), ENCODER),  # matrix factorisation: who asks, alone
+    "prme": ("prme", PRME.Config(), ENCODER),
+    "caser": ("caser", _caser, ENCODER),
+    "caser-author": ("caser", replace(_caser, tied=False), ENCODER),
+    "caser-nobody": ("caser", replace(_caser, user=False), ENCODER),
+    "caser-whole": ("caser", replace(_caser, pooled=False), ENCODER),
+    "caser-vertical": ("caser", replace(_caser, horizontal=0), ENCODER),
+    "caser-horizontal": ("caser", replace(_caser, vertical=0), ENCODER),
+    "nextitnet": ("nextitnet", NextItNet.Config(temperature=0.07), ENCODER),
+    "hstu": ("hstu", _hstu, ENCODER),
+    "hstu-events": ("hstu", replace(_hstu, time="events"), ENCODER),
+    "hstu-asked": ("hstu", replace(_hstu, time="asked"), ENCODER),
+}
