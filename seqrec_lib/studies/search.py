@@ -29,9 +29,21 @@ from seqrec_lib.records.store import SCRATCH, beside
 from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.loop import fit
 
-# what the official code lets one set, as wide as the other encoders, and the patience and the
-# falling rate that SASRec has
+_factors: dict[str, tuple[Any, ...]] = {
+    "embed_dim": (64, 128),
+    "dropout": (0.0, 0.25, 0.5),
+    "learning_rate": (1e-3, 3e-3, 1e-2),
+    "weight_decay": (0.0, 0.01, 0.1),
+}
+_cosines: dict[str, tuple[Any, ...]] = {
+    "dropout": (0.3, 0.5, 0.6),
+    "temperature": (0.05, 0.07, 0.1),
+    "learning_rate": (5e-4, 1e-3, 2e-3),
+    "weight_decay": (0.0, 0.1, 0.3),
+}
 SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
+    # what the official code lets one set, as wide as the other encoders, and the patience and the
+    # falling rate that SASRec has
     "gru4rec": {
         "loss": ("softmax", "BPR-max"),
         "alpha": (0.0, 0.25, 0.5, 0.75, 1.0),
@@ -42,6 +54,20 @@ SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
         "learning_rate": (0.02, 0.05, 0.1, 0.2),
         "cosine": (False, True),
     },
+    # the survey's encoders: what their papers set, around SASRec's own settings
+    "fpmc": _factors,
+    "prme": _factors | {"share": (0.2, 0.5, 0.8)},
+    "caser": {
+        "height": (3, 5, 10),
+        "horizontal": (4, 16, 32),
+        "vertical": (2, 4, 8),
+        "dropout": (0.3, 0.5, 0.7),
+        "temperature": (0.05, 0.07, 0.1),
+        "learning_rate": (5e-4, 1e-3, 2e-3),
+    },
+    "nextitnet": _cosines | {"dilations": ((1, 2), (1, 4), (1, 2, 1, 2), (1, 4, 1, 4, 1, 4))},
+    "hstu": _cosines | {"num_layers": (1, 2, 3), "num_heads": (1, 2, 4)},
+    "bert4rec": _cosines | {"mask_share": (0.2, 0.4, 0.6, 0.8), "num_layers": (1, 2, 3)},
 }
 PASSES, PATIENCE = 40, 10  # at most, and without a better validation: SASRec's
 
@@ -94,15 +120,15 @@ def search(
 
 def _with(spec: Any, chosen: dict[str, Any]) -> Any:
     """The spec with what was drawn, in its config, its objective and its training."""
-    objective = {
-        "softmax": SampledSoftmax(2048, alpha=chosen["alpha"], in_batch=True, logq=True),
-        "BPR-max": BPRMax(2048, alpha=chosen["alpha"]),
-    }[chosen["loss"]]
     config = {k: v for k, v in chosen.items() if hasattr(spec.config, k)}
+    if chosen.get("loss") == "softmax":
+        config["objective"] = SampledSoftmax(2048, alpha=chosen["alpha"], in_batch=True, logq=True)
+    if chosen.get("loss") == "BPR-max":
+        config["objective"] = BPRMax(2048, alpha=chosen["alpha"])
     training = {k: v for k, v in chosen.items() if hasattr(spec.training, k)}
     return replace(
         spec,
-        config=replace(spec.config, objective=objective, **config),
+        config=replace(spec.config, **config),
         training=replace(spec.training, epochs=PASSES, patience=PATIENCE, **training),
     )
 

@@ -9,6 +9,7 @@ from seqrec_lib.records.recipes import published
 from seqrec_lib.studies import search
 
 SPACE = search.SPACES["gru4rec"]
+ALL = sorted(search.SPACES)
 
 
 @pytest.fixture
@@ -23,9 +24,21 @@ def elsewhere(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_every_value_of_a_space_is_drawn_and_no_other():
-    drawn = pd.DataFrame([search.drawn("gru4rec", trial) for trial in range(1, 200)])
-    assert {key: set(drawn[key]) for key in drawn} == {key: set(v) for key, v in SPACE.items()}
+@pytest.mark.parametrize("name", ALL)
+def test_every_value_of_a_space_is_drawn_and_no_other(name):
+    drawn = [search.drawn(name, trial) for trial in range(1, 200)]
+    found = {key: {one[key] for one in drawn} for key in drawn[0]}
+    assert found == {key: set(values) for key, values in search.SPACES[name].items()}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_setting_of_a_space_is_one_of_the_recipe(name):
+    (spec,) = published("beauty", name, [0])
+    chosen = search.drawn(name, 1)
+    asked = search._with(spec, chosen)
+    for key in set(chosen) - {"loss", "alpha"}:
+        held = [getattr(one, key) for one in (asked.config, asked.training) if hasattr(one, key)]
+        assert held == [chosen[key]], key
 
 
 def test_a_recipe_without_a_space_is_refused():
