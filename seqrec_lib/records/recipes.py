@@ -22,7 +22,7 @@ from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.gru4rec import GRU4Rec
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.sasrec import SASRec
-from seqrec_lib.models.losses import BCE, GBCE, BPRMax, SampledSoftmax
+from seqrec_lib.models.losses import BCE, GBCE, SampledSoftmax
 from seqrec_lib.models.rankers.din import DIN
 from seqrec_lib.models.rankers.pooling import Pooling
 from seqrec_lib.models.registry import MODELS
@@ -41,9 +41,7 @@ _longer = replace(ENCODER, epochs=64)  # of regenerated data 40, as many as SASR
 _bce = replace(SASREC, objective=BCE())
 _inner = replace(SASREC, temperature=None)  # inner products, as in the papers of the losses
 # the best of a random search (book/searches/beauty/gru4rec.csv), still rising after 40 passes
-_searched = GRU4Rec.Config(
-    hidden_dim=64, dropout_embed=0.0, dropout_hidden=0.25, objective=BPRMax(2048, alpha=0.25)
-)
+_searched = replace(_gru4rec, dropout_hidden=0.5)
 _sessions = Training(epochs=30, batch_size=128, optimizer="adagrad", learning_rate=0.1, patience=3)
 _duorec = DuoRec.Config(temperature=0.07, cosine=True, contrast_temperature=0.2)
 # paper: six tenths masked on Beauty; the encoder, its loss and its schedule are SASRec's, with two
@@ -85,11 +83,7 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "slit": ("slit", SLIT.Config(), Training()),
     "gru": ("gru", GRU_CE, ENCODER),
     "gru4rec": ("gru4rec", _gru4rec, _sessions),
-    "gru4rec-searched": (
-        "gru4rec",
-        _searched,
-        replace(_sessions, epochs=80, batch_size=256, learning_rate=0.05, patience=10),
-    ),
+    "gru4rec-searched": ("gru4rec", _searched, replace(_sessions, epochs=80, patience=10)),
     "sasrec": ("sasrec", SASREC, ENCODER),
     "sasrec-longer": ("sasrec", SASREC, _longer),
     "sasrec-wide": ("sasrec", _wide, ENCODER),
