@@ -51,6 +51,21 @@ def test_order_two_by_hand(log):
     np.testing.assert_allclose(chances(model, 3, 1, 2), after_1_2, rtol=1e-6)
 
 
+def test_without_a_discount_it_is_the_toy_chain_of_the_survey(log):
+    """That chain keeps a list of what followed and draws from it at random, repeats and all."""
+    followed = {}
+    for user in range(log.num_users):
+        history = log.item[log.offsets[user] : log.offsets[user + 1]].tolist()
+        for state, following in zip(history, history[1:], strict=False):
+            followed.setdefault(state, []).append(following)
+    model = counted(log, order=1, discount=1e-9)
+    for state, drawn_from in followed.items():
+        frequency = np.array([drawn_from.count(item) for item in range(1, 5)]) / len(drawn_from)
+        np.testing.assert_allclose(chances(model, state), frequency, atol=1e-6)
+    # memoryless: what was bought before the last item changes nothing
+    np.testing.assert_array_equal(chances(model, 2, 1), chances(model, 1))
+
+
 def test_an_unknown_context_backs_off_to_the_shorter_one(log):
     model = counted(log, order=2)
     np.testing.assert_array_equal(chances(model, 4, 1), chances(model, 1))  # never 4, 1
