@@ -9,6 +9,7 @@ training positions.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Int, Shaped
 
 from seqrec_lib.data import datasets
@@ -37,6 +38,20 @@ def switches(
     a first event.
     """
     return np.asarray(domain[positions] != domain[_before(log, positions)])
+
+
+def times_followed(
+    log: EventLog, train: Positions, positions: Positions
+) -> Int[np.ndarray, "P"]:
+    """How often training saw each position's item right after the item before it.
+
+    Raises ``ValueError`` for a first event among ``positions``.
+    """
+    size, item = log.num_items + 1, np.asarray(log.item, dtype=np.int64)
+    learned = train[log.history_length(train) > 0]
+    seen = pd.Series(item[learned - 1] * size + item[learned]).value_counts()
+    asked = item[_before(log, positions)] * size + item[positions]
+    return seen.reindex(asked, fill_value=0).to_numpy()
 
 
 def domains(dataset: str | Dataset, log: EventLog) -> Shaped[np.ndarray, "E"]:

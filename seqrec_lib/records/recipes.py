@@ -80,6 +80,7 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "recency": ("recency", Recency.Config(), Training()),
     "markov-1": ("markov", Markov.Config(order=1), Training()),
     "markov": ("markov", Markov.Config(), Training()),
+    "markov-3": ("markov", Markov.Config(order=3), Training()),
     "slit": ("slit", SLIT.Config(), Training()),
     "gru": ("gru", GRU_CE, ENCODER),
     "gru4rec": ("gru4rec", _gru4rec, _sessions),

@@ -46,6 +46,15 @@ def test_a_first_event_has_nothing_before_it(value):
         value(DAYS, np.array([1, 3]), *more)
 
 
+def test_a_pair_is_counted_where_training_saw_it_side_by_side():
+    log = log_at([0, 1, 2, 3], [0, 1, 2], [0, 1, 2], items=[1, 2, 1, 2, 1, 2, 3, 3, 1, 2])
+    train = np.array([0, 1, 2, 4, 5, 7, 8])  # 1 2, 2 1; 1 2; 3 1
+    asked = np.array([3, 6, 9])  # 1 2 twice, 2 3 never, 1 2 twice
+    assert segments.times_followed(log, train, asked).tolist() == [2, 0, 2]
+    with pytest.raises(ValueError, match="1 of 1 positions are first events"):
+        segments.times_followed(log, train, np.array([4]))
+
+
 def test_events_of_a_day_are_counted_by_user_whatever_the_part():
     assert segments.events_that_day(DAYS, np.arange(5)).tolist() == [2, 2, 1, 2, 2]
     assert segments.events_that_day(DAYS, np.array([2, 0])).tolist() == [1, 2]
