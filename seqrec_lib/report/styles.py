@@ -14,7 +14,6 @@ _STYLES = {
     "prme": ("#9BB53C", "H", "PRME"),
     "gru": ("#56B4E9", "P", "GRU-CE"),
     "gru4rec": ("#0072B2", "X", "GRU4Rec"),
-    "gru4rec-searched": ("#2A52BE", "X", "GRU4Rec, searched"),
     "caser": ("#B03A6E", "D", "Caser"),
     "caser-author": ("#7B2450", "D", "Caser, own output table"),
     "caser-nobody": ("#D48AAE", "v", "Caser without users"),

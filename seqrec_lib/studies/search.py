@@ -25,6 +25,7 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.losses import BPRMax, SampledSoftmax
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import initialised
+from seqrec_lib.records.spec import Spec
 from seqrec_lib.records.store import SCRATCH, beside
 from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.loop import fit
@@ -69,6 +70,7 @@ SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
     "hstu": _cosines | {"num_layers": (1, 2, 3), "num_heads": (1, 2, 4)},
     "bert4rec": _cosines | {"mask_share": (0.2, 0.4, 0.6, 0.8), "num_layers": (1, 2, 3)},
 }
+_LOSSES: dict[type, str] = {SampledSoftmax: "softmax", BPRMax: "BPR-max"}
 PASSES, PATIENCE = 40, 10  # at most, and without a better validation: SASRec's
 
 
@@ -101,7 +103,7 @@ def search(
     catalogue = Catalogue.learned(log, split.train)
     (spec,) = published(dataset, name, [0])
     for trial in missing:
-        chosen = drawn(name, trial) if trial else {}
+        chosen = drawn(name, trial) if trial else _own(name, spec)
         asked = _with(spec, chosen) if trial else spec
         model = initialised(asked, catalogue).to(device)
         began = time.monotonic()
@@ -118,7 +120,16 @@ def search(
     return pd.read_csv(path)
 
 
-def _with(spec: Any, chosen: dict[str, Any]) -> Any:
+def _own(name: str, spec: Spec) -> dict[str, Any]:
+    """What the recipe has for each setting of its space."""
+    objective, found = spec.config.objective, {}
+    for key in SPACES[name]:
+        held = [one for one in (spec.config, spec.training, objective) if hasattr(one, key)]
+        found[key] = getattr(held[0], key) if held else _LOSSES[type(objective)]
+    return found
+
+
+def _with(spec: Spec, chosen: dict[str, Any]) -> Spec:
     """The spec with what was drawn, in its config, its objective and its training."""
     config = {k: v for k, v in chosen.items() if hasattr(spec.config, k)}
     if chosen.get("loss") == "softmax":

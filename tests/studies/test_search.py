@@ -63,7 +63,9 @@ def test_a_search_goes_on_where_it_was_left(elsewhere, monkeypatch):
     first = search.search("simulated", "gru4rec", 1)
     assert list(first["trial"]) == [0, 1]
     assert first["NDCG@10"].between(0, 1, inclusive="neither").all()
-    assert first.loc[0, ["loss", "alpha"]].isna().all()  # the recipe as it is published
+    (spec,) = published("simulated", "gru4rec", [0])  # trial 0 is the recipe as it is published
+    assert first.loc[0, "hidden_dim"] == spec.config.hidden_dim
+    assert first.loc[0, "loss"] == "softmax" and first.loc[0, "alpha"] == 0.5
     seen = []
     real = search.fit
 
