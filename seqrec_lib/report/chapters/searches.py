@@ -1,0 +1,43 @@
+"""What a random search tried, best first (:mod:`seqrec_lib.studies.search`)."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from seqrec_lib.studies.search import place
+
+HEADS = {
+    "NDCG@10": "NDCG@10 (M), validation",
+    "best pass": "best pass",
+    "passes": "passes",
+    "loss": "loss",
+    "alpha": "sampled by popularity to the power of",
+    "embed_dim": "width",
+    "hidden_dim": "width",
+    "num_layers": "layers",
+    "num_heads": "heads",
+    "dilations": "dilations",
+    "height": "rows seen",
+    "horizontal": "horizontal filters",
+    "vertical": "vertical filters",
+    "mask_share": "share masked",
+    "share": "share of the user",
+    "dropout": "dropout",
+    "dropout_embed": "dropout of items",
+    "dropout_hidden": "dropout of the state",
+    "temperature": "temperature",
+    "batch_size": "batch",
+    "learning_rate": "learning rate",
+    "weight_decay": "weight decay",
+    "cosine": "rate falls",
+}
+
+
+def trials(dataset: str, name: str, results: str = "book/results") -> pd.DataFrame:
+    """A row a trial, the best first, under heads that a reader knows; the recipe is named."""
+    found = pd.read_csv(place(dataset, name, results)).sort_values("NDCG@10", ascending=False)
+    names = ["first settings" if trial == 0 else f"draw {trial}" for trial in found["trial"]]
+    shown = found[[key for key in HEADS if key in found]].rename(columns=HEADS)
+    if "rate falls" in shown:
+        shown["rate falls"] = shown["rate falls"].map({True: "yes", False: "no"})
+    return shown.set_axis(names)

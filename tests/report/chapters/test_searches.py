@@ -1,0 +1,24 @@
+"""The trials of a search as a reader sees them."""
+
+import pandas as pd
+
+from seqrec_lib.report.chapters import searches
+from seqrec_lib.studies.search import SPACES, place
+
+
+def test_the_best_trial_stands_first_under_words(tmp_path, monkeypatch):
+    monkeypatch.setattr("seqrec_lib.records.store.root", lambda: tmp_path)
+    path = place("beauty", "gru4rec", "book/results")
+    path.parent.mkdir(parents=True)
+    rows = {"trial": [0, 1], "passes": [9, 40], "best pass": [6, 38], "NDCG@10": [0.05, 0.06]}
+    rows |= {"loss": ["softmax", "BPR-max"], "cosine": [False, True]}
+    pd.DataFrame(rows).to_csv(path, index=False)
+    found = searches.trials("beauty", "gru4rec")
+    assert list(found.index) == ["draw 1", "first settings"]
+    assert found["NDCG@10 (M), validation"].tolist() == [0.06, 0.05]
+    assert found["rate falls"].tolist() == ["yes", "no"]
+    assert not set(found) & {"NDCG@10", "cosine"}
+
+
+def test_every_setting_that_is_drawn_has_a_head():
+    assert {key for space in SPACES.values() for key in space} <= set(searches.HEADS)
