@@ -75,7 +75,7 @@ def against_print(
             rows[dataset.capitalize(), short] = {
                 name: _percent(report.mean(of[name], "masked"), base)
             }
-            costs.append("{:.0f} min, {:.0f} s".format(*spent(of[name], of)))
+            costs.append(spent(of[name], of))
     table = pd.DataFrame.from_dict(rows, "index")
     looks = {name: {"color": report.colour(name), "marker": report.marker(name)} for name in table}
     spots = report.forest(
@@ -83,9 +83,11 @@ def against_print(
     )
     heights = [height for row in spots for height in row.values()]
     beside = {"va": "center", "transform": ax.get_yaxis_transform(), "fontsize": report.SMALL}
-    ax.text(1.02, 0, "cost", beside, weight="bold")
-    for height, words in zip(heights, costs, strict=True):
-        ax.text(1.02, height, words, beside)
+    for column, head in enumerate(("train,\nmin", "score,\ns")):
+        place = 1.12 + 0.13 * column
+        ax.text(place, 0, head, beside, weight="bold", ha="right")
+        for height, cost in zip(heights, costs, strict=True):
+            ax.text(place, height, f"{cost[column]:.0f}", beside, ha="right")
     return table
 
 

@@ -95,4 +95,4 @@ def _dates(seconds: np.ndarray) -> np.ndarray:
 
 def _plain(ax: Axes) -> None:
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter("{x:g}")
+        axis.set_major_formatter("{x:,g}")

@@ -65,9 +65,8 @@ def beside() -> pd.DataFrame:
 
 def draw_beside(ax: Axes, found: pd.DataFrame) -> None:
     """:func:`beside` on a logarithmic axis: a dot for speed, a ring for memory, a row a work."""
-    inks = {"training": "sasrec", "cleaning": "sasrec-bce", "features": "gru4rec"}
+    ink = report.colour("gru4rec")
     for height, (_, row) in enumerate(found[::-1].iterrows()):
-        ink = report.colour(inks[row["part"]])
         ax.plot([1, row["times as fast"]], [height, height], color=ink, lw=1.5)
         ax.plot(row["times as fast"], height, "o", color=ink, ms=7, label="speed")
         ax.plot(row["times less memory"], height, "D", mfc="white", mec=ink, ms=6, label="memory")
@@ -81,7 +80,7 @@ def draw_beside(ax: Axes, found: pd.DataFrame) -> None:
     ax.set_xlim(0.2, 300)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     shown = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    ax.legend(shown.values(), shown, loc="lower right")
+    ax.legend(shown.values(), shown, loc="upper center", bbox_to_anchor=(0.4, -0.16), ncols=2)
 
 
 def training() -> pd.DataFrame:
