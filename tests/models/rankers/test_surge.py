@@ -134,7 +134,7 @@ def test_as_in_the_paper_it_cannot_know_the_order_of_a_history(small_catalogue, 
     blind, model = (made(small_catalogue, shaken, placed=placed) for placed in (False, True))
     found = [one.score(Batch(HISTORIES[:1]), CANDIDATES[:1]) for one in (blind, model)]
     torch.testing.assert_close(blind.score(moved, CANDIDATES[:1]), found[0], rtol=1e-4, atol=1e-5)
-    assert (model.score(moved, CANDIDATES[:1]) - found[1]).abs().max() > 1e-2
+    assert (model.score(moved, CANDIDATES[:1]) - found[1]).abs().max() > 1e-3
 
 
 @torch.no_grad()
