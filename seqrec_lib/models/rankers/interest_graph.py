@@ -17,7 +17,7 @@ SLOPE = 0.2
 
 
 class Likeness(nn.Module):
-    """Cosine of vectors, their axes stretched by weights; the mean over heads (section 3.1.2)."""
+    """Cosine of vectors, their axes stretched by weights; the mean over heads: metric learning."""
 
     def __init__(self, embed_dim: int, num_heads: int):
         super().__init__()
@@ -37,7 +37,7 @@ def kept_edges(
     """The edges of a graph of n nodes that are as like as the ``share`` n² most like pairs.
 
     Both directions of an edge count, and so does each node with itself, which ranks first
-    (section 3.1.3); the number is rounded up. All that tie with the last one stay, nodes stay
+    (ε-sparseness); the number is rounded up. All that tie with the last one stay, nodes stay
     joined with themselves, and what is not ``real`` neither ranks nor stays.
     """
     pair = real[:, :, None] & real[:, None]
@@ -59,7 +59,7 @@ def attention(
 ) -> Float[Tensor, "... T T"]:
     """How much each node hears of each neighbour, given scores of who hears and who is heard.
 
-    A softmax over the neighbours (equation 9). Within it ``to``, which is the same for all of a
+    A softmax over the neighbours. Within it ``to``, which is the same for all of a
     node's neighbours, would cancel; the bend before it, as in graph attention networks (Veličković
     et al., 2018, arXiv:1710.10903), gives it a say.
     """
@@ -70,7 +70,7 @@ def attention(
 
 
 class Assignment(nn.Module):
-    """In which cluster each node is, as shares that sum to one (equation 12).
+    """In which cluster each node is, as shares that sum to one.
 
     By what its neighbours say on average and, with ``placed``, by where in the history it stands,
     which begins as ``clusters`` stretches of equal length. Without, nothing that is computed here
@@ -106,7 +106,7 @@ def places(real: Tensor) -> Float[Tensor, "..."]:
     return (count - 0.5) / count[..., -1:].clamp(min=1)
 
 
-# --- what assignments are held to (section 3.3.2), a number a graph ------------------------------
+# --- what assignments are held to, a number a graph ----------------------------------------------
 
 
 def same_mapping(

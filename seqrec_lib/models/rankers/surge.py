@@ -62,7 +62,7 @@ class SURGE(CandidateRanker):
         num_heads: int = 1  # of the likeness
         share: float = 0.5  # of all pairs of steps; the edges that are kept
         pruned: bool = True  # False: all edges
-        weighted: bool = True  # edges weigh by likeness; False, as in the paper: 1
+        weighted: bool = True  # edges weigh by likeness; False, as in the released code: 1
         query_aware: bool = True  # False: what is asked plays no part before the last layers
         clusters: int = 5  # paper: 30 of 50 steps
         placed: bool = True  # clusters know the order of a history; paper: False
