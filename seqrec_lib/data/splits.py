@@ -154,6 +154,21 @@ def held_out_users(log: EventLog, shares: tuple[float, float] = (0.1, 0.1), seed
     )
 
 
+def of_sampled_users(
+    log: EventLog, positions: Int[np.ndarray, "P"], count: int
+) -> Int[np.ndarray, "S"]:
+    """The positions of ``count`` of their users, drawn by a seed of its own; with 0, of all.
+
+    The same users whoever asks, so that models can be compared on them.
+    """
+    user = log.user_of(positions)
+    users = np.unique(user)
+    if not 0 < count < len(users):
+        return positions
+    chosen = np.random.default_rng(0).choice(users, count, replace=False)
+    return positions[np.isin(user, chosen)]
+
+
 def named(log: EventLog, name: str) -> Split:
     """The split called ``last`` (or nothing), ``tail`` or ``time``; behind ``time:`` may stand two
     shares of all events, those that validate and test, or two borders: dates, or seconds.

@@ -19,6 +19,7 @@ from seqrec_lib.models.encoders.nextitnet import NextItNet
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.rankers.din import DIN
 from seqrec_lib.models.rankers.pooling import Pooling
+from seqrec_lib.models.rankers.surge import SURGE
 from seqrec_lib.models.stores.encoder import StoreEncoder
 from seqrec_lib.models.wrappers.ensemble import Ensemble
 from seqrec_lib.models.wrappers.personalised import Personalised
@@ -43,6 +44,7 @@ MODELS: dict[str, type[Recommender]] = {
     "item2vec": Item2Vec,
     "pooling": Pooling,
     "din": DIN,
+    "surge": SURGE,
     "store-encoder": StoreEncoder,
     "retrieval": Retrieval,
     "ensemble": Ensemble,

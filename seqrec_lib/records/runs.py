@@ -26,7 +26,7 @@ from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import alone, root, writable
 from seqrec_lib.data.hybrid.history import features_of
 from seqrec_lib.data.log import EventLog
-from seqrec_lib.data.splits import Split
+from seqrec_lib.data.splits import Split, of_sampled_users
 from seqrec_lib.metrics.lists import coverage
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.registry import MODELS
@@ -173,8 +173,9 @@ def _made(spec: Spec, device: str, results: str | Path) -> Run:
     if dist.is_initialized() and dist.get_rank():  # process 0 writes, the others wait for it
         dist.barrier()
         return load(folder)
-    table = ranks(model, log, split.test, spec.training.max_len)
-    listed = split.test[:: math.ceil(len(split.test) / LISTS)]
+    asked_of = of_sampled_users(log, split.test, spec.training.test_users)
+    table = ranks(model, log, asked_of, spec.training.max_len)
+    listed = asked_of[:: math.ceil(len(asked_of) / LISTS)]
     shown = exposure(model, log, listed, length=spec.training.max_len)
     own = history[-1]["seconds"] if history else learned - clock
     card = made_by | {

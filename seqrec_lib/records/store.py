@@ -3,8 +3,8 @@
 A record is ``<results>/<dataset>/<name>/s<seed>/``: ``spec.json`` says what was run, ``card.json``
 where and when, ``history.csv`` has a row an epoch, ``ranks.parquet`` a row a test example,
 ``exposure.parquet`` a row an item. What the test examples are stands once for all runs on the same
-data, in ``<results>/<dataset>/examples-<data digest>.parquet``. Nothing else in the library touches
-these folders.
+data, in ``<results>/<dataset>/examples-<data digest>.parquet``; a run that ranked a sample of users
+says itself whom. Nothing else in the library touches these folders.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,18 @@ class Runs:
         """Ranks by seed and test example; ``protocol`` is ``masked`` or ``unmasked``."""
         return np.stack([run.ranks[f"rank_{protocol}"].to_numpy() for run in self.seeds])
 
+    def among(self, users: Int[np.ndarray, "V"]) -> Runs:
+        """The same runs as asked of these users alone, to compare with one that ranked no others.
+
+        Cards and exposure stay those of all users.
+        """
+        seeds = []
+        for run in self.seeds:
+            table = run.ranks[run.ranks["user"].isin(users)].reset_index(drop=True)
+            seeds.append(replace(run))
+            vars(seeds[-1])["ranks"] = table  # where a cached property keeps what it found
+        return replace(self, seeds=seeds)
+
     @property
     def numbers(self) -> list[int]:
         """What the seeds are: ``training.seed`` of each run."""
@@ -131,8 +143,8 @@ def write(
     exposure: pd.DataFrame,
 ) -> None:
     """Write a record whole, in place of any that is there."""
-    examples = _examples(folder, card)
-    if not examples.exists():
+    sampled, examples = spec.training.test_users > 0, _examples(folder, card)
+    if not sampled and not examples.exists():
         with written_aside(examples) as aside:
             write_table(ranks[EXAMPLES], aside)
     with written_aside(folder) as aside:
@@ -140,7 +152,8 @@ def write(
         write_json(aside / "spec.json", spec.as_dict())
         write_json(aside / "card.json", card)
         history.to_csv(aside / "history.csv", index=False)
-        write_table(_own(ranks), aside / "ranks.parquet")
+        # those of a sample of users are not the examples that all others share
+        write_table(ranks if sampled else _own(ranks), aside / "ranks.parquet")
         write_table(exposure, aside / "exposure.parquet")
 
 

@@ -55,6 +55,7 @@ class Training:
     precision: str = "bf16"  # autocast data type of the loss and, on a GPU, the encoder; or "fp32"
     select: str = "masked"  # earlier items left out when validating; or "unmasked"
     validate: str = "full"  # against the catalogue; "sampled": against 100 other items, the same
+    test_users: int = 0  # a fixed sample of so many is ranked; 0: all
     seed: int = 0
 
     def __post_init__(self):
@@ -72,7 +73,8 @@ class Training:
                 raise ValueError(
                     f"{name} is {getattr(self, name)!r}; use {' or '.join(map(repr, known))}"
                 )
-        least = {"epochs": 0, "batch_size": 1, "max_len": 1, "plateau": 0, "patience": 0, "seed": 0}
+        least = {"epochs": 0, "batch_size": 1, "max_len": 1, "plateau": 0, "patience": 0}
+        least |= {"test_users": 0, "seed": 0}
         for name, bound in least.items():
             if not getattr(self, name) >= bound:
                 raise ValueError(f"{name} is {getattr(self, name)}; use {bound} or more")

@@ -15,6 +15,7 @@ from seqrec_lib.data.splits import (
     latest,
     leave_last_out,
     named,
+    of_sampled_users,
     tail,
 )
 
@@ -160,6 +161,19 @@ def test_a_tenth_of_the_users_validates_and_a_tenth_tests_unless_told_otherwise(
 
 
 # --- bad input ---------------------------------------------------------------------------------
+
+
+def test_a_sample_is_of_users_and_the_same_for_whoever_asks(small_log, small_split):
+    several = np.sort(np.r_[small_split.valid, small_split.test])
+    chosen = of_sampled_users(small_log, several, 50)
+    users = np.unique(small_log.user_of(chosen))
+    assert len(users) == 50 and len(chosen) == 100
+    np.testing.assert_array_equal(chosen, of_sampled_users(small_log, several, 50))
+    test = of_sampled_users(small_log, small_split.test, 50)
+    np.testing.assert_array_equal(small_log.user_of(test), users)
+    assert users.max() > 150 and np.diff(users).max() > 1  # not the first of them
+    for everyone in (0, 200, 1000):
+        assert of_sampled_users(small_log, several, everyone) is several
 
 
 def test_users_too_short_for_leave_last_out_are_counted_and_the_first_is_named(log_of):

@@ -36,6 +36,7 @@ from seqrec_lib.models.layers import Users
 from seqrec_lib.models.losses import BCE, GBCE, BPRMax, SampledSoftmax, Softmax
 from seqrec_lib.models.rankers.din import DIN
 from seqrec_lib.models.rankers.pooling import Pooling
+from seqrec_lib.models.rankers.surge import SURGE
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.models.stores.encoder import StoreEncoder
 from seqrec_lib.models.stores.pools import Attention, DeepSets, Mean, SetTransformer
@@ -80,6 +81,12 @@ pooling = Pooling.Config(embed_dim=16, hidden=(32, 16), dropout=0.0)
 sums = dataclasses.replace(pooling, pooling="sum", objective=BCE(4))
 din = DIN.Config(embed_dim=16, hidden=(32, 16), dropout=0.0, unit_dim=12)
 normalised = dataclasses.replace(din, normalised=True, pooling="mean", objective=BCE(4))
+surge = SURGE.Config(
+    embed_dim=16, num_heads=2, clusters=3, attention_dim=8, hidden=(32, 16), dropout=0.0
+)
+unsorted = dataclasses.replace(
+    surge, pruned=False, query_aware=False, placed=False, objective=BCE(4)
+)
 ranking = dataclasses.replace(short, epochs=2, validate="sampled", select="unmasked")
 attending = dataclasses.replace(ranking, epochs=5)
 # an encoder that nobody has trained: it learns beside the attention
@@ -116,6 +123,8 @@ CASES = {
     "pooling-sum-bce": Case("pooling", sums, ranking, "favourites"),
     "din": Case("din", din, attending, "returns"),
     "din-normalised-bce": Case("din", normalised, attending, "returns"),
+    "surge": Case("surge", surge, attending, "returns"),
+    "surge-whole-bce": Case("surge", unsorted, attending, "favourites"),
     "stores-mean": Case("store-encoder", StoreEncoder.Config(sasrec, Mean.Config()), shorter),
     "stores-attention": Case("store-encoder", StoreEncoder.Config(sasrec), shorter),
     "stores-deepsets": Case(

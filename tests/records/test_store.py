@@ -5,6 +5,7 @@ import json
 import math
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,14 +14,14 @@ import pytest
 from seqrec_lib.data import datasets
 from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import root
-from seqrec_lib.data.splits import global_time
+from seqrec_lib.data.splits import global_time, of_sampled_users
 from seqrec_lib.metrics.ranking import hr, mrr, ndcg
 from seqrec_lib.models.base import CountModel
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import GBCE
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records import provenance, runs, standing, store
-from seqrec_lib.records.recipes import recipe
+from seqrec_lib.records.recipes import published, recipe
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.training.loop import Training
 
@@ -177,9 +178,10 @@ def test_a_committed_record_was_made_from_todays_data(folder, todays_data):
     run = store.load(folder)
     assert run.card["data_digest"] == datasets.digest(log, split)
     table = run.ranks
-    np.testing.assert_array_equal(table["item"], log.item[split.test])
-    np.testing.assert_array_equal(table["history_length"], log.history_length(split.test))
-    np.testing.assert_array_equal(table["user"], log.user_of(split.test))
+    asked = of_sampled_users(log, split.test, run.spec["training"].get("test_users", 0))
+    np.testing.assert_array_equal(table["item"], log.item[asked])
+    np.testing.assert_array_equal(table["history_length"], log.history_length(asked))
+    np.testing.assert_array_equal(table["user"], log.user_of(asked))
     assert len(run.exposure) == log.num_items
 
 
@@ -356,6 +358,22 @@ def test_a_record_of_many_rows_a_user_is_whole(many_rows):
     check(many_rows)
     card = json.loads((many_rows / "card.json").read_text())
     assert card["lists"] <= 500 < len(pd.read_parquet(many_rows / "ranks.parquet"))
+
+
+def test_a_record_of_a_sample_of_users_has_their_ranks_alone_and_compares_with_all(many_rows):
+    whole = runs.run("tecd-sim", "popular")
+    (spec,) = published("tecd-sim", "popular", [0])
+    few = replace(spec, name="few", training=replace(spec.training, test_users=30))
+    sampled = runs.run_spec(few)
+    check(sampled.folder)
+    users = sampled.ranks["user"].unique()
+    assert len(users) == 30
+    among = whole.among(users)
+    pd.testing.assert_frame_equal(among.seeds[0].ranks, sampled.ranks)
+    assert among.ranks("masked").shape == (1, len(sampled.ranks))
+    assert len(whole.examples) > len(among.examples) == len(sampled.ranks)
+    assert runs.run_spec(few).ranks.equals(sampled.ranks)  # read back
+    assert store.load(many_rows).ranks.equals(whole.seeds[0].ranks)
 
 
 @pytest.mark.parametrize(

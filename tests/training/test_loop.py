@@ -338,6 +338,7 @@ def test_every_setting_reaches_the_weights(
         ({"averaging": 1.0}, "averaging is 1.0"),
         ({"plateau": -1}, "plateau is -1"),
         ({"patience": -1}, "patience is -1; use 0 or more"),
+        ({"test_users": -1}, "test_users is -1; use 0 or more"),
         ({"seed": -1}, "seed is -1"),
     ],
 )

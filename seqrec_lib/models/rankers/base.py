@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.data.log import EventLog
 from seqrec_lib.models import losses
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.losses import BCE, Objective, SampledSoftmax
@@ -24,7 +26,9 @@ from seqrec_lib.models.losses import BCE, Objective, SampledSoftmax
 class CandidateRanker(Recommender):
     """Scores each candidate by a network of its own. A subclass writes ``read`` and ``match``.
 
-    All steps of a window learn in one call: the candidates of step t see the events up to t.
+    All steps of a window learn in one call: the candidates of step t see the events up to t. Where
+    what is read of a prefix is no part of what is read of the whole, a subclass is not
+    ``every_step``: each position is then a window of its own, and matched without ``step``.
     """
 
     chunk = 1024  # candidates at a time when the whole catalogue is scored
@@ -72,23 +76,48 @@ class CandidateRanker(Recommender):
         padding = parts[0].new_full((size, 1), -torch.inf)
         return torch.cat([padding, *parts], 1)
 
-    def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        with torch.autocast("cpu", enabled=False):  # as in SequenceEncoder.loss
-            return self._loss(batch, batch.target)  # type: ignore[arg-type]
+    def windows(
+        self, log: EventLog, positions: Int[np.ndarray, "P"], length: int
+    ) -> Int[np.ndarray, "W 2"]:
+        """Of a ranker that learns from the last step of a window alone, a window a position."""
+        if self.every_step:
+            return super().windows(log, positions, length)
+        last = log.windows(positions, 1)[:, 1]
+        first = np.maximum(log.offsets[log.user_of(last)] + 1, last - length + 1)
+        return np.stack([first, last], 1)
 
-    def _loss(self, batch: Batch, target: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
-        read, learn = self.read(batch), target > 0
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        target: Tensor = batch.target  # type: ignore[assignment]
+        if not self.every_step:  # then only the last step has one
+            target = target.amax(1, keepdim=True)
+        with torch.autocast("cpu", enabled=False):  # as in SequenceEncoder.loss
+            return self._loss(batch, target)
+
+    def _loss(self, batch: Batch, target: Int[Tensor, "B S"]) -> Float[Tensor, ""]:
+        return self._lost(self.read(batch), target)
+
+    def _lost(self, read: Any, target: Int[Tensor, "B S"]) -> Float[Tensor, ""]:
+        """The objective, given what was read and the items to find after each step, or at the end.
+
+        Without ``every_step`` there is one item a history.
+        """
+        learn = target > 0
         step = torch.arange(target.shape[1], device=target.device).expand_as(target)
-        own = self.match(read, target, step)[learn]
+        asked = step if self.every_step else None
+        own = self.match(read, target, asked)[learn]
         if isinstance(self.objective, SampledSoftmax):
             items, chance = losses.sampled_items(
                 self.objective.num_negatives, self.objective.alpha, self.frequency
             )
-            other = self.match_each(read, items, tuple(target.shape))[learn]  # type: ignore[arg-type]
-            return self.objective.lost(own, other, items, target[learn], chance)
+            if self.every_step:
+                other = self.match_each(read, items, tuple(target.shape))  # type: ignore[arg-type]
+            else:
+                other = self.match(read, items.expand(len(target), -1))[:, None]
+            return self.objective.lost(own, other[learn], items, target[learn], chance)
         count = self.objective.num_negatives
         items = losses.other_items(target.flatten(), count, self.num_items + 1)
         items = items.unflatten(0, target.shape).flatten(1)
-        other = self.match(read, items, step.repeat_interleave(count, 1))
+        asked = step.repeat_interleave(count, 1) if self.every_step else None
+        other = self.match(read, items, asked)
         other = other.unflatten(1, (-1, count))[learn]
         return ((F.softplus(-own) + F.softplus(other).sum(1)) / (1 + count)).mean()
