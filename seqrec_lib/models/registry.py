@@ -13,6 +13,7 @@ from seqrec_lib.models.encoders.duorec import DuoRec
 from seqrec_lib.models.encoders.factors import FPMC, PRME
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.gru4rec import GRU4Rec
+from seqrec_lib.models.encoders.hierarchical import HRNN
 from seqrec_lib.models.encoders.hstu import HSTU
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.nextitnet import NextItNet
@@ -31,6 +32,7 @@ MODELS: dict[str, type[Recommender]] = {
     "slit": SLIT,
     "gru": GRU,
     "gru4rec": GRU4Rec,
+    "hrnn": HRNN,
     "sasrec": SASRec,
     "sasrec-attributed": AttributedSASRec,
     "duorec": DuoRec,

@@ -28,6 +28,7 @@ from seqrec_lib.models.encoders.duorec import DuoRec
 from seqrec_lib.models.encoders.factors import FPMC, PRME
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.gru4rec import GRU4Rec
+from seqrec_lib.models.encoders.hierarchical import HRNN
 from seqrec_lib.models.encoders.hstu import HSTU
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.nextitnet import NextItNet
@@ -73,6 +74,7 @@ short = Training(
 shorter = dataclasses.replace(short, epochs=3)
 gru = GRU.Config(embed_dim=16, hidden_dim=32, dropout=0.0)
 gru4rec = GRU4Rec.Config(hidden_dim=32)
+hrnn = HRNN.Config(embed_dim=16, hidden_dim=32, dropout=0.0)
 sasrec = SASRec.Config(embed_dim=16, hidden_dim=32, num_layers=1, max_len=30, dropout=0.0)
 duorec = DuoRec.Config(embed_dim=16, hidden_dim=32, num_layers=1, max_len=30, dropout=0.1)
 bert4rec = BERT4Rec.Config(**vars(sasrec), head=False)
@@ -101,6 +103,8 @@ CASES = {
     "sasrec-sinusoid": Case("sasrec", dataclasses.replace(sasrec, places="sinusoid"), shorter),
     "gru-lstm": Case("gru", dataclasses.replace(gru, cell="lstm"), short),
     "gru-rnn": Case("gru", dataclasses.replace(gru, cell="rnn"), short),
+    "hrnn": Case("hrnn", hrnn, short),
+    "hrnn-baskets": Case("hrnn", dataclasses.replace(hrnn, gap_s=None, fed=True), short),
     "gru-untied": Case("gru", dataclasses.replace(gru, tied=False, num_layers=2), short),
     "gru-cosine": Case("gru", dataclasses.replace(gru, temperature=0.1), short),
     "duorec": Case("duorec", duorec, short),
