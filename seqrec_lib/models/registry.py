@@ -17,6 +17,7 @@ from seqrec_lib.models.encoders.hierarchical import HRNN
 from seqrec_lib.models.encoders.hstu import HSTU
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.nextitnet import NextItNet
+from seqrec_lib.models.encoders.pinnerformer import PinnerFormer
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.rankers.din import DIN
 from seqrec_lib.models.rankers.pooling import Pooling
@@ -37,6 +38,7 @@ MODELS: dict[str, type[Recommender]] = {
     "sasrec-attributed": AttributedSASRec,
     "duorec": DuoRec,
     "bert4rec": BERT4Rec,
+    "pinnerformer": PinnerFormer,
     "fpmc": FPMC,
     "prme": PRME,
     "caser": Caser,

@@ -32,6 +32,7 @@ from seqrec_lib.models.encoders.hierarchical import HRNN
 from seqrec_lib.models.encoders.hstu import HSTU
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.nextitnet import NextItNet
+from seqrec_lib.models.encoders.pinnerformer import DAY, PinnerFormer
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.layers import Users
 from seqrec_lib.models.losses import BCE, GBCE, BPRMax, SampledSoftmax, Softmax
@@ -78,6 +79,9 @@ hrnn = HRNN.Config(embed_dim=16, hidden_dim=32, dropout=0.0)
 sasrec = SASRec.Config(embed_dim=16, hidden_dim=32, num_layers=1, max_len=30, dropout=0.0)
 duorec = DuoRec.Config(embed_dim=16, hidden_dim=32, num_layers=1, max_len=30, dropout=0.1)
 bert4rec = BERT4Rec.Config(**vars(sasrec), head=False)
+pinnerformer = PinnerFormer.Config(
+    16, 32, 1, max_len=30, dropout=0.0, num_positions=8, objective=SampledSoftmax(64, in_batch=True)
+)
 pooling = Pooling.Config(embed_dim=16, hidden=(32, 16), dropout=0.0)
 sums = dataclasses.replace(pooling, pooling="sum", objective=BCE(4))
 din = DIN.Config(embed_dim=16, hidden=(32, 16), dropout=0.0, unit_dim=12)
@@ -120,6 +124,12 @@ CASES = {
     ),
     "bert4rec": Case(
         "bert4rec", bert4rec, dataclasses.replace(short, learning_rate=1e-2, epochs=22)
+    ),
+    "pinnerformer": Case("pinnerformer", pinnerformer, shorter, "groups"),
+    "pinnerformer-next": Case(
+        "pinnerformer",
+        dataclasses.replace(pinnerformer, window_s=DAY, learned=False, objective=Softmax()),
+        shorter,
     ),
     "pooling": Case("pooling", pooling, ranking, "favourites"),
     "pooling-sum-bce": Case("pooling", sums, ranking, "favourites"),
