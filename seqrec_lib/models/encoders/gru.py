@@ -22,7 +22,11 @@ from seqrec_lib.models.layers import Dropout
 from seqrec_lib.models.losses import Objective, Softmax
 
 WHOLE = 8_192  # steps that are run and kept at once on a CPU
-CELLS: dict[str, type[nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
+CELLS: dict[str, type[nn.GRU] | type[nn.LSTM] | type[nn.RNN]] = {
+    "gru": nn.GRU,
+    "lstm": nn.LSTM,
+    "rnn": nn.RNN,
+}
 
 
 class GRU(SequenceEncoder):

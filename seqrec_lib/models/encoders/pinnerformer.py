@@ -128,7 +128,7 @@ class PinnerFormer(SASRec):
         chance = ahead.spread(first if self.every_step else until - 1, until, share)
         expected = ahead.drawn(chance * ahead.any)
         found = np.bincount(log.item[ahead.asked], expected, minlength=log.num_items + 1)
-        self.frequency.copy_(torch.from_numpy(found))  # type: ignore[operator, union-attr]
+        self.frequency.copy_(torch.from_numpy(found))  # type: ignore[operator]
 
     def prepared(
         self, batch: Batch, log: EventLog, windows: Int[np.ndarray, "B 2"], rng: np.random.Generator
@@ -160,7 +160,7 @@ class PinnerFormer(SASRec):
             self.frequency,
             cosine=self.temperature is not None,
             sparse=self.items.sparse,
-            owner=learn.nonzero()[:, 0],
+            owner=learn.nonzero()[:, 0],  # type: ignore[union-attr]
         )
 
     def _scaled(self, states: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
