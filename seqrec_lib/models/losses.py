@@ -107,12 +107,12 @@ class _Table:
         return scores if self.bias is None else scores + self.bias[targets]
 
 
-def _shared_negatives(states, targets, table, frequency, count, alpha, in_batch):
+def _shared_negatives(states, targets, table, frequency, count, alpha, in_batch, owner=None):
     """Scores (P, K) of negatives shared by all positions, and the log of how often each is
     expected among them.
 
     Sampled items first, then, with ``in_batch``, the other positions' targets. A position's own
-    target among the negatives is no negative: it gets -inf.
+    target among the negatives is no negative: it gets -inf, as do targets of the same ``owner``.
     """
     items, chance = sampled_items(count, alpha, frequency)
     expected = count * chance
@@ -122,6 +122,8 @@ def _shared_negatives(states, targets, table, frequency, count, alpha, in_batch)
     scores = table.score(states, items)
     # paper: GRU4Rec's official code counts an own target among the negatives
     hit = items[None, :] == targets[:, None]
+    if in_batch and owner is not None:
+        hit[:, count:] |= owner[:, None] == owner
     return scores.masked_fill(hit, -torch.inf), expected[items].log()
 
 
@@ -136,7 +138,8 @@ class SampledSoftmax:
     ``num_negatives`` are drawn in proportion to frequency ** ``alpha``; with ``in_batch`` the
     targets of the other positions serve too (Hidasi et al., 2016, arXiv:1511.06939). With
     ``logq`` each negative's score is lowered by the log of how often it is expected among them,
-    which makes the sum an unbiased estimate of the sum over the catalogue.
+    which makes the sum an unbiased estimate of the sum over the catalogue. Targets of positions of
+    one ``owner`` are no negatives of each other.
     """
 
     num_negatives: int = 256
@@ -148,11 +151,14 @@ class SampledSoftmax:
     def contrasts_batch(self) -> bool:
         return self.in_batch
 
-    def __call__(self, states, targets, vectors, bias, frequency, cosine=False, sparse=False):
+    def __call__(
+        self, states, targets, vectors, bias, frequency, cosine=False, sparse=False, owner=None
+    ):
         table = _Table(vectors, bias, cosine, sparse)
         own = table.own_score(states, targets)
+        count, alpha = self.num_negatives, self.alpha
         scores, log_expected = _shared_negatives(
-            states, targets, table, frequency, self.num_negatives, self.alpha, self.in_batch
+            states, targets, table, frequency, count, alpha, self.in_batch, owner
         )
         if self.logq:
             scores = scores - log_expected

@@ -13,9 +13,11 @@ from seqrec_lib.models.encoders.duorec import DuoRec
 from seqrec_lib.models.encoders.factors import FPMC, PRME
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.gru4rec import GRU4Rec
+from seqrec_lib.models.encoders.hierarchical import HRNN
 from seqrec_lib.models.encoders.hstu import HSTU
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.nextitnet import NextItNet
+from seqrec_lib.models.encoders.pinnerformer import PinnerFormer
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.rankers.din import DIN
 from seqrec_lib.models.rankers.pooling import Pooling
@@ -32,10 +34,12 @@ MODELS: dict[str, type[Recommender]] = {
     "slit": SLIT,
     "gru": GRU,
     "gru4rec": GRU4Rec,
+    "hrnn": HRNN,
     "sasrec": SASRec,
     "sasrec-attributed": AttributedSASRec,
     "duorec": DuoRec,
     "bert4rec": BERT4Rec,
+    "pinnerformer": PinnerFormer,
     "fpmc": FPMC,
     "prme": PRME,
     "caser": Caser,

@@ -28,9 +28,11 @@ from seqrec_lib.models.encoders.duorec import DuoRec
 from seqrec_lib.models.encoders.factors import FPMC, PRME
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.gru4rec import GRU4Rec
+from seqrec_lib.models.encoders.hierarchical import HRNN
 from seqrec_lib.models.encoders.hstu import HSTU
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.nextitnet import NextItNet
+from seqrec_lib.models.encoders.pinnerformer import DAY, PinnerFormer
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.layers import Users
 from seqrec_lib.models.losses import BCE, GBCE, BPRMax, SampledSoftmax, Softmax
@@ -74,9 +76,13 @@ short = Training(
 shorter = dataclasses.replace(short, epochs=3)
 gru = GRU.Config(embed_dim=16, hidden_dim=32, dropout=0.0)
 gru4rec = GRU4Rec.Config(hidden_dim=32)
+hrnn = HRNN.Config(embed_dim=16, hidden_dim=32, dropout=0.0)
 sasrec = SASRec.Config(embed_dim=16, hidden_dim=32, num_layers=1, max_len=30, dropout=0.0)
 duorec = DuoRec.Config(embed_dim=16, hidden_dim=32, num_layers=1, max_len=30, dropout=0.1)
 bert4rec = BERT4Rec.Config(**vars(sasrec), head=False)
+pinnerformer = PinnerFormer.Config(
+    16, 32, 1, max_len=30, dropout=0.0, num_positions=8, objective=SampledSoftmax(64, in_batch=True)
+)
 pooling = Pooling.Config(embed_dim=16, hidden=(32, 16), dropout=0.0)
 sums = dataclasses.replace(pooling, pooling="sum", objective=BCE(4))
 din = DIN.Config(embed_dim=16, hidden=(32, 16), dropout=0.0, unit_dim=12)
@@ -103,6 +109,13 @@ CASES = {
     "slit": Case("slit", SLIT.Config(decay=1.0, ahead=1, regularisation=1.0)),
     "sasrec-untied": Case("sasrec", dataclasses.replace(sasrec, tied=False, num_layers=2), shorter),
     "sasrec-cosine": Case("sasrec", dataclasses.replace(sasrec, temperature=0.1), shorter),
+    "sasrec-unplaced": Case("sasrec", dataclasses.replace(sasrec, places="none"), shorter),
+    "sasrec-absolute": Case("sasrec", dataclasses.replace(sasrec, places="absolute"), shorter),
+    "sasrec-sinusoid": Case("sasrec", dataclasses.replace(sasrec, places="sinusoid"), shorter),
+    "gru-lstm": Case("gru", dataclasses.replace(gru, cell="lstm"), short),
+    "gru-rnn": Case("gru", dataclasses.replace(gru, cell="rnn"), short),
+    "hrnn": Case("hrnn", hrnn, short),
+    "hrnn-baskets": Case("hrnn", dataclasses.replace(hrnn, gap_s=None, fed=True), short),
     "gru-untied": Case("gru", dataclasses.replace(gru, tied=False, num_layers=2), short),
     "gru-cosine": Case("gru", dataclasses.replace(gru, temperature=0.1), short),
     "duorec": Case("duorec", duorec, short),
@@ -118,6 +131,12 @@ CASES = {
     ),
     "bert4rec": Case(
         "bert4rec", bert4rec, dataclasses.replace(short, learning_rate=1e-2, epochs=22)
+    ),
+    "pinnerformer": Case("pinnerformer", pinnerformer, shorter, "groups"),
+    "pinnerformer-next": Case(
+        "pinnerformer",
+        dataclasses.replace(pinnerformer, window_s=DAY, learned=False, objective=Softmax()),
+        shorter,
     ),
     "pooling": Case("pooling", pooling, ranking, "favourites"),
     "pooling-sum-bce": Case("pooling", sums, ranking, "favourites"),

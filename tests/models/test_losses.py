@@ -164,6 +164,17 @@ def test_in_batch_negatives_are_the_other_targets_and_never_the_own_one(drawn):
     assert loss.item() == pytest.approx(np.mean(hands), rel=1e-5)
 
 
+def test_targets_of_one_owner_are_no_negatives_of_each_other(drawn):
+    states, _, vectors, _, frequency = drawn(positions=3, bias=False)
+    targets, owner = torch.tensor([4, 7, 9]), torch.tensor([0, 1, 0])
+    objective = SampledSoftmax(0, in_batch=True, logq=False)
+    loss = objective(states, targets, vectors, None, frequency, owner=owner)
+    scores = states @ vectors[targets].T
+    others = [[1], [0, 2], [1]]
+    lost = [scores[i, [i, *them]].logsumexp(0) - scores[i, i] for i, them in enumerate(others)]
+    torch.testing.assert_close(loss, torch.stack(lost).mean())
+
+
 def test_a_batch_of_one_target_has_no_in_batch_negatives(drawn):
     states, _, vectors, bias, frequency = drawn(4)
     alone = torch.full((4,), 9)

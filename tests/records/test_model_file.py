@@ -58,6 +58,23 @@ def test_what_a_stored_spec_lacks_is_completed_with_todays_defaults(model):
     assert whole["encoder"] == {"class": "SASRec.Config"} | part  # however deep
 
 
+@pytest.mark.parametrize(
+    ("name", "setting", "then"), [("sasrec", "places", "back"), ("gru", "cell", "gru")]
+)
+def test_a_model_file_older_than_a_setting_is_read_with_its_default(
+    name, setting, then, small_log, small_catalogue, tmp_path
+):
+    torch.manual_seed(0)
+    model = MODELS[name](small_catalogue, MODELS[name].Config(embed_dim=8))
+    spec = spec_of(model, name)
+    assert spec["config"].pop(setting) == then
+    save_model(model, spec, small_log.items, tmp_path / "m.safetensors")
+    loaded, _ = load_model(tmp_path / "m.safetensors")
+    assert loaded.config == model.config
+    batch = Batch(torch.tensor([[3, 1, 2], [5, 0, 0]]))
+    assert loaded.score_all(batch).equal(model.eval().score_all(batch))
+
+
 def test_a_model_comes_back_with_its_settings_and_the_items_raw_ids(model, tmp_path):
     items = np.array([f"B{i:04}" for i in range(40)])
     path = tmp_path / "deep" / "model.safetensors"

@@ -2,7 +2,9 @@
 
 What many libraries ship under the name GRU4Rec. It lacks what makes GRU4Rec (gru4rec.py): sessions
 in parallel, popularity-sampled negatives, ranking losses, Adagrad. Untied, with a GRU wider than
-the embedding, it is also the network of the T-ECD report, section 5.
+the embedding, it is also the network of the T-ECD report, section 5. With another ``cell`` it is
+what GRUs are compared with: the LSTM (Hochreiter & Schmidhuber, 1997) or the plain recurrent net
+(Elman, 1990), which has no gates.
 """
 
 from __future__ import annotations
@@ -20,6 +22,11 @@ from seqrec_lib.models.layers import Dropout
 from seqrec_lib.models.losses import Objective, Softmax
 
 WHOLE = 8_192  # steps that are run and kept at once on a CPU
+CELLS: dict[str, type[nn.GRU] | type[nn.LSTM] | type[nn.RNN]] = {
+    "gru": nn.GRU,
+    "lstm": nn.LSTM,
+    "rnn": nn.RNN,
+}
 
 
 class GRU(SequenceEncoder):
@@ -32,13 +39,17 @@ class GRU(SequenceEncoder):
         tied: bool = True  # states are projected back to the embedding; False: own output table
         temperature: float | None = None  # cosine scores over this; None: inner products
         objective: Objective = Softmax()
+        cell: str = "gru"  # or "lstm", or "rnn": a tanh, no gates
 
     def __init__(self, catalogue: Catalogue, config: Config):
+        if config.cell not in CELLS:
+            raise ValueError(f"cell is {config.cell!r}; use one of {', '.join(CELLS)}")
         super().__init__(catalogue, config.embed_dim, config.objective, config.temperature)
         self.config = config
         self.dropout = Dropout(config.dropout)
         between = config.dropout if config.num_layers > 1 else 0.0
-        self.gru = nn.GRU(
+        # stored models name it so, whatever its cell
+        self.gru = CELLS[config.cell](
             config.embed_dim,
             config.hidden_dim,
             config.num_layers,

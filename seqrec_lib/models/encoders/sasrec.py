@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
@@ -20,6 +20,17 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import SequenceEncoder
 from seqrec_lib.models.layers import Dropout
 from seqrec_lib.models.losses import Objective, Softmax
+
+PLACES = ("none", "absolute", "back", "sinusoid")
+
+
+def waves(step: Int[Tensor, "T"], width: int) -> Float[Tensor, "T D"]:
+    """Sines and cosines of steps, of wavelengths from 2 pi to 10,000 times that (Vaswani et al.,
+    2017, arXiv:1706.03762, section 3.5): how two steps agree depends on how far apart they are.
+    """
+    rate = 10_000 ** (-torch.arange(0, width, 2, device=step.device) / width)
+    angle = step[:, None] * rate
+    return torch.stack([angle.sin(), angle.cos()], -1).flatten(1)[:, :width]
 
 
 class Attention(nn.Module):
@@ -100,6 +111,9 @@ class SASRec(SequenceEncoder):
         num_layers: int = 2
         num_heads: int = 2  # paper: 1
         max_len: int = 50
+        # learned: "back", counted from the newest event, or "absolute", from the oldest; fixed:
+        # "sinusoid", from the oldest; or "none"
+        places: str = "back"
         dropout: float = 0.5
         drop_events: float = 0.0  # share of whole events of a history that are hidden in training
         tied: bool = True  # one item table for input and output; False adds a second and a bias
@@ -107,10 +121,13 @@ class SASRec(SequenceEncoder):
         objective: Objective = Softmax()  # paper: BCE()
 
     def __init__(self, catalogue: Catalogue, config: Config):
+        if config.places not in PLACES:
+            raise ValueError(f"places is {config.places!r}; use one of {', '.join(PLACES)}")
         super().__init__(catalogue, config.embed_dim, config.objective, config.temperature)
         self.config = config
         self.max_len = config.max_len
-        self.positions = nn.Embedding(config.max_len, config.embed_dim)
+        learned = config.places in ("absolute", "back")
+        self.positions = nn.Embedding(config.max_len, config.embed_dim) if learned else None
         self.dropout = Dropout(config.dropout)
         self.drop_events = Dropout(config.drop_events)
         self.blocks = nn.ModuleList(
@@ -156,11 +173,16 @@ class SASRec(SequenceEncoder):
         # paper: item vectors times the root of embed_dim (released code)
         if self.training and self.config.drop_events:
             vectors = vectors * self.drop_events(torch.ones_like(vectors[..., :1]))
+        if self.config.places == "none":
+            return self.dropout(vectors)
         step = torch.arange(real.shape[1], device=real.device)
-        newest = (real.sum(1, keepdim=True) - 1).clamp(min=0)
-        # counted back from the newest step, so that "just now" has one place whatever the length
-        place = self.positions((newest - step).clamp(0, self.config.max_len - 1))
-        return self.dropout(vectors + place)
+        if self.positions is None:
+            # as small beside the items as in the paper, whose items are larger
+            return self.dropout(vectors + 0.02 * waves(step, vectors.shape[-1]))
+        if self.config.places == "back":
+            # from the newest step, so that "just now" has one place whatever the length
+            step = (real.sum(1, keepdim=True) - 1).clamp(min=0) - step
+        return self.dropout(vectors + self.positions(step.clamp(0, self.config.max_len - 1)))
 
     def item_vectors(self) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N"] | None]:
         if self.output is None:

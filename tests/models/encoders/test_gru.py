@@ -4,6 +4,7 @@ import torch
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.encoders import gru
 from seqrec_lib.models.encoders.gru import GRU
 
 
@@ -30,6 +31,66 @@ def test_one_step_by_hand():
     scores = weight["output.weight"] @ hidden + weight["output.bias"]
     np.testing.assert_allclose(model.score_all(batch)[0, 1:].detach(), scores[1:], atol=1e-6)
     assert abs(hidden).min() > 1e-3
+
+
+def stepwise(cell, weight, x, hidden, memory):
+    """One step of a cell, written out: hidden state and, of an LSTM, memory."""
+    given = weight["gru.weight_ih_l0"] @ x + weight["gru.bias_ih_l0"]
+    given = given + weight["gru.weight_hh_l0"] @ hidden + weight["gru.bias_hh_l0"]
+    if cell == "rnn":
+        return np.tanh(given), memory
+    enter, forget, show = (sigmoid(given[i : i + 4]) for i in (0, 4, 12))
+    memory = forget * memory + enter * np.tanh(given[8:12])
+    return show * np.tanh(memory), memory
+
+
+@pytest.mark.parametrize("cell", ["lstm", "rnn"])
+def test_two_steps_of_the_other_cells_by_hand(cell):
+    torch.manual_seed(0)
+    config = GRU.Config(embed_dim=3, hidden_dim=4, tied=False, cell=cell)
+    model = GRU(catalogue(7), config).eval()
+    torch.nn.init.normal_(model.items.weight)
+    weight = {name: value.detach().numpy() for name, value in model.named_parameters()}
+    hidden = memory = np.zeros(4)
+    states = []
+    for item in (5, 2):
+        hidden, memory = stepwise(cell, weight, weight["items.weight"][item], hidden, memory)
+        states.append(hidden)
+    found = model.encode(Batch(torch.tensor([[5, 2]])))[0].detach()
+    np.testing.assert_allclose(found, states, atol=1e-6)
+    assert abs(np.array(states)).min() > 1e-3
+
+
+def test_cells_have_one_three_and_four_sets_of_weights():
+    count = {}
+    for cell in ("rnn", "gru", "lstm"):
+        network = GRU(catalogue(7), GRU.Config(embed_dim=3, hidden_dim=4, cell=cell)).gru
+        count[cell] = sum(weight.numel() for weight in network.parameters())
+    assert count == {"rnn": 36, "gru": 3 * 36, "lstm": 4 * 36}
+
+
+def test_another_cell_is_refused():
+    with pytest.raises(ValueError, match="cell is 'gated'; use one of gru, lstm, rnn"):
+        GRU(catalogue(7), GRU.Config(cell="gated"))
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm", "rnn"])
+def test_rows_run_in_parts_have_the_states_and_gradients_of_rows_run_at_once(cell, monkeypatch):
+    torch.manual_seed(0)
+    config = GRU.Config(embed_dim=3, hidden_dim=4, dropout=0.0, cell=cell)
+    model, batch = GRU(catalogue(7), config), Batch(torch.randint(1, 8, (5, 6)))
+
+    def learned():
+        model.zero_grad()
+        states = model.encode(batch)
+        states.square().sum().backward()
+        return states.detach(), model.gru.weight_hh_l0.grad.clone()
+
+    whole = learned()
+    monkeypatch.setattr(gru, "WHOLE", 12)  # two rows
+    for one, other in zip(whole, learned(), strict=True):
+        assert one.abs().max() > 1e-3
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
 
 
 def test_tied_states_are_projected_back_to_the_item_table():

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ from torch import nn
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
-from seqrec_lib.models.encoders.sasrec import SASRec
+from seqrec_lib.models.encoders.sasrec import SASRec, waves
 
 
 def catalogue(num_items):
@@ -83,6 +85,61 @@ def test_places_are_counted_back_from_the_newest_event():
         change = (model.encode(batch) - moved.encode(batch)).abs().amax(-1)[0]
         untouched = max(0, length - 3)  # steps before the last but two do not meet its place
         assert (change[:untouched] == 0).all() and (change[untouched:] > 1e-3).all() == (length > 2)
+
+
+@pytest.mark.parametrize("places", ["none", "absolute", "sinusoid", "back"])
+def test_only_places_counted_back_change_when_more_follows(places):
+    model, item = model_of(places=places), torch.tensor([[3, 1, 4, 1, 5]])
+    early, whole = (model.encode(Batch(part)) for part in (item[:, :3], item))
+    change = (whole[:, :3] - early).abs().max()
+    assert change > 1e-2 if places == "back" else change < 1e-5
+
+
+@pytest.mark.parametrize("places", ["none", "absolute", "sinusoid", "back"])
+def test_what_the_order_of_earlier_events_changes(places):
+    """Without places one layer sees a set; the second sees what the mask let the first one see."""
+    for layers in (1, 2):
+        model = model_of(places=places, num_layers=layers)
+        a, b = (model.state(Batch(torch.tensor([one]))) for one in ([1, 2, 6, 3], [6, 1, 2, 3]))
+        change = (a - b).abs().max()
+        assert change < 1e-5 if places == "none" and layers == 1 else change > 1e-3
+
+
+def test_absolute_places_are_counted_from_the_oldest_event():
+    model, moved = model_of(places="absolute"), model_of(places="absolute")
+    with torch.no_grad():
+        moved.positions.weight[2] += torch.randn(8)
+    change = (model.encode(BATCH) - moved.encode(BATCH)).abs().amax(-1)
+    assert (change[:2, :2] == 0).all() and change[2, 0] == 0
+    assert (change[0, 2:] > 1e-3).all() and change[1, 2] > 1e-3
+
+
+@pytest.mark.parametrize("places", ["none", "sinusoid"])
+def test_fixed_places_and_none_have_no_weights(places):
+    assert "positions.weight" not in model_of(places=places).state_dict()
+    count = [sum(w.numel() for w in model_of(places=p).parameters()) for p in (places, "back")]
+    assert count[1] - count[0] == 6 * 8
+
+
+def test_waves_by_hand():
+    found = waves(torch.arange(3), 4)
+    expected = [[math.sin(t), math.cos(t), math.sin(t / 100), math.cos(t / 100)] for t in range(3)]
+    torch.testing.assert_close(found, torch.tensor(expected))
+    agree = waves(torch.arange(50), 16) @ waves(torch.arange(50), 16).T
+    torch.testing.assert_close(agree[:-7, :-7], agree[7:, 7:], rtol=1e-4, atol=1e-4)
+    assert (agree.diagonal() > agree.diagonal(5).max() + 0.5).all()
+    assert waves(torch.arange(3), 5).shape == (3, 5)
+
+
+def test_sinusoids_are_added_to_the_items():
+    model, item = model_of(places="sinusoid"), torch.tensor([[3, 1, 4]])
+    read = model._placed(model.items(item), item > 0)
+    torch.testing.assert_close(read - model.items(item), 0.02 * waves(torch.arange(3), 8)[None])
+
+
+def test_other_places_are_refused():
+    with pytest.raises(ValueError, match="places is 'ahead'; use one of none, absolute, back"):
+        model_of(places="ahead")
 
 
 def test_swapping_two_earlier_events_changes_the_state():
