@@ -23,7 +23,7 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import Recommender, from_config
 from seqrec_lib.models.encoders.caser import Caser
-from seqrec_lib.models.encoders.factors import FPMC
+from seqrec_lib.models.encoders.fpmc import FPMC
 from seqrec_lib.models.encoders.hstu import HSTU
 from seqrec_lib.models.encoders.nextitnet import NextItNet
 

@@ -14,7 +14,7 @@ LISTED = PAGE.split("## The same weights")[0]
 EFFECTS = ("measured", "none", "not compared")
 # what a file of the library is called on the page, where it is not its model
 CALLED = {
-    "factors": "FPMC",
+    "hierarchical": "HRNN",
     "interest_graph": "SURGE",
     "losses": "BCE",
     "optimizers": "Adagrad",

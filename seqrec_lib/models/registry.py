@@ -10,7 +10,7 @@ from seqrec_lib.models.encoders.attributed import AttributedSASRec
 from seqrec_lib.models.encoders.bert4rec import BERT4Rec
 from seqrec_lib.models.encoders.caser import Caser
 from seqrec_lib.models.encoders.duorec import DuoRec
-from seqrec_lib.models.encoders.factors import FPMC, PRME
+from seqrec_lib.models.encoders.fpmc import FPMC
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.gru4rec import GRU4Rec
 from seqrec_lib.models.encoders.hierarchical import HRNN
@@ -18,6 +18,7 @@ from seqrec_lib.models.encoders.hstu import HSTU
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.nextitnet import NextItNet
 from seqrec_lib.models.encoders.pinnerformer import PinnerFormer
+from seqrec_lib.models.encoders.prme import PRME
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.rankers.din import DIN
 from seqrec_lib.models.rankers.pooling import Pooling

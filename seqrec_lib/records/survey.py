@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from seqrec_lib.models.encoders.caser import Caser
-from seqrec_lib.models.encoders.factors import FPMC, PRME
+from seqrec_lib.models.encoders.fpmc import FPMC
 from seqrec_lib.models.encoders.hstu import HSTU
 from seqrec_lib.models.encoders.nextitnet import NextItNet
+from seqrec_lib.models.encoders.prme import PRME
 from seqrec_lib.records.settled import ENCODER
 
 _caser = Caser.Config(temperature=0.07)

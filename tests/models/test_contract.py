@@ -25,7 +25,7 @@ from seqrec_lib.models.encoders.attributed import AttributedSASRec
 from seqrec_lib.models.encoders.bert4rec import BERT4Rec
 from seqrec_lib.models.encoders.caser import Caser
 from seqrec_lib.models.encoders.duorec import DuoRec
-from seqrec_lib.models.encoders.factors import FPMC, PRME
+from seqrec_lib.models.encoders.fpmc import FPMC
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.gru4rec import GRU4Rec
 from seqrec_lib.models.encoders.hierarchical import HRNN
@@ -33,6 +33,7 @@ from seqrec_lib.models.encoders.hstu import HSTU
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.nextitnet import NextItNet
 from seqrec_lib.models.encoders.pinnerformer import DAY, PinnerFormer
+from seqrec_lib.models.encoders.prme import PRME
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.layers import Users
 from seqrec_lib.models.losses import BCE, GBCE, BPRMax, SampledSoftmax, Softmax

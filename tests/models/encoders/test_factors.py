@@ -5,7 +5,8 @@ import torch
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
-from seqrec_lib.models.encoders.factors import FPMC, PRME
+from seqrec_lib.models.encoders.fpmc import FPMC
+from seqrec_lib.models.encoders.prme import PRME
 
 CATALOGUE = Catalogue(4, np.array([0, 1, 1, 1, 1]), num_users=2)
 # user 1 after items 3, then 2; user 2 after item 4, ten seconds before the question
