@@ -20,6 +20,7 @@ from seqrec_lib.models.encoders.bert4rec import BERT4Rec
 from seqrec_lib.models.encoders.duorec import DuoRec
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.gru4rec import GRU4Rec
+from seqrec_lib.models.encoders.hierarchical import HRNN
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import BCE, GBCE, SampledSoftmax
@@ -31,7 +32,7 @@ from seqrec_lib.models.wrappers.personalised import Personalised
 from seqrec_lib.models.wrappers.retrieval import Retrieval
 from seqrec_lib.records.advice import select_unmasked
 from seqrec_lib.records.receipts import OMNI_RECIPES, STORE_RECIPES, over_receipts
-from seqrec_lib.records.settled import ENCODER, GRU_CE, SASREC, SLOWER
+from seqrec_lib.records.settled import ENCODER, GRU_CE, RANKING, SASREC, SLOWER
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.records.survey import SURVEY_RECIPES
 from seqrec_lib.training.loop import Training
@@ -47,10 +48,6 @@ _duorec = DuoRec.Config(temperature=0.07, cosine=True, contrast_temperature=0.2)
 # thirds as many passes, each of as many targets
 _bert4rec = BERT4Rec.Config(temperature=0.07, mask_share=0.6, head=False)
 _cloze = replace(ENCODER, epochs=24)
-# a whole ranking costs minutes: selected among sampled items
-_ranking = replace(
-    ENCODER, epochs=12, learning_rate=3e-3, weight_decay=0.01, patience=3, validate="sampled"
-)
 _tuning = replace(ENCODER, epochs=2)  # more passes, slower, end alike: book/protocol.md
 _asking = Training(epochs=0)  # nothing is learned
 _unfrozen = Retrieval.Config(SASREC, frozen=False)
@@ -90,9 +87,9 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "duorec": ("duorec", _duorec, ENCODER),
     **over_receipts(SASREC, GRU_CE, ENCODER, SLOWER, marked=False),
     "bert4rec": ("bert4rec", _bert4rec, _cloze),
-    "pooling": ("pooling", Pooling.Config(dropout=0.1), _ranking),
-    "pooling-sum": ("pooling", Pooling.Config(dropout=0.1, pooling="sum"), _ranking),
-    "din": ("din", DIN.Config(dropout=0.1), _ranking),
+    "pooling": ("pooling", Pooling.Config(dropout=0.1), RANKING),
+    "pooling-sum": ("pooling", Pooling.Config(dropout=0.1, pooling="sum"), RANKING),
+    "din": ("din", DIN.Config(dropout=0.1), RANKING),
     "sasrec-personalised": ("personalised", Personalised.Config(SASREC), ENCODER),
     "sasrec-retrieval": ("retrieval", Retrieval.Config(SASREC), _tuning, "{0}/sasrec"),
     "sasrec-unfrozen": ("retrieval", _unfrozen, _tuning, "{0}/sasrec"),
@@ -138,10 +135,15 @@ _item2vec = Item2Vec.Config(embed_dim=64, logq=False)
 _report = Item2Vec.Config(logq=False, mask_same=False, projected=False)
 _report_training = Training(epochs=5, batch_size=8192, plateau=1, select="unmasked")
 
+_hrnn = HRNN.Config(hidden_dim=256, temperature=0.07, objective=_sampled)
+
 TECD_RECIPES: dict[str, tuple[Any, ...]] = {
     "gru": ("gru", _tecd_gru, _tecd),
     "gru-pretrained": ("gru", _tecd_gru, _tecd, "{pairs}/item2vec"),
     "gru-leaking": ("gru", _tecd_gru, _tecd, "{leaking}/item2vec"),
+    "hrnn": ("hrnn", _hrnn, _tecd),
+    "hrnn-fed": ("hrnn", replace(_hrnn, fed=True), _tecd),
+    "hrnn-actions": ("hrnn", replace(_hrnn, actions=True), _tecd),
     "sasrec": ("sasrec", _tecd_sasrec, _tecd),
     "sasrec-pretrained": ("sasrec", _tecd_sasrec, _tecd, "{pairs}/item2vec"),
     "sasrec-leaking": ("sasrec", _tecd_sasrec, _tecd, "{leaking}/item2vec"),

@@ -10,17 +10,27 @@ from seqrec_lib.models.encoders.caser import Caser
 from seqrec_lib.models.encoders.fpmc import FPMC
 from seqrec_lib.models.encoders.hstu import HSTU
 from seqrec_lib.models.encoders.nextitnet import NextItNet
+from seqrec_lib.models.encoders.pinnerformer import PinnerFormer
 from seqrec_lib.models.encoders.prme import PRME
-from seqrec_lib.records.settled import ENCODER
+from seqrec_lib.models.losses import Softmax
+from seqrec_lib.models.rankers.surge import SURGE
+from seqrec_lib.records.settled import ENCODER, GRU_CE, RANKING, SASREC
 
 _caser = Caser.Config(temperature=0.07)
 _hstu = HSTU.Config(temperature=0.07)
+# most users' whole history lies within a year; within 28 days a third of the events has nothing
+# ahead to be predicted
+_pinnerformer = PinnerFormer.Config(window_s=365 * 86_400)
+_surge = SURGE.Config()
+_graphs = replace(RANKING, test_users=2000)
 
 SURVEY_RECIPES: dict[str, tuple[Any, ...]] = {
     "fpmc": ("fpmc", FPMC.Config(), ENCODER),
     "fpmc-last": ("fpmc", FPMC.Config(user=False), ENCODER),  # factorised transitions alone
     "mf": ("fpmc", FPMC.Config(last=False), ENCODER),  # matrix factorisation: who asks, alone
     "prme": ("prme", PRME.Config(), ENCODER),
+    "rnn": ("gru", replace(GRU_CE, cell="rnn"), ENCODER),
+    "lstm": ("gru", replace(GRU_CE, cell="lstm"), ENCODER),
     "caser": ("caser", _caser, ENCODER),
     "caser-author": ("caser", replace(_caser, tied=False), ENCODER),
     "caser-nobody": ("caser", replace(_caser, user=False), ENCODER),
@@ -28,6 +38,18 @@ SURVEY_RECIPES: dict[str, tuple[Any, ...]] = {
     "caser-vertical": ("caser", replace(_caser, horizontal=0), ENCODER),
     "caser-horizontal": ("caser", replace(_caser, vertical=0), ENCODER),
     "nextitnet": ("nextitnet", NextItNet.Config(temperature=0.07), ENCODER),
+    "surge": ("surge", _surge, _graphs),
+    "surge-unpruned": ("surge", replace(_surge, pruned=False), _graphs),
+    "sasrec-unplaced": ("sasrec", replace(SASREC, places="none"), ENCODER),
+    "sasrec-absolute": ("sasrec", replace(SASREC, places="absolute"), ENCODER),
+    "sasrec-sinusoid": ("sasrec", replace(SASREC, places="sinusoid"), ENCODER),
+    "pinnerformer": ("pinnerformer", _pinnerformer, ENCODER),
+    # the loss of SASRec, so that the targets alone differ
+    "pinnerformer-softmax": (
+        "pinnerformer",
+        replace(_pinnerformer, objective=Softmax(), learned=False),
+        ENCODER,
+    ),
     "hstu": ("hstu", _hstu, ENCODER),
     "hstu-events": ("hstu", replace(_hstu, time="events"), ENCODER),
     "hstu-asked": ("hstu", replace(_hstu, time="asked"), ENCODER),
