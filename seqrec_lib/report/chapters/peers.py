@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
+from matplotlib.axes import Axes
 
 from seqrec_lib import report
 from seqrec_lib.data import files
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.records.store import Run, Runs
 from seqrec_lib.report.benchmarks import benchmark
+from seqrec_lib.report.chapters import floors
 
 NAMES = {"recbole": "RecBole", "rectools": "RecTools"}
 
@@ -24,7 +28,7 @@ def peers() -> dict[str, Runs]:
     return found
 
 
-def compared(ours: Runs, theirs: dict[str, Runs]) -> pd.DataFrame:
+def compared(ours: Runs, theirs: Mapping[str, Runs]) -> pd.DataFrame:
     """HR@10 and NDCG@10 of ours and theirs under both protocols, and theirs minus ours.
 
     Differences are of NDCG@10, on the same users and on ours of seed 0, with an interval over
@@ -37,7 +41,7 @@ def compared(ours: Runs, theirs: dict[str, Runs]) -> pd.DataFrame:
     }
     said = report.verdicts_of(gains)
     rows: dict[str, dict[str, str]] = {}
-    for name, run in ({"seqrec_lib": ours} | theirs).items():
+    for name, run in ({"seqrec_lib": ours, **theirs}).items():
         row = {"seeds": str(len(run.seeds))}
         for protocol, letter in report.PROTOCOLS.items():
             for metric, of in (("HR", hr), ("NDCG", ndcg)):
@@ -51,7 +55,7 @@ def compared(ours: Runs, theirs: dict[str, Runs]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, "index")
 
 
-def efforts(ours: Runs, theirs: dict[str, Runs]) -> pd.DataFrame:
+def efforts(ours: Runs, theirs: Mapping[str, Runs]) -> pd.DataFrame:
     """Passes until the end and to the weights kept, minutes of one processor core, parameters.
 
     Minutes are processor time, validation included, so that a busy machine does not count; ours
@@ -75,3 +79,33 @@ def efforts(ours: Runs, theirs: dict[str, Runs]) -> pd.DataFrame:
             "parameters": about["parameters"],
         }
     return pd.DataFrame.from_dict(rows, "index")
+
+
+def draw(ax: Axes, ours: Runs, theirs: Mapping[str, Runs]) -> None:
+    """NDCG@10 of both protocols, a row a library, and the minutes of a core beside them."""
+    minutes = efforts(ours, theirs)["minutes of a core"]
+    named = {"seqrec_lib": ours, **theirs}
+    levels = {
+        name: {way: report.mean(run, protocol) for protocol, way in report.WORDS.items()}
+        for name, run in named.items()
+    }
+    floors.levels(ax, levels, "NDCG@10")
+    beside = {"transform": ax.get_yaxis_transform(), "ha": "right", "va": "center"}
+    ax.text(1.14, -0.5, "minutes", beside, weight="bold")
+    for height, name in enumerate(named):
+        ax.text(1.14, height, f"{minutes[name]:,.0f}", beside)
+
+
+def curves(ax: Axes, ours: Runs, theirs: Mapping[str, Runs]) -> None:
+    """Validation NDCG@10 by pass, where a library says it: of ours a line a seed, under M; of the
+    others as they rank it, earlier items left in."""
+    for number, one in enumerate(ours.seeds):
+        line = one.history["valid_ndcg@10"]
+        name = "seqrec_lib, M" if number == 0 else None
+        ax.plot(one.history["epoch"], line, color=report.colour("sasrec"), lw=1, label=name)
+    for name, run in theirs.items():
+        found = [one["ndcg@10"] for one in run.seeds[0].card["validations"] if "ndcg@10" in one]
+        if found:
+            ax.plot(range(1, len(found) + 1), found, "--", color="black", label=f"{name}, U")
+    ax.set(xlabel="pass", ylabel="validation NDCG@10", ylim=(0, None))
+    ax.legend(loc="lower right")

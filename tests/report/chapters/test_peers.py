@@ -16,6 +16,7 @@ THEIRS = np.r_[np.full(50, 1), np.full(150, 50)]  # of a quarter
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
     about = {"passes": 30, "best_pass": 20, "cpu_seconds": 600.0, "parameters": 900}
+    about["validations"] = [{"ndcg@10": 0.02}, {"ndcg@10": 0.05}]
     folder = tmp_path / "benchmarks" / "results" / "peers" / "recbole"
     folder.mkdir(parents=True)
     ranks = {f"rank_{one}": THEIRS.astype(np.int32) for one in ("masked", "unmasked")}
@@ -47,3 +48,20 @@ def test_what_each_took(kept, made):
         "parameters": 900,
     }
     assert found.loc["seqrec_lib", "minutes of a core"] == 2.0
+
+
+def test_levels_and_minutes_stand_in_one_row(kept, made, ax):
+    peers.draw(ax, made("sasrec", OURS, OURS, seconds=120.0), kept)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["seqrec_lib", "RecBole"]
+    written = [(text.get_text(), text.get_position()[1]) for text in ax.texts]
+    assert ("2", 0) in written and ("10", 1) in written
+
+
+def test_curves_are_of_each_seed_and_of_a_library_that_says_its_own(kept, made, ax):
+    peers.curves(ax, made("sasrec", OURS, OURS), kept)
+    drawn = [line.get_ydata().tolist() for line in ax.lines]
+    assert drawn == [[0.1, 0.3, 0.2], [0.1, 0.3, 0.2], [0.02, 0.05]]
+    kept["RecBole"].seeds[0].card["validations"] = [{"loss": 7.0}]
+    before = len(ax.lines)
+    peers.curves(ax, made("sasrec", OURS), kept)
+    assert len(ax.lines) == before + 1
