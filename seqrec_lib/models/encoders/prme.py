@@ -22,8 +22,8 @@ from seqrec_lib.models.losses import Objective, Softmax
 
 
 class PRME(SequenceEncoder):
-    """score(u, l, i) = -(share |x_u - x_i|^2 + (1 - share) |y_l - y_i|^2), and the first distance
-    alone where more than ``gap_s`` lies between the last item and the question."""
+    """``score(u, l, i) = -(share |x_u - x_i|^2 + (1 - share) |y_l - y_i|^2)``, and the first
+    distance alone where more than ``gap_s`` lies between the last item and the question."""
 
     reads: tuple[str, ...] = ("user",)
 
