@@ -57,7 +57,7 @@ def assembled(
     item: Int[np.ndarray, "U T"],
     asked: Bool[np.ndarray, "U T"] | None,
     roles: Mapping[str, Int[np.ndarray, "R"]],
-    answers: str,
+    outcomes: Int[np.ndarray, "C"],
     best: Float[np.ndarray, "U"] | float = 1.0,
     limits: Mapping[str, float] | None = None,
     k: int = 1,
@@ -66,7 +66,7 @@ def assembled(
     """The world of these histories, a row a user, items numbered from 1 (0: no event).
 
     ``asked`` marks questions; the last event is one, and the only one where it is ``None``.
-    ``answers`` names the role of the outcomes. Times are in seconds, an hour apart if not given.
+    Times are in seconds, an hour apart if not given.
     """
     there = item > 0
     user, step = np.nonzero(there)
@@ -84,4 +84,4 @@ def assembled(
     log = replace(log, context=~question)
     split = Split(train, last[learn:select], last[select:])
     best = np.broadcast_to(np.asarray(best, dtype=float), len(item))
-    return World(log, split, np.asarray(roles[answers]), best, limits or {}, roles, k)
+    return World(log, split, outcomes, best, limits or {}, roles, k)

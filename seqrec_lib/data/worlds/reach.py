@@ -28,4 +28,4 @@ def draw(level: int, kind: str = "", seed: int = 0, num_users: int = 1000) -> Wo
         item[:, step] = item[:, step - level]
     asked = np.broadcast_to(np.arange(level + ASKED) >= level, item.shape)
     limits = {"nothing": 0.1} | {f"last {n}": 0.1 for n in range(1, level)}
-    return assembled(item, asked, ROLES, "item", 1.0, limits)
+    return assembled(item, asked, ROLES, ROLES["item"], 1.0, limits)

@@ -42,4 +42,6 @@ def draw(level: int, kind: str = "xor", seed: int = 0, num_users: int = 3200) ->
     begins = rng.integers(0, BEFORE[1] - BEFORE[0] + 1, num_users)
     item[np.arange(item.shape[1]) < begins[:, None]] = 0
     limits = {"nothing": 0.5} | {f"last {n}": 0.5 for n in range(1, level + 2)}
-    return assembled(item, None, ROLES, "answer", 1.0, limits | {"sum": 0.5} * (kind == "xor"))
+    if kind == "xor":
+        limits["sum"] = 0.5
+    return assembled(item, None, ROLES, ROLES["answer"], 1.0, limits)

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from seqrec_lib.data.splits import assert_no_leak
-from seqrec_lib.data.worlds import base, reach, union
+from seqrec_lib.data.worlds import base, clock, drift, noise, reach, threads, union
 
-WORLDS = {"union": union, "reach": reach}
+WORLDS = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (union, noise, threads, drift, clock, reach)
+}
 
 
 @pytest.fixture(params=[(name, kind) for name, one in WORLDS.items() for kind in one.KINDS])
@@ -25,7 +28,8 @@ def test_everyone_is_asked_last_and_some_are_learned_from(drawn):
     assert np.array_equal(held_out, last[192:])
     assert np.array_equal(np.unique(world.log.user_of(world.split.train)), np.arange(192))
     asked = world.log.item[np.concatenate([world.split.train, held_out])]
-    assert set(asked) == set(world.outcomes)
+    assert set(asked) <= set(world.outcomes)
+    assert len(set(asked)) > 0.9 * len(world.outcomes)
 
 
 def test_the_best_there_can_be_is_above_what_is_denied(drawn):
@@ -52,7 +56,7 @@ def test_every_item_has_a_role(drawn):
 
 def test_no_event_is_where_there_is_no_item():
     item = np.array([[0, 2, 1], [2, 1, 2]] * 5)
-    world = base.assembled(item, None, {"all": np.array([1, 2])}, "all", 0.5)
+    world = base.assembled(item, None, {"all": np.array([1, 2])}, np.array([1, 2]), 0.5)
     assert world.log.item[:5].tolist() == [2, 1, 2, 1, 2]
     assert world.log.offsets[:3].tolist() == [0, 2, 5] and world.length == 2
     assert world.split.train.tolist() == [1, 4, 6, 9, 11, 14]

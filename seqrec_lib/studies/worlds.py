@@ -1,0 +1,211 @@
+"""Models in small worlds with known best answers: who has an ability, and who has not.
+
+``worlds/<world>.csv`` beside the results has a row a kind and level of a world, model and seed.
+All models have about as many parameters and as many passes, and settings drawn from a declared
+space, as many trials each, judged on validation alone (in the world of seed 0; the others take
+what was chosen there). A search that has found the best there can be ends. An interrupted study
+goes on.
+
+python -m seqrec_lib.studies.worlds union --results book/results --trials 6 --seeds 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import time
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+
+from seqrec_lib.data import files
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.worlds.base import World
+from seqrec_lib.models.base import Recommender, from_config
+from seqrec_lib.models.layers import Users
+from seqrec_lib.records.store import SCRATCH, beside
+from seqrec_lib.studies.worlds_plans import FAMILIES, PLANS, Family
+from seqrec_lib.training.evaluation import best
+from seqrec_lib.training.loop import Training, fit
+
+PARAMETERS = 20_000  # of every model that has any, by its width
+PASSES, PATIENCE, BATCH = 40, 12, 64  # at most; without a better validation; histories
+TRIALS, SEEDS = 6, 3
+ENOUGH = 0.99  # of the best possible on validation: no further trial
+KEYS = ["kind", "level", "model", "seed"]
+
+
+class Tried(NamedTuple):
+    """A model as it was trained: its settings, HR@k of the world, size, and processor seconds."""
+
+    chosen: dict[str, Any]
+    valid: float
+    test: float
+    parameters: int
+    seconds: float
+
+
+def place(name: str, results: str | Path = SCRATCH) -> Path:
+    """The file of what is kept."""
+    return beside(results, "worlds", f"{name}.csv")
+
+
+def drawn(space: Mapping[str, tuple[Any, ...]], trial: int) -> dict[str, Any]:
+    """The settings of a trial, each uniform over its values."""
+    rng = np.random.default_rng(trial)
+    return {key: values[rng.integers(len(values))] for key, values in space.items()}
+
+
+def parameters(model: Recommender) -> int:
+    """How many numbers are learned, without the vectors of users: those who test have none."""
+    users = sum(p.numel() for m in model.modules() if isinstance(m, Users) for p in m.parameters())
+    return sum(p.numel() for p in model.parameters()) - users
+
+
+def sized(family: Family, catalogue: Catalogue, length: int, chosen: dict[str, Any]) -> Any:
+    """Its settings, as wide as makes its size nearest to :data:`PARAMETERS`."""
+
+    def size(width: int) -> int:
+        return parameters(from_config(catalogue, family.config(width, length, **chosen)))
+
+    widths = range(4, 2048, 2)  # even: for two heads
+    if not size(4):
+        return family.config(4, length, **chosen)
+    above = bisect_left(widths, PARAMETERS, 1, len(widths) - 1, key=size)
+    near = min(widths[above - 1 : above + 1], key=lambda width: abs(size(width) - PARAMETERS))
+    return family.config(near, length, **chosen)
+
+
+def hits(
+    model: Recommender, world: World, positions: Int[np.ndarray, "P"]
+) -> Float[np.ndarray, "P"]:
+    """The chance of each answer to be among the first k of a world's outcomes, ties broken by lot."""
+    log, found = world.log, np.empty(len(positions))
+    every = best(model, log, positions, log.num_items, world.length + 1, protocols=["unmasked"])
+    for rows, lists in every:
+        item, score = lists["unmasked"]
+        score = np.where(np.isin(item, world.outcomes), score, np.nan)
+        own = score[item == log.item[positions[rows], None]][:, None]
+        higher, tied = (score > own).sum(1), (score == own).sum(1)
+        found[rows] = ((world.k - higher) / tied).clip(0, 1)
+    return found
+
+
+def tried(
+    family: Family, world: World, chosen: dict[str, Any], seed: int, passes: int = PASSES
+) -> Tried:
+    """Train a model in a world, with the weights that validate best."""
+    began = time.process_time()
+    settings = dict(chosen)
+    rate = settings.pop("learning_rate", 1e-3)
+    catalogue, length = Catalogue.learned(world.log, world.split.train), world.length + 1
+    config = sized(family, catalogue, length, settings)
+    torch.manual_seed(seed)
+    model = from_config(catalogue, config)
+    training = Training(
+        epochs=passes, batch_size=BATCH, max_len=length, learning_rate=rate, patience=PATIENCE,
+        precision="fp32", select="unmasked", seed=seed,
+    )  # fmt: skip
+    fit(model, world.log, world.split, training)
+    valid, test = (
+        float(hits(model, world, part).mean()) for part in (world.split.valid, world.split.test)
+    )
+    return Tried(chosen, valid, test, parameters(model), time.process_time() - began)
+
+
+def searched(
+    family: Family, world: World, trials: int, seed: int = 0, passes: int = PASSES
+) -> tuple[Tried, int]:
+    """What validates best of so many settings drawn, and how many were tried."""
+    found: list[Tried] = []
+    for trial in range(trials if family.space else 1):
+        found.append(tried(family, world, drawn(family.space, trial), seed, passes))
+        if found[-1].valid >= ENOUGH * world.ideal(world.split.valid):
+            break
+    return max(found, key=lambda one: one.valid), len(found)
+
+
+def study(
+    name: str,
+    results: str | Path = SCRATCH,
+    trials: int = TRIALS,
+    seeds: int = SEEDS,
+    levels: Sequence[float] | None = None,
+    models: Sequence[str] | None = None,
+    passes: int = PASSES,
+    num_users: int | None = None,
+) -> pd.DataFrame:
+    """A row a kind, level, model and seed, as :data:`PLANS` has them. Rows kept are not made again.
+
+    ``test`` and ``valid``: HR@k; ``best``: what the ideal ranking has on the same questions;
+    ``limit``: what it has where the model is denied the answer, else empty. ``trials`` were made to
+    choose the ``settings``; ``seconds`` of a processor are of the last training alone.
+
+    Raises ``ValueError`` for a world without a plan, or a model that its plan lacks.
+    """
+    if name not in PLANS:
+        raise ValueError(f"no plan for world {name!r}; there is one for {', '.join(PLANS)}")
+    plan, path = PLANS[name], place(name, results)
+    levels, models = list(levels or plan.levels), list(models or plan.models)
+    if strange := set(models) - set(plan.models):
+        raise ValueError(
+            f"{name} has no {', '.join(sorted(strange))}; use {', '.join(plan.models)}"
+        )
+    kept = _read(path)
+    for kind, level, model in itertools.product(plan.kinds, levels, models):
+        for seed in range(seeds):
+            key = (kind, level, model, seed)
+            if key in set(kept[KEYS].itertuples(index=False, name=None)):
+                continue
+            world = plan.draw(level, kind, seed, **({"num_users": num_users} if num_users else {}))
+            first = kept[(kept[KEYS] == [kind, level, model, 0]).all(1)]
+            if len(first):
+                chosen = json.loads(first["settings"].item())
+                found, count = tried(FAMILIES[model], world, chosen, seed, passes), 0
+            else:
+                found, count = searched(FAMILIES[model], world, trials, seed, passes)
+            row = dict(zip(KEYS, key, strict=True)) | found._asdict()
+            row["settings"] = json.dumps(row.pop("chosen"))
+            row |= {"best": world.ideal(world.split.test), "k": world.k, "trials": count}
+            row["limit"] = world.limits.get(plan.models[model], np.nan)
+            kept = pd.concat([kept, pd.DataFrame([row])], ignore_index=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with files.written_aside(path) as aside:
+                kept.to_csv(aside, index=False, float_format="%.4f")
+    return _read(path)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if not path.exists():
+        return pd.DataFrame(columns=KEYS)
+    return pd.read_csv(path, keep_default_na=False, na_values={"limit": [""]})
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make what is missing; ``arguments`` stand in for the command line's."""
+    parser = argparse.ArgumentParser(
+        prog="python -m seqrec_lib.studies.worlds", description=__doc__
+    )
+    parser.add_argument("world", choices=PLANS)
+    parser.add_argument("--results", default=SCRATCH)
+    parser.add_argument("--trials", type=int, default=TRIALS)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--levels", type=float, nargs="*", help="some of the world's levels")
+    parser.add_argument("--models", nargs="*", help="some of the world's models")
+    parser.add_argument("--smoke", action="store_true", help="few users, one pass, one trial")
+    chosen = parser.parse_args(arguments)
+    how = (chosen.world, chosen.results, chosen.trials, chosen.seeds, chosen.levels, chosen.models)
+    found = study(*how)
+    print(found.round(3).to_string())
+
+
+if __name__ == "__main__":
+    main()
