@@ -1,6 +1,7 @@
 """Models in small worlds with known best answers: who has an ability, and who has not.
 
 ``worlds/<world>.csv`` beside the results has a row a kind and level of a world, model and seed.
+Which models meet where, and what is searched of them: :mod:`seqrec_lib.studies.worlds_plans`.
 All models have about as many parameters and as many passes, and settings drawn from a declared
 space, as many trials each, judged on validation alone (in the world of seed 0; the others take
 what was chosen there). A search that has found the best there can be ends. An interrupted study
@@ -27,7 +28,6 @@ from jaxtyping import Float, Int
 
 from seqrec_lib.data import files
 from seqrec_lib.data.catalogue import Catalogue
-from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.worlds.base import World
 from seqrec_lib.models.base import Recommender, from_config
 from seqrec_lib.models.layers import Users
@@ -87,7 +87,7 @@ def sized(family: Family, catalogue: Catalogue, length: int, chosen: dict[str, A
 def hits(
     model: Recommender, world: World, positions: Int[np.ndarray, "P"]
 ) -> Float[np.ndarray, "P"]:
-    """The chance of each answer to be among the first k of a world's outcomes, ties broken by lot."""
+    """The chance of each answer to be among the first k of the outcomes, ties broken by lot."""
     log, found = world.log, np.empty(len(positions))
     every = best(model, log, positions, log.num_items, world.length + 1, protocols=["unmasked"])
     for rows, lists in every:
@@ -133,6 +133,39 @@ def searched(
     return max(found, key=lambda one: one.valid), len(found)
 
 
+def row(
+    name: str,
+    kind: str,
+    level: float,
+    model: str,
+    seed: int,
+    settings: dict[str, Any] | None = None,
+    trials: int = TRIALS,
+    passes: int = PASSES,
+    **size: int,
+) -> dict[str, Any]:
+    """What a model has in a world of one seed, with these settings or with what a search finds.
+
+    ``test`` and ``valid``: HR@k; ``best``: what the ideal ranking has on the same questions;
+    ``limit``: what it has where the model is denied the answer, else nan. ``trials`` were made to
+    choose the ``settings``; ``seconds`` of a processor are of the last training alone. ``size`` may
+    say ``num_users`` of the world.
+    """
+    plan, family = PLANS[name], FAMILIES[model]
+    world = plan.draw(level, kind, seed, **size)
+    if settings is None:
+        found, count = searched(family, world, trials, seed, passes)
+    else:
+        found, count = tried(family, world, settings, seed, passes), 0
+    return {
+        **dict(zip(KEYS, (kind, level, model, seed), strict=True)),
+        **{"test": found.test, "best": world.ideal(world.split.test), "k": world.k},
+        "limit": world.limits.get(plan.models[model], np.nan),
+        **{"valid": found.valid, "parameters": found.parameters, "seconds": found.seconds},
+        **{"trials": count, "settings": json.dumps(found.chosen)},
+    }
+
+
 def study(
     name: str,
     results: str | Path = SCRATCH,
@@ -140,14 +173,8 @@ def study(
     seeds: int = SEEDS,
     levels: Sequence[float] | None = None,
     models: Sequence[str] | None = None,
-    passes: int = PASSES,
-    num_users: int | None = None,
 ) -> pd.DataFrame:
-    """A row a kind, level, model and seed, as :data:`PLANS` has them. Rows kept are not made again.
-
-    ``test`` and ``valid``: HR@k; ``best``: what the ideal ranking has on the same questions;
-    ``limit``: what it has where the model is denied the answer, else empty. ``trials`` were made to
-    choose the ``settings``; ``seconds`` of a processor are of the last training alone.
+    """:func:`row` of every kind, level, model and seed in :data:`PLANS`; none is made again.
 
     Raises ``ValueError`` for a world without a plan, or a model that its plan lacks.
     """
@@ -156,37 +183,40 @@ def study(
     plan, path = PLANS[name], place(name, results)
     levels, models = list(levels or plan.levels), list(models or plan.models)
     if strange := set(models) - set(plan.models):
-        raise ValueError(
-            f"{name} has no {', '.join(sorted(strange))}; use {', '.join(plan.models)}"
-        )
-    kept = _read(path)
-    for kind, level, model in itertools.product(plan.kinds, levels, models):
-        for seed in range(seeds):
-            key = (kind, level, model, seed)
-            if key in set(kept[KEYS].itertuples(index=False, name=None)):
-                continue
-            world = plan.draw(level, kind, seed, **({"num_users": num_users} if num_users else {}))
-            first = kept[(kept[KEYS] == [kind, level, model, 0]).all(1)]
-            if len(first):
-                chosen = json.loads(first["settings"].item())
-                found, count = tried(FAMILIES[model], world, chosen, seed, passes), 0
-            else:
-                found, count = searched(FAMILIES[model], world, trials, seed, passes)
-            row = dict(zip(KEYS, key, strict=True)) | found._asdict()
-            row["settings"] = json.dumps(row.pop("chosen"))
-            row |= {"best": world.ideal(world.split.test), "k": world.k, "trials": count}
-            row["limit"] = world.limits.get(plan.models[model], np.nan)
-            kept = pd.concat([kept, pd.DataFrame([row])], ignore_index=True)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with files.written_aside(path) as aside:
-                kept.to_csv(aside, index=False, float_format="%.4f")
-    return _read(path)
+        raise ValueError(f"{name} lacks {sorted(strange)}; it has {', '.join(plan.models)}")
+    table = kept(name, results) if path.exists() else pd.DataFrame(columns=KEYS)
+    for kind, level, model, seed in itertools.product(plan.kinds, levels, models, range(seeds)):
+        same = (table[KEYS[:-1]] == [kind, level, model]).all(1)
+        if (table.loc[same, "seed"] == seed).any():
+            continue
+        first = table.loc[same & (table["seed"] == 0)]
+        settings = json.loads(first["settings"].item()) if len(first) else None
+        made = row(name, kind, level, model, seed, settings, trials)
+        table = pd.concat([table, pd.DataFrame([made])], ignore_index=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.written_aside(path) as aside:
+            table.to_csv(aside, index=False, float_format="%.4f")
+    return kept(name, results)
 
 
-def _read(path: Path) -> pd.DataFrame:
+def kept(name: str, results: str | Path = SCRATCH) -> pd.DataFrame:
+    """The rows that were made. Raises ``FileNotFoundError`` if there are none."""
+    path = place(name, results)
     if not path.exists():
-        return pd.DataFrame(columns=KEYS)
+        raise FileNotFoundError(
+            f"{path}: nothing is kept; python -m seqrec_lib.studies.worlds {name} makes it"
+        )
     return pd.read_csv(path, keep_default_na=False, na_values={"limit": [""]})
+
+
+def smoke(name: str) -> pd.DataFrame:
+    """:func:`row` of the first level, of few users, models and passes; nothing is kept."""
+    plan = PLANS[name]
+    models = list(dict.fromkeys([next(iter(plan.models)), "gru", list(plan.models)[-1]]))
+    how: dict[str, Any] = {"trials": 1, "passes": 2, "num_users": 160}
+    return pd.DataFrame(
+        [row(name, plan.kinds[0], plan.levels[0], model, 0, **how) for model in models]
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -194,16 +224,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m seqrec_lib.studies.worlds", description=__doc__
     )
+
+    def number(text: str) -> float:
+        return float(text) if "." in text else int(text)
+
     parser.add_argument("world", choices=PLANS)
     parser.add_argument("--results", default=SCRATCH)
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--seeds", type=int, default=SEEDS)
-    parser.add_argument("--levels", type=float, nargs="*", help="some of the world's levels")
+    parser.add_argument("--levels", type=number, nargs="*", help="some of the world's levels")
     parser.add_argument("--models", nargs="*", help="some of the world's models")
-    parser.add_argument("--smoke", action="store_true", help="few users, one pass, one trial")
+    parser.add_argument("--smoke", action="store_true", help="few users and passes, not kept")
     chosen = parser.parse_args(arguments)
-    how = (chosen.world, chosen.results, chosen.trials, chosen.seeds, chosen.levels, chosen.models)
-    found = study(*how)
+    how = (chosen.results, chosen.trials, chosen.seeds, chosen.levels, chosen.models)
+    found = smoke(chosen.world) if chosen.smoke else study(chosen.world, *how)
     print(found.round(3).to_string())
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seqrec_lib.data.worlds import reach, union
+from seqrec_lib.data.worlds import clock, drift, noise, reach, threads, union
 from seqrec_lib.data.worlds.base import World
 from seqrec_lib.models.counts.markov import Markov
 from seqrec_lib.models.counts.popular import Popular
@@ -56,8 +56,11 @@ def _bert4rec(width: int, length: int, num_layers: int, dropout: float, mask_sha
     return BERT4Rec.Config(width, 2 * width, num_layers, 2, length, dropout, mask_share=mask_share)
 
 
-def _hstu(width: int, length: int, num_layers: int, dropout: float) -> Any:
-    return HSTU.Config(width, num_layers, 2, length, dropout=dropout)
+def _hstu(time: str) -> Callable[..., Any]:
+    def config(width: int, length: int, num_layers: int, dropout: float) -> Any:
+        return HSTU.Config(width, num_layers, 2, length, time, dropout)
+
+    return config
 
 
 def _gru(width: int, length: int, dropout: float) -> Any:
@@ -104,7 +107,9 @@ FAMILIES: dict[str, Family] = {
     "gru": Family(_gru, LEARNED),
     "sasrec": Family(_sasrec, LEARNED | {"num_layers": (1, 2)}),
     "bert4rec": Family(_bert4rec, LEARNED | {"num_layers": (1, 2), "mask_share": (0.2, 0.4)}),
-    "hstu": Family(_hstu, LEARNED | {"num_layers": (1, 2)}),
+    "hstu": Family(_hstu("none"), LEARNED | {"num_layers": (1, 2)}),
+    "hstu-events": Family(_hstu("events"), LEARNED | {"num_layers": (1, 2)}),
+    "hstu-asked": Family(_hstu("asked"), LEARNED | {"num_layers": (1, 2)}),
 }
 FREE = ""  # of no limit
 PLANS: dict[str, Plan] = {
@@ -114,6 +119,34 @@ PLANS: dict[str, Plan] = {
             "popular": "nothing", "markov-1": "last 1", "markov": "last 2", "fpmc": "last 1",
             "prme": "last 1", "slit": "sum", "pooling": FREE, "din": FREE, "caser": FREE,
             "nextitnet": FREE, "gru": FREE, "sasrec": FREE,
+        },
+    ),
+    "noise": Plan(
+        noise.draw, noise.KINDS, noise.LEVELS,
+        {
+            "popular": "nothing", "markov-1": "last 1", "fpmc": "last 1", "prme": "last 1",
+            "slit": FREE, "din": FREE, "caser": FREE, "gru": FREE, "sasrec": FREE,
+        },
+    ),
+    "threads": Plan(
+        threads.draw, threads.KINDS, threads.LEVELS,
+        {
+            "popular": "nothing", "markov-1": "last 1", "fpmc": "last 1", "pooling": FREE,
+            "din": FREE, "gru": FREE, "sasrec": FREE, "bert4rec": FREE,
+        },
+    ),
+    "drift": Plan(
+        drift.draw, drift.KINDS, drift.LEVELS,
+        {
+            "popular": "nothing", "markov-1": "last 1", "pooling": "set", "din": "set",
+            "slit": FREE, "caser": FREE, "gru": FREE, "sasrec": FREE,
+        },
+    ),
+    "clock": Plan(
+        clock.draw, clock.KINDS, clock.LEVELS,
+        {
+            "popular": "nothing", "gru": FREE, "sasrec": FREE, "hstu": FREE,
+            "hstu-events": FREE, "hstu-asked": FREE,
         },
     ),
     "reach": Plan(
