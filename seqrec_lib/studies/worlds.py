@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
+from torch import nn
 
 from seqrec_lib.data import files
 from seqrec_lib.data.catalogue import Catalogue
@@ -105,11 +106,13 @@ def tried(
     """Train a model in a world, with the weights that validate best."""
     began = time.process_time()
     settings = dict(chosen)
-    rate = settings.pop("learning_rate", 1e-3)
+    rate, std = settings.pop("learning_rate", 1e-3), settings.pop("item_std", None)
     catalogue, length = Catalogue.learned(world.log, world.split.train), world.length + 1
     config = sized(family, catalogue, length, settings)
     torch.manual_seed(seed)
     model = from_config(catalogue, config)
+    if std is not None:  # small ones tell a net without norms next to nothing of what was read
+        nn.init.normal_(model.items.weight[1:].data, std=std)  # type: ignore[union-attr, index]
     training = Training(
         epochs=passes, batch_size=BATCH, max_len=length, learning_rate=rate, patience=PATIENCE,
         precision="fp32", select="unmasked", seed=seed,
@@ -136,7 +139,7 @@ def searched(
 def row(
     name: str,
     kind: str,
-    level: float,
+    level: float | int,
     model: str,
     seed: int,
     settings: dict[str, Any] | None = None,
@@ -171,7 +174,7 @@ def study(
     results: str | Path = SCRATCH,
     trials: int = TRIALS,
     seeds: int = SEEDS,
-    levels: Sequence[float] | None = None,
+    levels: Sequence[float | int] | None = None,
     models: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """:func:`row` of every kind, level, model and seed in :data:`PLANS`; none is made again.
@@ -225,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m seqrec_lib.studies.worlds", description=__doc__
     )
 
-    def number(text: str) -> float:
+    def number(text: str) -> float | int:
         return float(text) if "." in text else int(text)
 
     parser.add_argument("world", choices=PLANS)

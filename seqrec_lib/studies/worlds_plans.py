@@ -25,8 +25,9 @@ from seqrec_lib.models.rankers.pooling import Pooling
 # answers alone are drawn: what is no answer was never a target
 NEGATIVES = SampledSoftmax(16, alpha=1.0)
 LEARNED: dict[str, tuple[Any, ...]] = {
-    "learning_rate": (0.001, 0.003, 0.01),
-    "dropout": (0.0, 0.1, 0.3),
+    "learning_rate": (0.003, 0.01),
+    "dropout": (0.0, 0.2),
+    "item_std": (0.02, 0.3),  # of item vectors before training
 }
 
 
@@ -44,7 +45,7 @@ class Plan:
 
     draw: Callable[..., World]
     kinds: tuple[str, ...]
-    levels: tuple[float, ...]
+    levels: tuple[float | int, ...]
     models: Mapping[str, str]
 
 

@@ -20,7 +20,7 @@ KINDS = ("",)
 LEVELS = (0, 0.5, 1, 2, 4)
 
 
-def draw(level: float, kind: str = "", seed: int = 0, num_users: int = 2000) -> World:
+def draw(level: float | int, kind: str = "", seed: int = 0, num_users: int = 2000) -> World:
     """A world with ``level`` accidental items a step. Raises ``ValueError`` below 0."""
     if level < 0:
         raise ValueError(f"level is {level}; use 0 or more accidental items a step")
@@ -37,7 +37,7 @@ def draw(level: float, kind: str = "", seed: int = 0, num_users: int = 2000) -> 
     return assembled(item, step, ROLES, ITEMS, best, limits)
 
 
-def believed(item: Int[np.ndarray, "U T"], level: float) -> Float[np.ndarray, "U N"]:
+def believed(item: Int[np.ndarray, "U T"], level: float | int) -> Float[np.ndarray, "U N"]:
     """The chance of each item to be the next step.
 
     The forward recursion (Rabiner, 1989, doi:10.1109/5.18626) over the cycle and its next step;
