@@ -187,18 +187,18 @@ def study(
     levels, models = list(levels or plan.levels), list(models or plan.models)
     if strange := set(models) - set(plan.models):
         raise ValueError(f"{name} lacks {sorted(strange)}; it has {', '.join(plan.models)}")
-    table = kept(name, results) if path.exists() else pd.DataFrame(columns=KEYS)
+    rows = kept(name, results).to_dict("records") if path.exists() else []
+    have = {tuple(one[key] for key in KEYS): one for one in rows}
     for kind, level, model, seed in itertools.product(plan.kinds, levels, models, range(seeds)):
-        same = (table[KEYS[:-1]] == [kind, level, model]).all(1)
-        if (table.loc[same, "seed"] == seed).any():
+        if (kind, level, model, seed) in have:
             continue
-        first = table.loc[same & (table["seed"] == 0)]
-        settings = json.loads(first["settings"].item()) if len(first) else None
+        first = have.get((kind, level, model, 0))
+        settings = json.loads(first["settings"]) if first else None
         made = row(name, kind, level, model, seed, settings, trials)
-        table = pd.concat([table, pd.DataFrame([made])], ignore_index=True)
+        have[kind, level, model, seed] = made
         path.parent.mkdir(parents=True, exist_ok=True)
         with files.written_aside(path) as aside:
-            table.to_csv(aside, index=False, float_format="%.4f")
+            pd.DataFrame(list(have.values())).to_csv(aside, index=False, float_format="%.4f")
     return kept(name, results)
 
 

@@ -23,7 +23,7 @@ from seqrec_lib.models.rankers.din import DIN
 from seqrec_lib.models.rankers.pooling import Pooling
 
 # answers alone are drawn: what is no answer was never a target
-NEGATIVES = SampledSoftmax(16, alpha=1.0)
+NEGATIVES = SampledSoftmax(8, alpha=1.0)
 LEARNED: dict[str, tuple[Any, ...]] = {
     "learning_rate": (0.003, 0.01),
     "dropout": (0.0, 0.2),

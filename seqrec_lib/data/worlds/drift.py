@@ -1,6 +1,6 @@
 """W4, drift: things are replaced by other versions, and what fits is what fits the current one.
 
-A user has three devices. Of each they have had ``level`` versions, one after the other, in an order
+A user has two devices. Of each they have had ``level`` versions, one after the other, in an order
 of their own; a version is met once or more often, and the devices take turns at random. Then one of
 the devices is asked for, and the answer is the accessory of its current version. Which versions
 were met, and how often, does not say which is the current one. Shuffled, the order does not either.
@@ -12,7 +12,7 @@ import numpy as np
 
 from seqrec_lib.data.worlds.base import World, assembled
 
-DEVICES, VERSIONS, MOST = 3, 8, 4  # a version is met so often at most
+DEVICES, VERSIONS, MOST = 2, 6, 4  # a version is met so often at most
 THINGS = DEVICES * VERSIONS
 REQUESTS = THINGS + np.arange(1, DEVICES + 1)
 ACCESSORIES = THINGS + DEVICES + np.arange(1, THINGS + 1)
@@ -27,7 +27,7 @@ LEVELS = (1, 2, 3, 4, 6)
 
 
 def draw(level: int, kind: str = "ordered", seed: int = 0, num_users: int = 3000) -> World:
-    """A world of ``level`` versions a device. Raises ``ValueError`` for others than 1 to 8, and for
+    """A world of ``level`` versions a device. Raises ``ValueError`` for others than 1 to 6, and for
     an unknown kind."""
     if not 1 <= level <= VERSIONS or kind not in KINDS:
         raise ValueError(f"level {level}, kind {kind!r}; use 1 to {VERSIONS}, {' or '.join(KINDS)}")

@@ -38,7 +38,7 @@ def test_a_history_has_a_dot_an_event_and_a_ring_for_the_answer(ax):
     assert len(rings) == 1 and rings[0].get_xdata()[0] == 0
     # the ring's number is that of the version asked for
     answer = world.log.item[span[1] - 1]
-    assert ax.texts[-1].get_text() == str((answer - 28) % 8 + 1)
+    assert ax.texts[-1].get_text() == str((answer - 15) % 6 + 1)
 
 
 def test_a_long_history_is_shown_by_its_end(ax):
