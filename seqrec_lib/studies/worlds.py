@@ -2,7 +2,7 @@
 
 ``worlds/<world>.csv`` beside the results has a row a kind and level of a world, model and seed.
 Which models meet where, and what is searched of them: :mod:`seqrec_lib.studies.worlds_plans`.
-All models have about as many parameters and as many passes, and settings drawn from a declared
+All models have about as many parameters, as many passes, and settings drawn from a declared
 space, as many trials each, judged on validation alone (in the world of seed 0; the others take
 what was chosen there). A search that has found the best there can be ends. An interrupted study
 goes on.
@@ -38,7 +38,7 @@ from seqrec_lib.training.evaluation import best
 from seqrec_lib.training.loop import Training, fit
 
 PARAMETERS = 20_000  # of every model that has any, by its width
-PASSES, PATIENCE, BATCH = 40, 12, 64  # at most; without a better validation; histories
+PASSES, BATCH = 40, 64  # all of them, the learning rate falling to zero; histories
 TRIALS, SEEDS = 6, 3
 ENOUGH = 0.99  # of the best possible on validation: no further trial
 KEYS = ["kind", "level", "model", "seed"]
@@ -114,8 +114,8 @@ def tried(
     if std is not None:  # small ones tell a net without norms next to nothing of what was read
         nn.init.normal_(model.items.weight[1:].data, std=std)  # type: ignore[union-attr, index]
     training = Training(
-        epochs=passes, batch_size=BATCH, max_len=length, learning_rate=rate, patience=PATIENCE,
-        precision="fp32", select="unmasked", seed=seed,
+        epochs=passes, batch_size=BATCH, max_len=length, learning_rate=rate, cosine=True,
+        patience=passes, precision="fp32", select="unmasked", seed=seed,
     )  # fmt: skip
     fit(model, world.log, world.split, training)
     valid, test = (

@@ -11,7 +11,7 @@ import numpy as np
 
 from seqrec_lib.data.worlds.base import World, assembled
 
-CYCLES, STEPS = 10, 6
+CYCLES, STEPS = 6, 5
 ROLES = {f"cycle {cycle + 1}": 1 + STEPS * cycle + np.arange(STEPS) for cycle in range(CYCLES)}
 ITEMS = np.arange(1, CYCLES * STEPS + 1)
 EVENTS = 32
@@ -20,7 +20,7 @@ LEVELS = (1, 2, 3, 4, 5)
 
 
 def draw(level: int, kind: str = "", seed: int = 0, num_users: int = 2000) -> World:
-    """A world of ``level`` threads a user. Raises ``ValueError`` unless 1 to 10."""
+    """A world of ``level`` threads a user. Raises ``ValueError`` unless 1 to 6."""
     if not 1 <= level <= CYCLES:
         raise ValueError(f"level is {level}; use 1 to {CYCLES} threads")
     rng = np.random.default_rng([seed, 3])
