@@ -38,7 +38,7 @@ from seqrec_lib.training.evaluation import best
 from seqrec_lib.training.loop import Training, fit
 
 PARAMETERS = 20_000  # of every model that has any, by its width
-PASSES, BATCH = 40, 64  # all of them, the learning rate falling to zero; histories
+BATCH = 64  # histories
 TRIALS, SEEDS = 6, 3
 ENOUGH = 0.99  # of the best possible on validation: no further trial
 KEYS = ["kind", "level", "model", "seed"]
@@ -100,10 +100,8 @@ def hits(
     return found
 
 
-def tried(
-    family: Family, world: World, chosen: dict[str, Any], seed: int, passes: int = PASSES
-) -> Tried:
-    """Train a model in a world, with the weights that validate best."""
+def tried(family: Family, world: World, chosen: dict[str, Any], seed: int, passes: int) -> Tried:
+    """Train a model, its rate falling to zero over the passes; the best on validation is kept."""
     began = time.process_time()
     settings = dict(chosen)
     rate, std = settings.pop("learning_rate", 1e-3), settings.pop("item_std", None)
@@ -125,7 +123,7 @@ def tried(
 
 
 def searched(
-    family: Family, world: World, trials: int, seed: int = 0, passes: int = PASSES
+    family: Family, world: World, trials: int, seed: int, passes: int
 ) -> tuple[Tried, int]:
     """What validates best of so many settings drawn, and how many were tried."""
     found: list[Tried] = []
@@ -144,18 +142,18 @@ def row(
     seed: int,
     settings: dict[str, Any] | None = None,
     trials: int = TRIALS,
-    passes: int = PASSES,
+    passes: int | None = None,
     **size: int,
 ) -> dict[str, Any]:
     """What a model has in a world of one seed, with these settings or with what a search finds.
 
     ``test`` and ``valid``: HR@k; ``best``: what the ideal ranking has on the same questions;
     ``limit``: what it has where the model is denied the answer, else nan. ``trials`` were made to
-    choose the ``settings``; ``seconds`` of a processor are of the last training alone. ``size`` may
-    say ``num_users`` of the world.
+    choose the ``settings``; ``seconds`` of a processor are of the last training alone. ``passes``
+    are the plan's if not given, and ``size`` may say ``num_users`` of the world.
     """
     plan, family = PLANS[name], FAMILIES[model]
-    world = plan.draw(level, kind, seed, **size)
+    world, passes = plan.draw(level, kind, seed, **size), passes or plan.passes
     if settings is None:
         found, count = searched(family, world, trials, seed, passes)
     else:

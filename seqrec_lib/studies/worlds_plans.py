@@ -47,6 +47,7 @@ class Plan:
     kinds: tuple[str, ...]
     levels: tuple[float | int, ...]
     models: Mapping[str, str]
+    passes: int  # of every model, so that a training takes seconds
 
 
 def _sasrec(width: int, length: int, num_layers: int, dropout: float) -> Any:
@@ -121,6 +122,7 @@ PLANS: dict[str, Plan] = {
             "prme": "last 1", "slit": "sum", "pooling": FREE, "din": FREE, "caser": FREE,
             "nextitnet": FREE, "gru": FREE, "sasrec": FREE,
         },
+        passes=30,
     ),
     "noise": Plan(
         noise.draw, noise.KINDS, noise.LEVELS,
@@ -128,6 +130,7 @@ PLANS: dict[str, Plan] = {
             "popular": "nothing", "markov-1": "last 1", "fpmc": "last 1", "prme": "last 1",
             "slit": FREE, "din": FREE, "caser": FREE, "gru": FREE, "sasrec": FREE,
         },
+        passes=12,
     ),
     "threads": Plan(
         threads.draw, threads.KINDS, threads.LEVELS,
@@ -135,6 +138,7 @@ PLANS: dict[str, Plan] = {
             "popular": "nothing", "markov-1": "last 1", "fpmc": "last 1", "pooling": FREE,
             "din": FREE, "gru": FREE, "sasrec": FREE, "bert4rec": FREE,
         },
+        passes=12,
     ),
     "drift": Plan(
         drift.draw, drift.KINDS, drift.LEVELS,
@@ -142,6 +146,7 @@ PLANS: dict[str, Plan] = {
             "popular": "nothing", "markov-1": "last 1", "pooling": "set", "din": "set",
             "slit": FREE, "caser": FREE, "gru": FREE, "sasrec": FREE,
         },
+        passes=25,
     ),
     "clock": Plan(
         clock.draw, clock.KINDS, clock.LEVELS,
@@ -149,6 +154,7 @@ PLANS: dict[str, Plan] = {
             "popular": "nothing", "gru": FREE, "sasrec": FREE, "hstu": FREE,
             "hstu-events": FREE, "hstu-asked": FREE,
         },
+        passes=20,
     ),
     "reach": Plan(
         reach.draw, reach.KINDS, reach.LEVELS,
@@ -156,5 +162,6 @@ PLANS: dict[str, Plan] = {
             "markov-1": "last 1", "caser-8": "last 8", "nextitnet-31": "last 31", "gru": FREE,
             "sasrec": FREE, "hstu": FREE,
         },
+        passes=25,
     ),
 }  # fmt: skip

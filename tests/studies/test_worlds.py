@@ -79,7 +79,7 @@ def test_an_answer_is_ranked_among_the_outcomes_alone_and_ties_are_broken_by_lot
 )
 def test_who_counts_ends_where_the_limit_says(name, module, asked):
     world = module.draw(*asked)
-    found = worlds.tried(FAMILIES[name], world, {}, 0)
+    found = worlds.tried(FAMILIES[name], world, {}, 0, 1)
     denied = "nothing" if name == "popular" else "last 1"
     assert found.test == pytest.approx(world.limits[denied], abs=0.05)
 
@@ -104,10 +104,10 @@ def test_a_search_ends_with_the_best_there_can_be_and_takes_the_best_on_validati
         return worlds.Tried(chosen, valid, 1 - valid, 1, 0.0)
 
     monkeypatch.setattr(worlds, "tried", pretend)
-    found, count = worlds.searched(family, world, 3)
+    found, count = worlds.searched(family, world, 3, 0, 1)
     assert (found.valid, count) == (0.8, 3) and found.chosen == made[1]
     made.clear()
-    found, count = worlds.searched(family, world, 5)
+    found, count = worlds.searched(family, world, 5, 0, 1)
     assert (found.valid, count) == (0.995, 4)
 
 

@@ -23,7 +23,7 @@ KINDS = ("",)
 LEVELS = (1, 10, 100)
 
 
-def draw(level: float | int, kind: str = "", seed: int = 0, num_users: int = 3000) -> World:
+def draw(level: float | int, kind: str = "", seed: int = 0, num_users: int = 8000) -> World:
     """A world whose users are ``level`` times as active as others, at most.
 
     Raises ``ValueError`` below 1.

@@ -26,7 +26,7 @@ KINDS = ("ordered", "shuffled")
 LEVELS = (1, 2, 3, 4, 6)
 
 
-def draw(level: int, kind: str = "ordered", seed: int = 0, num_users: int = 3000) -> World:
+def draw(level: int, kind: str = "ordered", seed: int = 0, num_users: int = 5000) -> World:
     """A world of ``level`` versions a device. Raises ``ValueError`` for others than 1 to 6, and for
     an unknown kind."""
     if not 1 <= level <= VERSIONS or kind not in KINDS:

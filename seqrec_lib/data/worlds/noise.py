@@ -20,7 +20,7 @@ KINDS = ("",)
 LEVELS = (0, 0.5, 1, 2, 4)
 
 
-def draw(level: float | int, kind: str = "", seed: int = 0, num_users: int = 2000) -> World:
+def draw(level: float | int, kind: str = "", seed: int = 0, num_users: int = 6000) -> World:
     """A world with ``level`` accidental items a step. Raises ``ValueError`` below 0."""
     if level < 0:
         raise ValueError(f"level is {level}; use 0 or more accidental items a step")

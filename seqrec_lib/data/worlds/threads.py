@@ -19,7 +19,7 @@ KINDS = ("",)
 LEVELS = (1, 2, 3, 4, 5)
 
 
-def draw(level: int, kind: str = "", seed: int = 0, num_users: int = 2000) -> World:
+def draw(level: int, kind: str = "", seed: int = 0, num_users: int = 5000) -> World:
     """A world of ``level`` threads a user. Raises ``ValueError`` unless 1 to 6."""
     if not 1 <= level <= CYCLES:
         raise ValueError(f"level is {level}; use 1 to {CYCLES} threads")
