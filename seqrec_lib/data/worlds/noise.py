@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from seqrec_lib.data.worlds.base import World, assembled
 
-CYCLES, STEPS = 10, 6
+CYCLES, STEPS = 10, 4
 ROLES = {f"cycle {cycle + 1}": 1 + STEPS * cycle + np.arange(STEPS) for cycle in range(CYCLES)}
 ITEMS = np.arange(1, CYCLES * STEPS + 1)
 EVENTS = 32
@@ -20,7 +20,7 @@ KINDS = ("",)
 LEVELS = (0, 0.5, 1, 2, 4)
 
 
-def draw(level: float | int, kind: str = "", seed: int = 0, num_users: int = 6000) -> World:
+def draw(level: float | int, kind: str = "", seed: int = 0, num_users: int = 8000) -> World:
     """A world with ``level`` accidental items a step. Raises ``ValueError`` below 0."""
     if level < 0:
         raise ValueError(f"level is {level}; use 0 or more accidental items a step")

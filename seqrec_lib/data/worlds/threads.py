@@ -11,7 +11,7 @@ import numpy as np
 
 from seqrec_lib.data.worlds.base import World, assembled
 
-CYCLES, STEPS = 6, 5
+CYCLES, STEPS = 6, 4
 ROLES = {f"cycle {cycle + 1}": 1 + STEPS * cycle + np.arange(STEPS) for cycle in range(CYCLES)}
 ITEMS = np.arange(1, CYCLES * STEPS + 1)
 EVENTS = 32

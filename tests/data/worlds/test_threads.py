@@ -33,8 +33,8 @@ def test_the_limit_of_the_last_event_is_its_own_thread_and_guesses():
     assert threads.draw(1, num_users=20).limits["last 1"] == 1
     world = threads.draw(4, num_users=20_000)
     item = world.log.item.reshape(-1, threads.EVENTS)[:, -2:] - 1
-    own = item[:, 0] // 5 * 5 + (item[:, 0] + 1) % 5
-    guesses = (item[:, :1] // 5 * 5 + np.array([7, 14, 21])) % 30  # of three other cycles
+    own = item[:, 0] // 4 * 4 + (item[:, 0] + 1) % 4
+    guesses = (item[:, :1] // 4 * 4 + np.array([5, 10, 15])) % 24  # of three other cycles
     hit = (item[:, 1] == own) | (item[:, 1:] == guesses).any(1)
     assert hit.mean() == pytest.approx(world.limits["last 1"], abs=0.01)
 
