@@ -32,7 +32,7 @@ def draw(level: float | int, kind: str = "", seed: int = 0, num_users: int = 800
         raise ValueError(f"level is {level}; use 1 (all alike) or more")
     rng = np.random.default_rng([seed, 5])
     out, row = rng.integers(6, size=num_users), np.arange(num_users)
-    share = rng.uniform(*YOUNG, (num_users, 6))
+    share = rng.uniform(YOUNG[0], YOUNG[1], (num_users, 6))
     share[row, out] = rng.normal(0, SPREAD, num_users)
     rate = RATE * level ** rng.uniform(-0.5, 0.5, num_users)
     count = rng.poisson(rate * SPAN)[:, None]
