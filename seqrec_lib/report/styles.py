@@ -90,6 +90,15 @@ _STYLES = {
     "item2vec-8192": ("#0B4D22", "^", "InfoNCE, batches of 8,192"),
     "item2vec-report": ("#B2A429", "X", "InfoNCE, settings of the report"),
     "svd": ("#332288", "s", "SVD of PMI"),
+    "fpmc": ("#A65628", "3", "FPMC"),
+    "prme": ("#F781BF", "4", "PRME"),
+    "caser": ("#4D9221", "^", "Caser"),
+    "caser-8": ("#4D9221", "^", "Caser, 8 events"),
+    "nextitnet": ("#7FBC41", ">", "NextItNet"),
+    "nextitnet-31": ("#7FBC41", ">", "NextItNet, 31 events"),
+    "hstu": ("#8073AC", "h", "HSTU"),
+    "hstu-events": ("#B2ABD2", "p", "HSTU, times of events"),
+    "hstu-asked": ("#542788", "8", "HSTU, time of the question"),
 }
 
 

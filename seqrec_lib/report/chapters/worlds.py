@@ -1,0 +1,107 @@
+"""What the chapter on small worlds shows: a history of each, and figures against difficulty."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from seqrec_lib.data.worlds.base import World
+from seqrec_lib.report.axes import SMALL, named
+from seqrec_lib.report.forest import rows
+from seqrec_lib.report.styles import colour, label, marker
+
+DAY_S = 86_400
+# what makes each world harder
+LEVELS = {
+    "union": "fillers between the two",
+    "noise": "accidental items a step, in the mean",
+    "threads": "threads at once",
+    "drift": "versions of each device",
+    "clock": "activity of users, most over least",
+    "reach": "events from the answer back to what it repeats",
+}
+# Okabe and Ito's, then grey
+INKS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#777777")
+
+
+def history(ax: Axes, world: World, user: int, most: int = 30, timed: bool = False) -> list[str]:
+    """The last events of a user, a dot each, and the answer to the last question, in a ring.
+
+    A row holds the items of a role, numbered within it. With ``timed`` events stand at the days
+    before the question, on a logarithmic scale. Returns the names of the rows, from the top.
+    """
+    log = world.log
+    span = np.arange(*log.offsets[user : user + 2])[-most:]
+    there = {
+        name: items for name, items in world.roles.items() if np.isin(items, log.item[span]).any()
+    }
+    places = span - span[-1]
+    if timed:
+        days = (log.time[span[-1]] - log.time[span]) / DAY_S
+        places = np.where(days > 0, days, days[days > 0].min() / 2)
+        ax.set_xscale("log")
+        ax.invert_xaxis()
+    for number, (height, items) in enumerate(zip(rows(ax, there), there.values(), strict=True)):
+        ink = INKS[min(number, len(INKS) - 1)]
+        for event in np.flatnonzero(np.isin(log.item[span], items)):
+            asked = event == len(span) - 1
+            ax.plot(places[event], height, "o", ms=13, color=ink, mfc="white" if asked else ink)
+            ax.annotate(str(1 + np.searchsorted(items, log.item[span[event]])),
+                        (places[event], height), ha="center", va="center_baseline", fontsize=SMALL,
+                        color=ink if asked else "white")  # fmt: skip
+    ax.set_xlabel("days before the question" if timed else "events before the answer (ring)")
+    ax.grid(axis="x", visible=False)
+    return list(there)
+
+
+def curves(ax: Axes, table: pd.DataFrame, name: str, kind: str = "") -> pd.DataFrame:
+    """HR@k of a world's models against its level, a line each; returns the means over seeds.
+
+    Bars run from the least to the most of the seeds. Dashed stands what the best possible answers
+    have, dotted what those have who are denied something. Raises ``ValueError`` for a kind that the
+    table of :func:`seqrec_lib.studies.worlds.study` lacks.
+    """
+    table = table[table["kind"] == kind]
+    if table.empty:
+        raise ValueError(f"no rows of kind {kind!r}")
+    levels = sorted(table["level"].unique())
+    place = dict(zip(levels, range(len(levels)), strict=True))
+    best = table.groupby("level")["best"].mean()
+    ax.plot(best.index.map(place), best, color="black", ls="--", lw=1.2, zorder=1)
+    denied = table.dropna(subset="limit").groupby(["model", "level"])["limit"].mean()
+    for limit in {tuple(one.droplevel(0).items()) for _, one in denied.groupby("model")}:
+        at, value = zip(*limit, strict=True)
+        ax.plot([place[level] for level in at], value, ":_", color="0.45", lw=1.6, ms=9, zorder=1)
+    tips = {"the best possible": (float(best.iloc[-1]), "black")}
+    found, models = {}, list(dict.fromkeys(table["model"]))
+    for number, model in enumerate(models):
+        over = table[table["model"] == model].groupby("level")["test"].agg(["mean", "min", "max"])
+        at = over.index.map(place) + 0.03 * (number - (len(models) - 1) / 2)
+        reach = [over["mean"] - over["min"], over["max"] - over["mean"]]
+        ax.errorbar(at, over["mean"], yerr=reach, color=colour(model), marker=marker(model),
+                    ms=5, lw=1.2, capsize=2)  # fmt: skip
+        if over.index[-1] == levels[-1]:
+            tips[label(model)] = (float(over["mean"].iloc[-1]), colour(model))
+        found[label(model)] = over["mean"]
+    ax.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
+    k = "k" if table["k"].nunique() > 1 else table["k"].iloc[0]
+    ax.set(xlabel=LEVELS[name], ylabel=f"HR@{k}", ylim=(0, 1.04), xlim=(-0.3, len(levels) - 0.7))
+    named(ax, tips, len(levels) - 0.75)
+    return pd.DataFrame(found)
+
+
+def reached(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a kind and model: its share of the best possible at the easiest level and at the
+    hardest, and how far it ends from its limit where it has one, at most; means over seeds."""
+    mean = table.groupby(["kind", "model", "level"], sort=False)[["test", "best", "limit"]].mean()
+    share, off = mean["test"] / mean["best"], (mean["test"] - mean["limit"]).abs()
+    made = {}
+    for (kind, model), one in share.groupby(["kind", "model"], sort=False):
+        by_level = one.droplevel(["kind", "model"]).sort_index()
+        made[kind, label(model)] = {
+            "share of the best, easiest": by_level.iloc[0],
+            "share of the best, hardest": by_level.iloc[-1],
+            "off its limit, at most": off.loc[kind, model].max(),
+        }
+    return pd.DataFrame.from_dict(made, "index")

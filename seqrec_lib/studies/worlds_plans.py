@@ -1,0 +1,167 @@
+"""Which models meet in which small world, what each is denied there, and what is searched of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seqrec_lib.data.worlds import clock, drift, noise, reach, threads, union
+from seqrec_lib.data.worlds.base import World
+from seqrec_lib.models.counts.markov import Markov
+from seqrec_lib.models.counts.popular import Popular
+from seqrec_lib.models.counts.slit import SLIT
+from seqrec_lib.models.encoders.bert4rec import BERT4Rec
+from seqrec_lib.models.encoders.caser import Caser
+from seqrec_lib.models.encoders.factors import FPMC, PRME
+from seqrec_lib.models.encoders.gru import GRU
+from seqrec_lib.models.encoders.hstu import HSTU
+from seqrec_lib.models.encoders.nextitnet import NextItNet
+from seqrec_lib.models.encoders.sasrec import SASRec
+from seqrec_lib.models.losses import SampledSoftmax
+from seqrec_lib.models.rankers.din import DIN
+from seqrec_lib.models.rankers.pooling import Pooling
+
+# answers alone are drawn: what is no answer was never a target
+NEGATIVES = SampledSoftmax(8, alpha=1.0)
+LEARNED: dict[str, tuple[Any, ...]] = {
+    "learning_rate": (0.003, 0.01),
+    "dropout": (0.0, 0.2),
+    "item_std": (0.02, 0.3),  # of item vectors before training
+}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A model's settings by its width, the longest history and what was drawn from ``space``."""
+
+    config: Callable[..., Any]
+    space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A world and who meets there: by model the name of what it is denied (``World.limits``)."""
+
+    draw: Callable[..., World]
+    kinds: tuple[str, ...]
+    levels: tuple[float | int, ...]
+    models: Mapping[str, str]
+    passes: int  # of every model, so that a training takes seconds
+
+
+def _sasrec(width: int, length: int, num_layers: int, dropout: float) -> Any:
+    return SASRec.Config(width, 2 * width, num_layers, 2, length, dropout)
+
+
+def _bert4rec(width: int, length: int, num_layers: int, dropout: float, mask_share: float) -> Any:
+    return BERT4Rec.Config(width, 2 * width, num_layers, 2, length, dropout, mask_share=mask_share)
+
+
+def _hstu(time: str) -> Callable[..., Any]:
+    def config(width: int, length: int, num_layers: int, dropout: float) -> Any:
+        return HSTU.Config(width, num_layers, 2, length, time, dropout)
+
+    return config
+
+
+def _gru(width: int, length: int, dropout: float) -> Any:
+    return GRU.Config(width, 2 * width, dropout=dropout)
+
+
+def _caser(width: int, length: int, height: int, horizontal: int, dropout: float) -> Any:
+    return Caser.Config(width, height, horizontal, user=False, dropout=dropout)
+
+
+def _nextitnet(width: int, length: int, dilations: str, dropout: float) -> Any:
+    return NextItNet.Config(width, tuple(map(int, dilations.split())), dropout)
+
+
+def _pooling(width: int, length: int, pooling: str, dropout: float) -> Any:
+    return Pooling.Config(width, pooling, (2 * width, width), dropout, NEGATIVES)
+
+
+def _din(width: int, length: int, pooling: str, dropout: float) -> Any:
+    return DIN.Config(width, pooling, (2 * width, width), dropout, NEGATIVES)
+
+
+FAMILIES: dict[str, Family] = {
+    "popular": Family(lambda width, length: Popular.Config()),
+    "markov-1": Family(lambda width, length: Markov.Config(order=1)),
+    "markov": Family(lambda width, length: Markov.Config(order=2)),
+    "slit": Family(
+        lambda width, length, **drawn: SLIT.Config(length, ahead=1, **drawn),
+        {"decay": (2.0, 5.0, 20.0, 1000.0), "regularisation": (0.1, 1.0, 10.0)},
+    ),
+    # no user of training is asked again
+    "fpmc": Family(
+        lambda width, length, dropout: FPMC.Config(width, user=False, dropout=dropout), LEARNED
+    ),
+    "prme": Family(
+        lambda width, length, dropout: PRME.Config(width, share=0.0, dropout=dropout), LEARNED
+    ),
+    "pooling": Family(_pooling, LEARNED | {"pooling": ("mean", "sum")}),
+    "din": Family(_din, LEARNED | {"pooling": ("mean", "sum")}),
+    "caser": Family(_caser, LEARNED | {"height": (7, 9), "horizontal": (4, 16)}),
+    "caser-8": Family(_caser, LEARNED | {"height": (8,), "horizontal": (0, 4, 16)}),
+    "nextitnet": Family(_nextitnet, LEARNED | {"dilations": ("1 2", "1 4")}),
+    "nextitnet-31": Family(_nextitnet, LEARNED | {"dilations": ("1 4",)}),  # sees 31 steps
+    "gru": Family(_gru, LEARNED),
+    "sasrec": Family(_sasrec, LEARNED | {"num_layers": (1, 2)}),
+    "bert4rec": Family(_bert4rec, LEARNED | {"num_layers": (1, 2), "mask_share": (0.2, 0.4)}),
+    "hstu": Family(_hstu("none"), LEARNED | {"num_layers": (1, 2)}),
+    "hstu-events": Family(_hstu("events"), LEARNED | {"num_layers": (1, 2)}),
+    "hstu-asked": Family(_hstu("asked"), LEARNED | {"num_layers": (1, 2)}),
+}
+FREE = ""  # of no limit
+PLANS: dict[str, Plan] = {
+    "union": Plan(
+        union.draw, union.KINDS, union.LEVELS,
+        {
+            "popular": "nothing", "markov-1": "last 1", "markov": "last 2", "fpmc": "last 1",
+            "prme": "last 1", "slit": "sum", "pooling": FREE, "din": FREE, "caser": FREE,
+            "nextitnet": FREE, "gru": FREE, "sasrec": FREE,
+        },
+        passes=30,
+    ),
+    "noise": Plan(
+        noise.draw, noise.KINDS, noise.LEVELS,
+        {
+            "popular": "nothing", "markov-1": "last 1", "fpmc": "last 1", "prme": "last 1",
+            "slit": FREE, "din": FREE, "caser": FREE, "gru": FREE, "sasrec": FREE,
+        },
+        passes=12,
+    ),
+    "threads": Plan(
+        threads.draw, threads.KINDS, threads.LEVELS,
+        {
+            "popular": "nothing", "markov-1": "last 1", "fpmc": "last 1", "pooling": FREE,
+            "din": FREE, "gru": FREE, "sasrec": FREE, "bert4rec": FREE,
+        },
+        passes=12,
+    ),
+    "drift": Plan(
+        drift.draw, drift.KINDS, drift.LEVELS,
+        {
+            "popular": "nothing", "markov-1": "last 1", "pooling": "set", "din": "set",
+            "slit": FREE, "caser": FREE, "gru": FREE, "sasrec": FREE,
+        },
+        passes=25,
+    ),
+    "clock": Plan(
+        clock.draw, clock.KINDS, clock.LEVELS,
+        {
+            "popular": "nothing", "gru": FREE, "sasrec": FREE, "hstu": FREE,
+            "hstu-events": FREE, "hstu-asked": FREE,
+        },
+        passes=20,
+    ),
+    "reach": Plan(
+        reach.draw, reach.KINDS, reach.LEVELS,
+        {
+            "markov-1": "last 1", "caser-8": "last 8", "nextitnet-31": "last 31", "gru": FREE,
+            "sasrec": FREE, "hstu": FREE,
+        },
+        passes=25,
+    ),
+}  # fmt: skip
