@@ -32,7 +32,9 @@ class Ratings:
             )
         columns = (log.user_of(positions), log.item[positions], log.time[positions])
         user, item, time = (torch.from_numpy(np.asarray(one, np.int64)) for one in columns)
-        return cls(user, item, time, torch.from_numpy(np.asarray(log.rating[positions], np.float32)))
+        return cls(
+            user, item, time, torch.from_numpy(np.asarray(log.rating[positions], np.float32))
+        )
 
     def __len__(self) -> int:
         return len(self.user)

@@ -63,6 +63,16 @@ _STYLES = {
     "item2vec-8192": ("#0B4D22", "^", "InfoNCE, batches of 8,192"),
     "item2vec-report": ("#B2A429", "X", "InfoNCE, settings of the report"),
     "svd": ("#332288", "s", "SVD of PMI"),
+    "bias": ("#999999", "s", "biases"),
+    "time-bias": ("#666666", "D", "biases in time bins"),
+    "biased-mf": ("#E69F00", "^", "biased MF (SVD)"),
+    "time-svd": ("#B8860B", "H", "timeSVD"),
+    "svdpp": ("#0072B2", "X", "SVD++"),
+    "rrn": ("#D55E00", "o", "RRN"),
+    "rrn-gru": ("#F08040", "8", "RRN, GRU"),
+    "rrn-still-users": ("#AA4466", "<", "RRN, users constant"),
+    "rrn-still-items": ("#5D3A9B", ">", "RRN, items constant"),
+    "rrn-moving-alone": ("#C76D8B", "v", "RRN, nothing stationary"),
 }
 
 

@@ -31,36 +31,45 @@ def fit(
 ) -> pd.DataFrame:
     """Learn from ``known``; leave the model as it was after the pass that was best on ``valid``.
 
-    A row a pass: ``pass`` (from 1), ``loss``, ``valid`` (RMSE; nan without validation), and the
-    ``seconds`` since the start. Raises ``ValueError`` where there is nothing to learn from.
+    A row a pass, before any as number 0: ``pass``, ``loss``, ``valid`` (RMSE; nan without
+    validation), and the ``seconds`` since the start. Where no pass helps, the model stays as it
+    came. Raises ``ValueError`` where there is nothing to learn from.
     """
     if not len(known):
         raise ValueError("no known rating: nothing to learn from")
     chance = torch.Generator().manual_seed(training.seed)
     model.read(known)
     optimizer = torch.optim.Adam(model.parameters(), lr=training.learning_rate)
-    rows, best, kept, began = [], math.inf, None, time.monotonic()
-    for number in range(1, training.passes + 1):
-        model.train()
-        total, count = 0.0, 0
-        for part in model.parts:
-            model.begin(part)
-            for batch in batches(known, part, training.batch_size, chance):
-                optimizer.zero_grad()
-                loss = model.loss(batch, part)
-                loss.backward()
-                optimizer.step()
-                total, count = total + float(loss.detach()) * len(batch), count + len(batch)
+    rows, began = [], time.monotonic()
+    best, since, kept = math.inf, 0, model.state_dict()
+    for number in range(training.passes + 1):
+        loss = _learn(model, optimizer, training.batch_size, chance) if number else math.nan
         found = math.nan if valid is None else rmse(model, valid)
-        row = {"pass": number, "loss": total / count, "valid": found}
+        row = {"pass": number, "loss": loss, "valid": found}
         rows.append(row | {"seconds": time.monotonic() - began})
         if found < best:
-            best, kept = found, copy.deepcopy(model.state_dict())
-        if valid is not None and number - 1 - min(range(number), key=lambda i: rows[i]["valid"]) >= training.patience:
+            best, since, kept = found, number, copy.deepcopy(model.state_dict())
+        if valid is not None and number - since >= training.patience:
             break
-    if kept is not None:
-        model.load_state_dict(kept)
+    model.load_state_dict(kept)
     return pd.DataFrame(rows)
+
+
+def _learn(
+    model: Biases, optimizer: torch.optim.Optimizer, size: int, chance: torch.Generator
+) -> float:
+    """One pass; the mean loss."""
+    model.train()
+    total, count = 0.0, 0
+    for part in model.parts:
+        model.begin(part)
+        for batch in batches(model.known, part, size, chance):
+            optimizer.zero_grad()
+            loss = model.loss(batch, part)
+            loss.backward()
+            optimizer.step()
+            total, count = total + loss.item() * len(batch), count + len(batch)
+    return total / count
 
 
 def rmse(model: Biases, asked: Ratings) -> float:

@@ -45,9 +45,7 @@ class Caser(SequenceEncoder):
         self.config = config
         width, high = config.embed_dim, config.height
         self.wide = nn.ModuleList(
-            nn.Linear(h * width, config.horizontal)
-            for h in range(1, high + 1)
-            if config.horizontal
+            nn.Linear(h * width, config.horizontal) for h in range(1, high + 1) if config.horizontal
         )
         self.tall = nn.Linear(high, config.vertical, bias=False) if config.vertical else None
         answers = [1 if config.pooled else high - h for h in range(high)]

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from seqrec_lib.data.ratings import DAY_S, Ratings
 from seqrec_lib.models.layers import Dropout
 from seqrec_lib.models.ratings.bias import factors
-from seqrec_lib.models.ratings.steps import Steps, spelled
-from seqrec_lib.models.ratings.svd import SVD
+from seqrec_lib.models.ratings.mf import BiasedMF
+from seqrec_lib.models.ratings.steps import BINS, Steps, spelled
 
 OTHER = {"user": "item", "item": "user"}
 
@@ -59,7 +59,7 @@ class Trajectory(nn.Module):
         steps = self.steps
         key, back = steps.asked(owner, time).unique(return_inverse=True)
         before = steps.before(key)
-        who, row = (key // 2**24).unique(return_inverse=True)
+        who, row = (key // BINS).unique(return_inverse=True)
         need = torch.zeros_like(who).scatter_reduce(0, row, before, "amax")
         # the longest first, so that those that go on stand together
         order = torch.argsort(need, descending=True, stable=True)
@@ -73,7 +73,9 @@ class Trajectory(nn.Module):
         for depth, count in enumerate(alive.tolist()):
             now = step[start[depth] : start[depth + 1]]
             if depth:
-                x = self._input(held[start[depth - 1] : start[depth - 1] + count], now - 1, steps.key[now])
+                x = self._input(
+                    held[start[depth - 1] : start[depth - 1] + count], now - 1, steps.key[now]
+                )
             else:
                 x = self._newcomer(count)
             state = self._next(x, state[:count])
@@ -103,14 +105,12 @@ class Trajectory(nn.Module):
         places, first = spelled(steps.start[step], steps.start[step + 1])
         count = (steps.start[step + 1] - steps.start[step])[:, None].float()
         value = steps.value[places]
-        # paper: a sum; its size would grow with the ratings that a bin happens to have
-        total = F.embedding_bag(
-            steps.other[places], self.others.weight, first, mode="sum", per_sample_weights=value
-        ) if len(step) else self.others.weight[:0]
-        mean = torch.zeros_like(count).index_add(
-            0, torch.repeat_interleave(torch.arange(len(step)), count[:, 0].long()), value[:, None]
-        )
-        return torch.cat([self.dropout(total) / count**0.5, mean / count, count.log1p()], 1)
+        # paper: a sum; it would grow with the number of ratings that a bin happens to have
+        vectors, whom = self.others.weight, steps.other[places]
+        total = F.embedding_bag(whom, vectors, first, mode="sum", per_sample_weights=value)
+        which = torch.repeat_interleave(torch.arange(len(step)), count[:, 0].long())
+        mean = torch.zeros_like(count).index_add(0, which, value[:, None]) / count
+        return torch.cat([self.dropout(total) / count**0.5, mean, count.log1p()], 1)
 
     def _input(
         self, held: Float[Tensor, "M H"], step: Int[Tensor, "M"], key: Int[Tensor, "M"]
@@ -124,11 +124,11 @@ class Trajectory(nn.Module):
         return x
 
 
-class RRN(SVD):
+class RRN(BiasedMF):
     parts = ("user", "item")  # one side learns while the other stays: the paper's subspace descent
 
     @dataclass(frozen=True)
-    class Config(SVD.Config):
+    class Config(BiasedMF.Config):
         embed_dim: int = 20  # of what stays; 0: nothing does
         input_dim: int = 20
         hidden_dim: int = 40
@@ -161,15 +161,35 @@ class RRN(SVD):
                 # paper: ratings as they are. The owner's own bias is not taken off: it would tell
                 # of the very ratings that are to be predicted
                 value = known.rating - self.mean - usual[other]
-                who, whom = getattr(known, side), getattr(known, other)
-                width = int(self.widths[side] * DAY_S)
-                count = len(self._bias(side).weight)
+                count, width = len(self._bias(side).weight), int(self.widths[side] * DAY_S)
+                who, whom = owner(known, side), owner(known, other)
                 trajectory.read(Steps.of(who, whom, known.time, value, count, width))
 
     @torch.no_grad()
+    def start_from(self, trained: BiasedMF) -> None:
+        """Take over the biases and factors of a trained factorisation, as the paper does: answers
+        are its answers at first, what moves adds nothing. Factors are left where there are none.
+
+        Raises ``ValueError`` for factors of another width.
+        """
+        width = trained.config.embed_dim
+        if self.config.embed_dim not in (0, width):
+            raise ValueError(f"embed_dim is {self.config.embed_dim}; the factors have {width}")
+        names = ["user_bias", "item_bias"]
+        if self.config.embed_dim:
+            names += ["user_factors", "item_factors"]
+        for name in names:
+            getattr(self, name).weight.copy_(getattr(trained, name).weight)
+        item = self.states["item"]
+        for weight in item.emit.parameters() if isinstance(item, Trajectory) else item.parameters():
+            weight.zero_()
+
+    @torch.no_grad()
     def begin(self, part: str) -> None:
-        """The states of the other side are worked out once, and stay."""
+        """The states of the other side are worked out once, without dropout, and stay."""
+        self.eval()
         self.fixed = self._state(OTHER[part], self.known)
+        self.train()
 
     def forward(self, asked: Ratings) -> Float[Tensor, "B"]:
         moving = self._state("user", asked) * self._state("item", asked)
@@ -180,31 +200,32 @@ class RRN(SVD):
         asked, other = self.known[rows], OTHER[part]
         own = self._state(part, asked)
         stay, away = self._stationary(part, asked), self._stationary(other, asked).detach()
-        bias, rest = self._bias(part)(asked_of(asked, part))[:, 0], self._bias(other)
+        bias, rest = (self._bias(side)(owner(asked, side))[:, 0] for side in (part, other))
         inner = (own * self.fixed[rows]).sum(-1) + (stay * away).sum(-1)
-        predicted = self.mean + bias + rest(asked_of(asked, other))[:, 0].detach() + inner
+        predicted = self.mean + bias + rest.detach() + inner
         squares = bias**2 + (stay**2).sum(-1) + (own**2).sum(-1)
         return ((asked.rating - predicted) ** 2 + self.config.decay * squares).mean()
 
     def _state(self, side: str, asked: Ratings) -> Float[Tensor, "B state_dim"]:
-        states, owner = self.states[side], asked_of(asked, side)
-        return states(owner, asked.time) if isinstance(states, Trajectory) else states(owner)
+        states, who = self.states[side], owner(asked, side)
+        return states(who, asked.time) if isinstance(states, Trajectory) else states(who)
 
     def _stationary(self, side: str, asked: Ratings) -> Float[Tensor, "B D"]:
         table = self.user_factors if side == "user" else self.item_factors
-        return table(asked_of(asked, side))
+        return table(owner(asked, side))
 
     def _bias(self, side: str) -> nn.Embedding:
         return self.user_bias if side == "user" else self.item_bias
 
 
-def asked_of(asked: Ratings, side: str) -> Int[Tensor, "B"]:
+def owner(asked: Ratings, side: str) -> Int[Tensor, "B"]:
+    """The user or the item of each."""
     return asked.user if side == "user" else asked.item
 
 
 def above(known: Ratings, side: str, count: int, damping: float = 10) -> Float[Tensor, "R"]:
     """How far the ratings of each user (or item) are above the mean, drawn towards 0 where they are
     few; a value a rating."""
-    owner = asked_of(known, side)
-    total = torch.zeros(count).index_add(0, owner, known.rating - known.rating.mean())
-    return (total / (torch.bincount(owner, minlength=count) + damping))[owner]
+    who = owner(known, side)
+    total = torch.zeros(count).index_add(0, who, known.rating - known.rating.mean())
+    return (total / (torch.bincount(who, minlength=count) + damping))[who]

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from seqrec_lib.data.ratings import Ratings
 from seqrec_lib.models.ratings.bias import factors, silence
+from seqrec_lib.models.ratings.mf import BiasedMF
 from seqrec_lib.models.ratings.steps import spelled
-from seqrec_lib.models.ratings.svd import SVD
 
 
-class SVDpp(SVD):
+class SVDpp(BiasedMF):
     parts = ("user",)  # a user's sum is made once for all of their ratings
 
-    def __init__(self, num_users: int, num_items: int, config: SVD.Config):
+    def __init__(self, num_users: int, num_items: int, config: BiasedMF.Config):
         super().__init__(num_users, num_items, config)
         self.implicit = factors(num_items + 1, config.embed_dim)
 

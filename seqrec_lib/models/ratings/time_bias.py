@@ -13,12 +13,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqrec_lib.data.ratings import DAY_S, Ratings
-from seqrec_lib.models.ratings.svd import SVD
+from seqrec_lib.models.ratings.mf import BiasedMF
 
 
-class TimeBias(SVD):
+class TimeBias(BiasedMF):
     @dataclass(frozen=True)
-    class Config(SVD.Config):
+    class Config(BiasedMF.Config):
         embed_dim: int = 0  # biases alone
         bins: int = 30  # of equal width between the first known rating and the last
 

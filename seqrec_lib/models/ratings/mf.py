@@ -1,5 +1,7 @@
-"""SVD: biases and an inner product of factors (Koren, Bell & Volinsky, 2009, "Matrix factorization
-techniques for recommender systems", equation 5). Named by habit: nothing is decomposed."""
+"""Biased matrix factorisation: biases and an inner product of factors (Koren, Bell & Volinsky, 2009,
+"Matrix factorization techniques for recommender systems", equation 5). Known as SVD, though nothing
+is decomposed.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from seqrec_lib.data.ratings import Ratings
 from seqrec_lib.models.ratings.bias import Biases, factors, silence
 
 
-class SVD(Biases):
+class BiasedMF(Biases):
     @dataclass(frozen=True)
     class Config(Biases.Config):
         decay: float = 0.05

@@ -1,0 +1,107 @@
+"""The loop of rating models."""
+
+import math
+
+import pytest
+import torch
+
+from seqrec_lib.data.ratings import DAY_S, Ratings
+from seqrec_lib.models.ratings.bias import Biases
+from seqrec_lib.models.ratings.mf import BiasedMF
+from seqrec_lib.models.ratings.rrn import RRN
+from seqrec_lib.models.ratings.svdpp import SVDpp
+from seqrec_lib.models.ratings.time_bias import TimeBias
+from seqrec_lib.training.ratings import Training, batches, fit, rmse
+
+USERS, ITEMS = 60, 12
+
+
+def simulated(seed=0):
+    """Everybody rates everything in 100 days: biases, one factor, and a step at day 50."""
+    draw = torch.Generator().manual_seed(seed)
+    user = torch.arange(USERS).repeat_interleave(ITEMS)
+    item = torch.arange(1, ITEMS + 1).repeat(USERS)
+    day = 100 * torch.rand(len(user), generator=draw)
+    one, other = torch.randn(USERS, generator=draw), torch.randn(ITEMS + 1, generator=draw)
+    noise = 0.1 * torch.randn(len(user), generator=draw)
+    rating = 3 + 0.5 * one[user] * other[item] + (day > 50) * (item % 2) + noise
+    made = Ratings(user, item, (day * DAY_S).long(), rating.float())
+    late = day > 80
+    return made[torch.nonzero(~late)[:, 0]], made[torch.nonzero(late)[:, 0]]
+
+
+HOW = Training(passes=40, patience=5, batch_size=128, learning_rate=0.02)
+KINDS = {
+    Biases: Biases.Config(),
+    TimeBias: TimeBias.Config(bins=10),
+    BiasedMF: BiasedMF.Config(embed_dim=4, decay=0.01),
+    SVDpp: SVDpp.Config(embed_dim=4, decay=0.01),
+    RRN: RRN.Config(embed_dim=4, hidden_dim=8, state_dim=4, item_days=20.0, decay=0.01),
+}
+
+
+@pytest.mark.parametrize("part", ["rating", "user", "item"])
+def test_a_pass_has_every_rating_once_and_an_owner_in_one_batch(part):
+    known, _ = simulated()
+    found = list(batches(known, part, 100, torch.Generator().manual_seed(0)))
+    assert torch.cat(found).sort().values.tolist() == list(range(len(known)))
+    assert all(len(one) >= 100 for one in found[:-1])
+    if part != "rating":
+        owners = [set(getattr(known, part)[rows].tolist()) for rows in found]
+        assert sum(map(len, owners)) == len(set.union(*owners))
+    again = list(batches(known, part, 100, torch.Generator().manual_seed(1)))
+    assert again[0].tolist() != found[0].tolist()
+
+
+def test_every_model_learns_what_it_can_and_the_one_that_sees_time_most():
+    known, late = simulated()
+    found = {}
+    for kind, config in KINDS.items():
+        torch.manual_seed(0)
+        model = kind(USERS, ITEMS, config)
+        history = fit(model, known, late, HOW)
+        found[kind] = rmse(model, late)
+        # the model is that of the best pass
+        assert found[kind] == pytest.approx(history["valid"].min(), abs=1e-6)
+    assert found[BiasedMF] < found[Biases] and found[SVDpp] < found[Biases]
+    assert found[TimeBias] < found[Biases]
+    assert found[RRN] < min(found[BiasedMF], found[SVDpp], found[TimeBias])
+
+
+def test_the_same_seed_gives_the_same_answers_and_another_does_not():
+    known, late = simulated()
+    answers = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(0)
+        model = RRN(USERS, ITEMS, KINDS[RRN])
+        fit(model, known, None, Training(passes=2, batch_size=128, seed=seed))
+        answers.append(model.predict(late))
+    assert torch.equal(answers[0], answers[1]) and not torch.equal(answers[0], answers[2])
+
+
+def test_without_validation_all_passes_are_made():
+    known, _ = simulated()
+    history = fit(Biases(USERS, ITEMS, Biases.Config()), known, None, Training(passes=7))
+    assert history["pass"].tolist() == list(range(8)) and all(map(math.isnan, history["valid"]))
+
+
+def test_it_stops_when_validation_has_not_improved_for_as_long_as_its_patience():
+    known, late = simulated()
+    model = Biases(USERS, ITEMS, Biases.Config())
+    history = fit(model, known, late, Training(passes=99, patience=2, learning_rate=1.0))
+    assert len(history) == history["valid"].argmin() + 1 + 2 < 99
+
+
+def test_where_no_pass_helps_the_model_stays_as_it_came():
+    known, late = simulated()
+    model = Biases(USERS, ITEMS, Biases.Config())
+    model.read(known)
+    before = model.predict(late)
+    history = fit(model, known, late, Training(passes=9, patience=3, learning_rate=50.0))
+    assert history["pass"].tolist() == [0, 1, 2, 3] and torch.equal(model.predict(late), before)
+
+
+def test_nothing_to_learn_from_is_refused():
+    known, _ = simulated()
+    with pytest.raises(ValueError, match="nothing to learn from"):
+        fit(Biases(USERS, ITEMS, Biases.Config()), known[torch.tensor([]).long()], None)
