@@ -55,7 +55,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "rrn-still-items": {"items_move": False},
     "rrn-moving-alone": {"embed_dim": 0},
 }
-_ALL = {"decay": (0.01, 0.02, 0.05, 0.1), "learning_rate": (0.001, 0.003, 0.01)}
+_ALL = {"decay": (0.01, 0.02, 0.05, 0.1), "learning_rate": (0.005, 0.01, 0.02)}
 _FACTORS = _ALL | {"embed_dim": (10, 20, 50, 100)}
 SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
     "bias": _ALL,
@@ -63,8 +63,10 @@ SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
     "biased-mf": _FACTORS,
     "time-svd": _FACTORS | {"bins": (10, 30, 100)},
     "svdpp": _FACTORS,
-    "rrn": _ALL
-    | {
+    "rrn": {
+        "decay": (0.02, 0.05, 0.1, 0.2),
+        "learning_rate": (0.001, 0.003, 0.01),
+        "batch_size": (2048, 8192),
         "embed_dim": (10, 20, 50),
         "hidden_dim": (20, 40),
         "state_dim": (5, 10, 20),
@@ -76,12 +78,11 @@ SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
     },
 }
 TRIALS, PASSES = 8, 60
-# large batches: a pass over steps costs a batch, not a rating
+LEARNING = ("learning_rate", "batch_size")  # settings of the training; the others are the model's
 FIRST: dict[str, dict[str, Any]] = {
     "time-svd": {"embed_dim": 50},
-    "rrn": {"learning_rate": 0.003, "item_days": 120.0, "started": True},
+    "rrn": {"learning_rate": 0.003, "batch_size": 8192, "item_days": 120.0, "started": True},
 }
-BATCH = {"rrn": 8192}
 
 
 def place(dataset: str, ending: str, results: str | Path = SCRATCH) -> Path:
@@ -218,9 +219,8 @@ def built(name: str, log: EventLog, chosen: dict[str, Any], seed: int) -> Biases
 
 
 def _training(name: str, chosen: dict[str, Any], seed: int, passes: int) -> Training:
-    how = {"learning_rate": chosen["learning_rate"]} if "learning_rate" in chosen else {}
-    batch = BATCH.get(name, Training.batch_size)
-    return Training(passes=passes, batch_size=batch, seed=seed, **how)
+    how = {key: chosen[key] for key in LEARNING if key in chosen}
+    return Training(passes, seed=seed, optimizer="adam" if name == "rrn" else "sgd", **how)
 
 
 def _keep_errors(

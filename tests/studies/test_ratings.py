@@ -22,7 +22,7 @@ def test_every_value_of_a_space_is_drawn_and_is_a_setting():
         drawn = pd.DataFrame([ratings.drawn(name, trial) for trial in range(1, 200)])
         assert {key: set(drawn[key]) for key in drawn} == {k: set(v) for k, v in space.items()}
         fields = ratings.MODELS[name].Config.__dataclass_fields__
-        assert set(space) - {"learning_rate", "started"} <= set(fields)
+        assert set(space) - {*ratings.LEARNING, "started"} <= set(fields)
 
 
 def test_the_study_keeps_what_it_made_and_goes_on(small, monkeypatch):

@@ -30,7 +30,8 @@ def simulated(seed=0):
     return made[torch.nonzero(~late)[:, 0]], made[torch.nonzero(late)[:, 0]]
 
 
-HOW = Training(passes=40, patience=5, batch_size=128, learning_rate=0.02)
+HOW = Training(passes=60, patience=5, batch_size=64, learning_rate=0.05)
+ADAM = Training(passes=20, patience=5, batch_size=128, learning_rate=0.02, optimizer="adam")
 KINDS = {
     Biases: Biases.Config(),
     TimeBias: TimeBias.Config(bins=10),
@@ -59,7 +60,7 @@ def test_every_model_learns_what_it_can_and_the_one_that_sees_time_most():
     for kind, config in KINDS.items():
         torch.manual_seed(0)
         model = kind(USERS, ITEMS, config)
-        history = fit(model, known, late, HOW)
+        history = fit(model, known, late, ADAM if kind is RRN else HOW)
         found[kind] = rmse(model, late)
         # the model is that of the best pass
         assert found[kind] == pytest.approx(history["valid"].min(), abs=1e-6)
@@ -74,9 +75,29 @@ def test_the_same_seed_gives_the_same_answers_and_another_does_not():
     for seed in (0, 0, 1):
         torch.manual_seed(0)
         model = RRN(USERS, ITEMS, KINDS[RRN])
-        fit(model, known, None, Training(passes=2, batch_size=128, seed=seed))
+        fit(model, known, None, Training(passes=2, batch_size=128, seed=seed, optimizer="adam"))
         answers.append(model.predict(late))
     assert torch.equal(answers[0], answers[1]) and not torch.equal(answers[0], answers[2])
+
+
+def test_a_step_is_that_of_stochastic_gradient_descent_by_hand():
+    """b <- b + rate (error - decay b), p <- p + rate (error q - decay p), and so for q."""
+    known, _ = simulated()
+    known = known[torch.tensor([3])]
+    user, item, config = known.user[0], known.item[0], BiasedMF.Config(embed_dim=2, decay=0.3)
+    torch.manual_seed(0)
+    model = BiasedMF(USERS, ITEMS, config)
+    with torch.no_grad():
+        model.user_bias.weight.fill_(0.5)
+    p, q = (
+        w.weight[i].clone() for w, i in ((model.user_factors, user), (model.item_factors, item))
+    )
+    error = -0.5 - p @ q  # the only rating is the mean
+    fit(model, known, None, Training(passes=1, learning_rate=0.1))
+    torch.testing.assert_close(model.user_factors.weight[user], p + 0.1 * (error * q - 0.3 * p))
+    torch.testing.assert_close(model.item_factors.weight[item], q + 0.1 * (error * p - 0.3 * q))
+    expected = 0.5 + 0.1 * (error - 0.3 * 0.5)
+    torch.testing.assert_close(model.user_bias.weight[user, 0], expected)
 
 
 def test_without_validation_all_passes_are_made():
@@ -88,7 +109,7 @@ def test_without_validation_all_passes_are_made():
 def test_it_stops_when_validation_has_not_improved_for_as_long_as_its_patience():
     known, late = simulated()
     model = Biases(USERS, ITEMS, Biases.Config())
-    history = fit(model, known, late, Training(passes=99, patience=2, learning_rate=1.0))
+    history = fit(model, known, late, Training(passes=99, patience=2, learning_rate=0.05))
     assert len(history) == history["valid"].argmin() + 1 + 2 < 99
 
 
@@ -97,7 +118,7 @@ def test_where_no_pass_helps_the_model_stays_as_it_came():
     model = Biases(USERS, ITEMS, Biases.Config())
     model.read(known)
     before = model.predict(late)
-    history = fit(model, known, late, Training(passes=9, patience=3, learning_rate=50.0))
+    history = fit(model, known, late, Training(passes=9, patience=3, learning_rate=5.0))
     assert history["pass"].tolist() == [0, 1, 2, 3] and torch.equal(model.predict(late), before)
 
 

@@ -1,6 +1,6 @@
-"""Biased matrix factorisation: biases and an inner product of factors (Koren, Bell & Volinsky, 2009,
-"Matrix factorization techniques for recommender systems", equation 5). Known as SVD, though nothing
-is decomposed.
+"""Biased matrix factorisation: biases and an inner product of factors (Koren, Bell & Volinsky,
+2009, "Matrix factorization techniques for recommender systems", equation 5). It is known as SVD,
+though nothing is decomposed.
 """
 
 from __future__ import annotations

@@ -18,8 +18,6 @@ from seqrec_lib.models.ratings.steps import spelled
 
 
 class SVDpp(BiasedMF):
-    parts = ("user",)  # a user's sum is made once for all of their ratings
-
     def __init__(self, num_users: int, num_items: int, config: BiasedMF.Config):
         super().__init__(num_users, num_items, config)
         self.implicit = factors(num_items + 1, config.embed_dim)

@@ -12,7 +12,7 @@ USERS = 400
 
 
 def made(**errors):
-    """Squared errors of every rating by model, alike for all users but for a little; three seeds."""
+    """Squared errors by model, alike for all users but for a little; three seeds."""
     rng = np.random.default_rng(0)
     count = rng.integers(1, 9, USERS)
     by_user = pd.DataFrame({"user": np.arange(USERS), "count": count, "long": count > 4})
