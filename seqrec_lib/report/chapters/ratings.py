@@ -78,7 +78,7 @@ def gain(errors: Errors, model: str, base: str, long: bool = False) -> Interval:
     one, other = (errors.squares(name, seeds, among) for name in (model, base))
     found = over_seeds(other - one)
     roots = one.mean() ** 0.5 + other.mean() ** 0.5
-    ends_of = {end: getattr(found, end) / roots for end in ("mean", "low", "high")}
+    ends_of = {end: float(getattr(found, end) / roots) for end in ("mean", "low", "high")}
     return replace(found, **ends_of)
 
 
