@@ -13,10 +13,11 @@ from seqrec_lib.models.counts.popular import Popular
 from seqrec_lib.models.counts.slit import SLIT
 from seqrec_lib.models.encoders.bert4rec import BERT4Rec
 from seqrec_lib.models.encoders.caser import Caser
-from seqrec_lib.models.encoders.factors import FPMC, PRME
+from seqrec_lib.models.encoders.fpmc import FPMC
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.hstu import HSTU
 from seqrec_lib.models.encoders.nextitnet import NextItNet
+from seqrec_lib.models.encoders.prme import PRME
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import SampledSoftmax
 from seqrec_lib.models.rankers.din import DIN

@@ -1,0 +1,124 @@
+"""RRN beside factorisation: errors of ratings by model, and the worlds of films."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+
+from seqrec_lib import report
+from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.report.axes import ends, named
+from seqrec_lib.statistics.intervals import Interval, over_seeds
+from seqrec_lib.statistics.populations import per_user
+from seqrec_lib.studies import ratings as study
+
+FLOORS = ("best", "still")  # of a world; nothing is learned in them
+
+
+@dataclass(frozen=True)
+class Errors:
+    """What the study keeps of a data set: ``runs``, a row a model and seed, and squared errors
+    summed by user."""
+
+    runs: pd.DataFrame
+    by_user: pd.DataFrame
+
+    @classmethod
+    def read(cls, dataset: str, results: str | Path = SCRATCH) -> Errors:
+        """Raises ``FileNotFoundError``, with the command, if the study was not made."""
+        csv, parquet = (study.place(dataset, end, results) for end in (".csv", "-errors.parquet"))
+        if not (csv.exists() and parquet.exists()):
+            raise FileNotFoundError(
+                f"{csv} is not there: python -m seqrec_lib.studies.ratings {dataset}"
+            )
+        return cls(pd.read_csv(csv), pd.read_parquet(parquet))
+
+    @property
+    def models(self) -> list[str]:
+        return list(dict.fromkeys(self.runs["model"]))
+
+    def seeds(self, model: str) -> list[int]:
+        return sorted(self.runs.loc[self.runs["model"] == model, "seed"])
+
+    def squares(
+        self, model: str, seeds: Sequence[int], among: Bool[np.ndarray, "everyone"]
+    ) -> Float[np.ndarray, "S U"]:
+        """A value a user whose plain mean is the mean squared error of all ratings, by seed."""
+        count = self.by_user["count"].to_numpy()[among]
+        total = np.stack([self.by_user[f"{model}/{s}"].to_numpy(float)[among] for s in seeds])
+        return per_user(total / count, count, np.arange(len(count)))
+
+    def everyone(self, long: bool = False) -> Bool[np.ndarray, "everyone"]:
+        """All users, or those who span more than 30 days."""
+        kept = self.by_user["long"].to_numpy()
+        return kept if long else np.ones_like(kept)
+
+
+def rmse(errors: Errors, model: str, long: bool = False) -> Interval:
+    """The root of the mean squared error over ratings, users and seeds, with its 95 % interval."""
+    squares = errors.squares(model, errors.seeds(model), errors.everyone(long))
+    found = over_seeds(squares, learned=model not in FLOORS)
+    low, high = max(found.low, 0.0), found.high
+    return replace(found, mean=found.mean**0.5, low=low**0.5, high=high**0.5)
+
+
+def gain(errors: Errors, model: str, base: str, long: bool = False) -> Interval:
+    """By how much the RMSE of ``base`` is above that of ``model``: the paired difference of squared
+    errors over the sum of both roots. Positive: ``model`` is better. Seeds are paired by number."""
+    seeds = sorted(set(errors.seeds(model)) & set(errors.seeds(base)))
+    if not seeds:
+        raise ValueError(f"no seed is common to {model} and {base}")
+    among = errors.everyone(long)
+    one, other = (errors.squares(name, seeds, among) for name in (model, base))
+    found = over_seeds(other - one)
+    roots = one.mean() ** 0.5 + other.mean() ** 0.5
+    ends_of = {end: float(getattr(found, end) / roots) for end in ("mean", "low", "high")}
+    return replace(found, **ends_of)
+
+
+def table(errors: Errors, base: str = "svdpp", long: bool = False) -> pd.DataFrame:
+    """A row a model: RMSE ± half of its interval, what it gains over ``base`` with the verdict
+    (corrected together), and the seconds of a training in the mean."""
+    models = [name for name in errors.models if name not in FLOORS]
+    gains = [gain(errors, name, base, long) for name in models if name != base]
+    said = iter(report.judged(gains))
+    rows = {}
+    for name in models:
+        runs = errors.runs[errors.runs["model"] == name]
+        rows[report.label(name)] = {
+            "seeds": len(runs),
+            "RMSE": report.with_half_width(rmse(errors, name, long)),
+            f"below {report.label(base)}, {report.HOLM}": "" if name == base else next(said),
+            "seconds": round(runs["seconds"].mean(), 1),
+        }
+    return pd.DataFrame.from_dict(rows, "index")
+
+
+def worlds(
+    ax: Axes,
+    found: Mapping[str, Errors],
+    models: Sequence[str] = ("svdpp", "rrn", "rrn-still-items"),
+) -> pd.DataFrame:
+    """RMSE in worlds of films by how much seasons and awards move them, a line a model, between
+    the noise and the least error of what stays; returns the means drawn."""
+    strength = [study.WORLDS[name].strength for name in found]
+    drawn, tips = {}, {}
+    for name, words in (("best", "all but the noise known"), ("still", "what stays known")):
+        drawn[words] = [rmse(errors, name).mean for errors in found.values()]
+        ax.plot(strength, drawn[words], color="black", lw=1, ls="--" if name == "best" else ":")
+        tips[words] = (drawn[words][-1], "black")
+    for name in models:
+        middle, reach = ends([rmse(errors, name) for errors in found.values()])
+        style = {"color": report.colour(name), "marker": report.marker(name), "capsize": 3}
+        ax.errorbar(strength, middle, yerr=reach, **style)  # type: ignore[arg-type]
+        drawn[report.label(name)] = list(middle)
+        tips[report.label(name)] = (middle[-1], report.colour(name))
+    named(ax, tips, max(strength))
+    ax.set(xlabel="size of seasons and awards", ylabel="RMSE, stars")
+    return pd.DataFrame(drawn, index=strength)

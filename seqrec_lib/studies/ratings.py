@@ -1,0 +1,270 @@
+"""Does a model that sees time rate better? RRN beside factorisation, by RMSE on later ratings.
+
+Of each user the last fifth of the ratings tests and the tenth before validates (``tail``): by one
+cut through all users next to nobody rates on both sides of it (39 of 1,975 on movielens_small).
+Ratings of other people may so be later than the one that is asked about; models that bin or
+average over time read them, a state of RRN never does.
+
+Every model has as many trials, drawn from its declared space and judged on validation; then it
+learns from training and validation ratings together, for as many passes as were best, from each
+seed. Beside the results, ``ratings/<data>.csv`` has a row a model and seed,
+``ratings/<data>-trials.csv`` a row a trial, and ``ratings/<data>-errors.parquet`` the sum of the
+squared errors of each user. What is kept is not made again.
+
+python -m seqrec_lib.studies.ratings movielens_small-tail --seeds 0 1 2 --results book/results
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from seqrec_lib.data import datasets, files
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.ratings import Ratings, long_span
+from seqrec_lib.data.splits import Split, latest
+from seqrec_lib.data.worlds.films import FilmWorld, draw, floors
+from seqrec_lib.models.ratings.bias import Biases
+from seqrec_lib.models.ratings.mf import BiasedMF
+from seqrec_lib.models.ratings.rrn import RRN
+from seqrec_lib.models.ratings.svdpp import SVDpp
+from seqrec_lib.models.ratings.time_bias import TimeBias
+from seqrec_lib.records.store import SCRATCH, beside
+from seqrec_lib.training.ratings import Training, fit
+
+WORLDS = {f"films-{share}": FilmWorld(strength=share / 100) for share in (0, 50, 100)}
+MODELS: dict[str, type[Biases]] = {
+    "bias": Biases,
+    "time-bias": TimeBias,
+    "biased-mf": BiasedMF,
+    "time-svd": TimeBias,
+    "svdpp": SVDpp,
+    "rrn": RRN,
+}
+# RRN with the settings that its own trials chose, and one part taken out or put in its place
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "rrn-gru": {"cell": "gru"},
+    "rrn-still-users": {"users_move": False},
+    "rrn-still-items": {"items_move": False},
+    "rrn-moving-alone": {"embed_dim": 0},
+}
+_ALL = {"decay": (0.01, 0.02, 0.05, 0.1), "learning_rate": (0.005, 0.01, 0.02)}
+_FACTORS = _ALL | {"embed_dim": (10, 20, 50, 100)}
+SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
+    "bias": _ALL,
+    "time-bias": _ALL | {"bins": (10, 30, 100)},
+    "biased-mf": _FACTORS,
+    "time-svd": _FACTORS | {"bins": (10, 30, 100)},
+    "svdpp": _FACTORS,
+    "rrn": {
+        "decay": (0.02, 0.05, 0.1, 0.2),
+        "learning_rate": (0.001, 0.003, 0.01),
+        "batch_size": (2048, 8192),
+        "embed_dim": (10, 20, 50),
+        "hidden_dim": (20, 40),
+        "state_dim": (5, 10, 20),
+        "user_days": (1 / 24, 1.0, 30.0),
+        "item_days": (30.0, 120.0, 365.0),
+        "dropout": (0.0, 0.1, 0.3),
+        # from the trained factorisation, with the settings that its own trials chose
+        "started": (False, True),
+    },
+}
+TRIALS, PASSES = 8, 60
+LEARNING = ("learning_rate", "batch_size")  # settings of the training; the others are the model's
+FIRST: dict[str, dict[str, Any]] = {
+    "time-svd": {"embed_dim": 50},
+    "rrn": {"learning_rate": 0.003, "batch_size": 8192, "item_days": 120.0, "started": True},
+}
+
+
+def place(dataset: str, ending: str, results: str | Path = SCRATCH) -> Path:
+    """The file of what is kept; ``ending`` is ``.csv``, ``-trials.csv`` or ``-errors.parquet``."""
+    name = dataset if dataset in WORLDS else datasets.folder(dataset)
+    return beside(results, "ratings", name + ending)
+
+
+def loaded(dataset: str) -> tuple[EventLog, Split]:
+    """The log and split of a data set with ratings, or of a world of films: that one by time."""
+    if dataset not in WORLDS:
+        return datasets.load(dataset)
+    log = EventLog.build(draw(WORLDS[dataset]))
+    return log, latest(log, (0.1, 0.2))
+
+
+def drawn(name: str, trial: int) -> dict[str, Any]:
+    """The settings of a trial, each uniform over its values; those of trial 0 are ours."""
+    if not trial:
+        return FIRST.get(name, {})
+    rng = np.random.default_rng(trial)
+    return {key: values[rng.integers(len(values))] for key, values in SPACES[name].items()}
+
+
+def search(
+    dataset: str, name: str, trials: int = TRIALS, results: str | Path = SCRATCH
+) -> pd.DataFrame:
+    """A row a trial of a model: its settings, ``passes`` at the best, ``valid`` (RMSE), minutes."""
+    if name == "rrn":  # some of its trials start from what those of the factorisation chose
+        search(dataset, "biased-mf", trials, results)
+    path = place(dataset, "-trials.csv", results)
+    kept = pd.read_csv(path) if path.exists() else pd.DataFrame({"model": [], "trial": []})
+    have = set(kept.loc[kept["model"] == name, "trial"])
+    if missing := sorted(set(range(trials)) - have):
+        log, split = loaded(dataset)
+        known, valid = Ratings.of(log, split.train), Ratings.of(log, split.valid)
+    for trial in missing:
+        chosen, began = drawn(name, trial), time.monotonic()
+        model = ready(dataset, name, log, known, chosen, 0, trials, results)
+        history = fit(model, known, valid, _training(name, chosen, 0, PASSES))
+        best = history.loc[history["valid"].idxmin()]
+        row = {"model": name, "trial": trial} | chosen
+        row |= {"passes": int(best["pass"]), "valid": best["valid"]}
+        row["minutes"] = (time.monotonic() - began) / 60
+        kept = pd.concat([kept, pd.DataFrame([row])], ignore_index=True)
+        _write(kept, path)
+    kept = pd.read_csv(path)
+    return kept[(kept["model"] == name) & (kept["trial"] < trials)].reset_index(drop=True)
+
+
+def study(
+    dataset: str,
+    names: Sequence[str] = (*MODELS, *ABLATIONS),
+    seeds: Sequence[int] = (0, 1, 2),
+    trials: int = TRIALS,
+    results: str | Path = SCRATCH,
+) -> pd.DataFrame:
+    """A row a model and seed: the ``trial`` that was best, ``rmse`` on the test ratings, ``long``
+    on those of users who span more than 30 days (nan: there are none), ``passes`` and ``seconds``.
+
+    Of a world also ``best`` and ``still``, the two :func:`~seqrec_lib.data.worlds.films.floors`.
+    """
+    path = place(dataset, ".csv", results)
+    kept = pd.read_csv(path) if path.exists() else pd.DataFrame({"model": [], "seed": []})
+    have = set(zip(kept["model"], kept["seed"], strict=True))
+    floor = ("best", "still") if dataset in WORLDS else ()
+    wanted = [(name, 0) for name in floor] + [(name, seed) for name in names for seed in seeds]
+    if missing := [one for one in wanted if one not in have]:
+        log, split = loaded(dataset)
+        known = Ratings.of(log, np.sort(np.concatenate([split.train, split.valid])))
+        test = Ratings.of(log, split.test)
+    for name, seed in missing:
+        row: dict[str, Any] = {"model": name, "seed": seed}
+        began = time.monotonic()
+        if name in floor:
+            learned = np.concatenate([split.train, split.valid])
+            said = floors(draw(WORLDS[dataset]), learned, split.test)[name]
+            predicted = torch.from_numpy(said).float()
+        else:
+            searched = "rrn" if name in ABLATIONS else name
+            trial, passes = best_of(search(dataset, searched, trials, results))
+            chosen = drawn(searched, trial) | ABLATIONS.get(name, {})
+            began = time.monotonic()
+            model = ready(dataset, name, log, known, chosen, seed, trials, results)
+            fit(model, known, None, _training(searched, chosen, seed, passes))
+            predicted = model.predict(test)
+            row |= {"trial": trial, "passes": passes}
+        row["seconds"] = time.monotonic() - began
+        error = ((predicted - test.rating) ** 2).double().numpy()
+        row |= _keep_errors(dataset, results, log, test, f"{name}/{seed}", error)
+        kept = pd.concat([kept, pd.DataFrame([row])], ignore_index=True)
+        _write(kept, path)
+    return pd.read_csv(path)
+
+
+def best_of(trials: pd.DataFrame) -> tuple[int, int]:
+    """The trial that was best on validation, and its passes."""
+    best = trials.loc[trials["valid"].idxmin()]
+    return int(best["trial"]), int(best["passes"])
+
+
+def ready(
+    dataset: str,
+    name: str,
+    log: EventLog,
+    known: Ratings,
+    chosen: dict[str, Any],
+    seed: int,
+    trials: int,
+    results: str | Path,
+) -> Biases:
+    """A model before its training; one that is ``started``, with the factorisation trained."""
+    if not chosen.get("started"):
+        return built(name, log, chosen, seed)
+    base = "biased-mf"
+    trial, passes = best_of(search(dataset, base, trials, results))
+    own = drawn(base, trial)
+    plain = built(base, log, own, seed)
+    fit(plain, known, None, _training(base, own, seed, passes))
+    if chosen.get("embed_dim") != 0:
+        chosen = chosen | {"embed_dim": plain.config.embed_dim}
+    model = built(name, log, chosen, seed)
+    model.start_from(plain)
+    return model
+
+
+def built(name: str, log: EventLog, chosen: dict[str, Any], seed: int) -> Biases:
+    """A model by name and settings, as drawn from a seed."""
+    kind = MODELS["rrn" if name in ABLATIONS else name]
+    torch.manual_seed(seed)
+    fields = kind.Config.__dataclass_fields__
+    config = kind.Config(**{key: value for key, value in chosen.items() if key in fields})
+    return kind(log.num_users, log.num_items, config)
+
+
+def _training(name: str, chosen: dict[str, Any], seed: int, passes: int) -> Training:
+    how = {key: chosen[key] for key in LEARNING if key in chosen}
+    return Training(passes, seed=seed, optimizer="adam" if name == "rrn" else "sgd", **how)
+
+
+def _keep_errors(
+    dataset: str, results: str | Path, log: EventLog, test: Ratings, name: str, error: np.ndarray
+) -> dict[str, float]:
+    """Add a model's squared errors, summed by user, to what is kept; its RMSE, and that of users
+    who span more than 30 days."""
+    path, user = place(dataset, "-errors.parquet", results), test.user.numpy()
+    count = np.bincount(user, minlength=log.num_users)
+    total, asked, long = np.bincount(user, error, log.num_users), count > 0, long_span(log)
+    if path.exists():
+        kept = pd.read_parquet(path)
+    else:
+        raw = {"user": log.users[asked], "count": count[asked], "long": long[asked]}
+        kept = pd.DataFrame(raw)
+    kept[name] = total[asked].astype(np.float32)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.written_aside(path) as aside:
+        kept.to_parquet(aside, index=False)
+    among = long[user]
+    some = float(np.sqrt(error[among].mean())) if among.any() else float("nan")
+    return {"rmse": float(np.sqrt(error.mean())), "long": some}
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.written_aside(path) as aside:
+        table.to_csv(aside, index=False, float_format="%.6g")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make what is missing; ``arguments`` stand in for the command line's."""
+    parser = argparse.ArgumentParser(
+        prog="python -m seqrec_lib.studies.ratings", description=__doc__
+    )
+    parser.add_argument("dataset", help=f"movielens_small-tail, or one of {', '.join(WORLDS)}")
+    parser.add_argument("--models", nargs="+", default=[*MODELS, *ABLATIONS])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--trials", type=int, default=TRIALS)
+    parser.add_argument("--results", default=SCRATCH)
+    chosen = parser.parse_args(arguments)
+    how = (chosen.models, chosen.seeds, chosen.trials, chosen.results)
+    print(study(chosen.dataset, *how).round(4).to_string())
+
+
+if __name__ == "__main__":
+    main()

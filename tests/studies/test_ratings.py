@@ -1,0 +1,63 @@
+"""The study of ratings on a small world of films."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from seqrec_lib.data.worlds.films import FilmWorld
+from seqrec_lib.report.chapters.ratings import Errors
+from seqrec_lib.report.chapters.ratings import rmse as shown
+from seqrec_lib.studies import ratings
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    monkeypatch.setitem(ratings.WORLDS, "films-100", FilmWorld(num_users=40, num_films=5))
+    monkeypatch.setattr(ratings, "PASSES", 2)
+    return tmp_path / "results"
+
+
+def test_every_value_of_a_space_is_drawn_and_is_a_setting():
+    for name, space in ratings.SPACES.items():
+        drawn = pd.DataFrame([ratings.drawn(name, trial) for trial in range(1, 200)])
+        assert {key: set(drawn[key]) for key in drawn} == {k: set(v) for k, v in space.items()}
+        fields = ratings.MODELS[name].Config.__dataclass_fields__
+        assert set(space) - {*ratings.LEARNING, "started"} <= set(fields)
+
+
+def test_the_study_keeps_what_it_made_and_goes_on(small, monkeypatch):
+    first = ratings.study("films-100", ["bias", "svdpp"], [0], 2, small)
+    assert first["model"].tolist() == ["best", "still", "bias", "svdpp"]
+    assert first.loc[0, "rmse"] < first["rmse"].iloc[1:].min()
+    trials = ratings.search("films-100", "svdpp", 2, small)
+    best = trials.loc[trials["valid"].idxmin()]
+    row = first.iloc[3]
+    assert (row["trial"], row["passes"]) == (best["trial"], best["passes"])
+    seen = []
+    real = ratings.fit
+
+    def watched(model, known, valid, training):
+        seen.append((valid is None, len(known)))
+        return real(model, known, valid, training)
+
+    monkeypatch.setattr(ratings, "fit", watched)
+    more = ratings.study("films-100", ["bias", "svdpp"], [0, 1], 2, small)
+    # no trial is made again; what is tested has learned from validation too
+    assert seen == [(True, 160), (True, 160)]
+    pd.testing.assert_frame_equal(more.iloc[:4], first)
+    errors = Errors.read("films-100", small)
+    assert errors.by_user["count"].sum() == 40 and errors.seeds("svdpp") == [0, 1]
+    pooled = np.sqrt((more.loc[more["model"] == "svdpp", "rmse"] ** 2).mean())
+    assert shown(errors, "svdpp").mean == pytest.approx(pooled, rel=1e-4)
+
+
+def test_an_ablation_has_the_settings_of_its_model(small):
+    found = ratings.study("films-100", ["rrn-still-items", "rrn-gru"], [0], 1, small)
+    assert found["trial"].iloc[2:].tolist() == [0, 0]
+    assert set(ratings.search("films-100", "rrn", 1, small)["trial"]) == {0}
+    # trial 0 starts from the factorisation, whose trials are kept beside its own
+    kept = pd.read_csv(ratings.place("films-100", "-trials.csv", small))
+    assert kept["model"].tolist() == ["biased-mf", "rrn"]
+    log, _ = ratings.loaded("films-100")
+    model = ratings.built("rrn-still-items", log, {"items_move": False, "embed_dim": 7}, 0)
+    assert not model.config.items_move and model.user_factors.embedding_dim == 7
