@@ -205,7 +205,7 @@ def ready(
     if chosen.get("embed_dim") != 0:
         chosen = chosen | {"embed_dim": plain.config.embed_dim}
     model = built(name, log, chosen, seed)
-    model.start_from(plain)
+    model.start_from(plain)  # type: ignore[operator]
     return model
 
 

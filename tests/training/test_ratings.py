@@ -65,7 +65,7 @@ def test_factors_learn_tastes_and_biases_do_not():
     bias = error(Biases(USERS, ITEMS, Biases.Config()), known, late)
     config = BiasedMF.Config(embed_dim=4, decay=0.01)
     for kind in (BiasedMF, SVDpp):
-        assert error(kind(USERS, ITEMS, config), known, late) < 0.5 * bias
+        assert error(kind(USERS, ITEMS, config), known, late, ADAM) < 0.5 * bias
 
 
 def test_what_sees_time_learns_a_step_and_biases_do_not():

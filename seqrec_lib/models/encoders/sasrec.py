@@ -111,14 +111,14 @@ class SASRec(SequenceEncoder):
         num_layers: int = 2
         num_heads: int = 2  # paper: 1
         max_len: int = 50
-        # learned: "back", counted from the newest event, or "absolute", from the oldest; fixed:
-        # "sinusoid", from the oldest; or "none"
-        places: str = "back"
         dropout: float = 0.5
         drop_events: float = 0.0  # share of whole events of a history that are hidden in training
         tied: bool = True  # one item table for input and output; False adds a second and a bias
         temperature: float | None = None  # cosine scores over this; None: inner products
         objective: Objective = Softmax()  # paper: BCE()
+        # learned: "back", counted from the newest event, or "absolute", from the oldest; fixed:
+        # "sinusoid", from the oldest; or "none"
+        places: str = "back"
 
     def __init__(self, catalogue: Catalogue, config: Config):
         if config.places not in PLACES:

@@ -9,6 +9,7 @@ it, ``predict``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -26,7 +27,7 @@ class Biases(nn.Module):
 
     def __init__(self, num_users: int, num_items: int, config: Config):
         super().__init__()
-        self.config = config
+        self.config: Any = config  # a subclass has more settings
         self.user_bias = nn.Embedding(num_users, 1)
         self.item_bias = nn.Embedding(num_items + 1, 1)
         for table in (self.user_bias, self.item_bias):

@@ -79,7 +79,7 @@ def gain(errors: Errors, model: str, base: str, long: bool = False) -> Interval:
     found = over_seeds(other - one)
     roots = one.mean() ** 0.5 + other.mean() ** 0.5
     ends_of = {end: float(getattr(found, end) / roots) for end in ("mean", "low", "high")}
-    return replace(found, **ends_of)
+    return replace(found, **ends_of)  # type: ignore[arg-type]
 
 
 def table(errors: Errors, base: str = "svdpp", long: bool = False) -> pd.DataFrame:
