@@ -274,9 +274,8 @@ def draw(ax: Axes, runs: Sequence[Runs]) -> pd.DataFrame:
     for (y, x), value in np.ndenumerate(found.to_numpy()):
         if value > 0:
             ax.scatter(x, y, s=12 + 9 * value, color=report.colour("gru4rec"), alpha=0.25, lw=0)
-            # the page behind the digits, so that no line of the grid goes through them
-            ax.text(x, y, f"{value:.0f}", ha="center", va="center", fontsize=9,
-                    bbox={"boxstyle": "round,pad=0.1", "fc": "white", "lw": 0})  # fmt: skip
+            ax.text(x, y, f"{value:.0f}", ha="center", va="center", fontsize=9)
+    ax.grid(False)  # no line goes through the digits
     ax.set_yticks(range(len(found)), [textwrap.fill(name, 15) for name in found.index])
     ax.set_xticks(range(found.shape[1]), [textwrap.fill(name, 9) for name in found], fontsize=9)
     ax.xaxis.tick_top()
