@@ -40,7 +40,9 @@ def switches(
     return np.asarray(domain[positions] != domain[_before(log, positions)])
 
 
-def times_followed(log: EventLog, train: Positions, positions: Positions) -> Int[np.ndarray, "P"]:
+def times_followed(
+    log: EventLog, train: Int[np.ndarray, "T"], positions: Positions
+) -> Int[np.ndarray, "P"]:
     """How often training saw each position's item right after the item before it.
 
     Raises ``ValueError`` for a first event among ``positions``.
