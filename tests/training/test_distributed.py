@@ -108,7 +108,7 @@ def test_two_processes_have_the_loss_of_one_in_every_recipe_or_refuse(two_proces
     }
     assert spread.keys() == alone.keys() == learned.keys()
     for name, kind in learned.items():
-        if kind in WHOLE:
+        if kind in WHOLE or name == "amazon pinnerformer":  # its batch is its negatives
             assert "cannot be spread over processes: " in spread[name], name
             assert "; use one process" in spread[name], name
             assert alone[name] > 0.1, name

@@ -14,6 +14,7 @@ from seqrec_lib.records.store import Run, Runs
 from seqrec_lib.report.benchmarks import benchmark
 from seqrec_lib.report.chapters import floors
 
+OURS = "this library"
 NAMES = {"recbole": "RecBole", "rectools": "RecTools"}
 
 
@@ -41,7 +42,7 @@ def compared(ours: Runs, theirs: Mapping[str, Runs]) -> pd.DataFrame:
     }
     said = report.verdicts_of(gains)
     rows: dict[str, dict[str, str]] = {}
-    for name, run in ({"seqrec_lib": ours, **theirs}).items():
+    for name, run in ({OURS: ours, **theirs}).items():
         row = {"seeds": str(len(run.seeds))}
         for protocol, letter in report.PROTOCOLS.items():
             for metric, of in (("HR", hr), ("NDCG", ndcg)):
@@ -63,7 +64,7 @@ def efforts(ours: Runs, theirs: Mapping[str, Runs]) -> pd.DataFrame:
     """
     best = [int(one.history["valid_ndcg@10"].argmax()) + 1 for one in ours.seeds]
     rows = {
-        "seqrec_lib": {
+        OURS: {
             "passes": len(ours.seeds[0].history),
             "best pass": int(pd.Series(best).median()),
             "minutes of a core": float(ours.costs["own_seconds"]) / 60,
@@ -84,7 +85,7 @@ def efforts(ours: Runs, theirs: Mapping[str, Runs]) -> pd.DataFrame:
 def draw(ax: Axes, ours: Runs, theirs: Mapping[str, Runs]) -> None:
     """NDCG@10 of both protocols, a row a library, and the minutes of a core beside them."""
     minutes = efforts(ours, theirs)["minutes of a core"]
-    named = {"seqrec_lib": ours, **theirs}
+    named = {OURS: ours, **theirs}
     levels = {
         name: {way: report.mean(run, protocol) for protocol, way in report.WORDS.items()}
         for name, run in named.items()
@@ -101,7 +102,7 @@ def curves(ax: Axes, ours: Runs, theirs: Mapping[str, Runs]) -> None:
     others as they rank it, earlier items left in."""
     for number, one in enumerate(ours.seeds):
         line = one.history["valid_ndcg@10"]
-        name = "seqrec_lib, M" if number == 0 else None
+        name = f"{OURS}, M" if number == 0 else None
         ax.plot(one.history["epoch"], line, color=report.colour("sasrec"), lw=1, label=name)
     for name, run in theirs.items():
         found = [one["ndcg@10"] for one in run.seeds[0].card["validations"] if "ndcg@10" in one]

@@ -31,12 +31,12 @@ def kept(tmp_path, monkeypatch):
 
 def test_theirs_minus_ours_is_of_the_same_users(kept, made):
     found = peers.compared(made("sasrec", OURS, OURS), kept)
-    assert list(found.index) == ["seqrec_lib", "RecBole"]
+    assert list(found.index) == ["this library", "RecBole"]
     assert found["seeds"].tolist() == ["2", "1"]
     assert found.loc["RecBole", "NDCG@10 M"].startswith("0.2500 ± 0.")
     assert found.loc["RecBole", "minus ours, NDCG@10 U"].startswith("−0.2500 [")
     assert found.loc["RecBole", "minus ours, NDCG@10 U"].endswith("(lower)")
-    assert found.loc["seqrec_lib", "minus ours, NDCG@10 M"] == ""
+    assert found.loc["this library", "minus ours, NDCG@10 M"] == ""
 
 
 def test_what_each_took(kept, made):
@@ -47,12 +47,12 @@ def test_what_each_took(kept, made):
         "minutes of a core": 10.0,
         "parameters": 900,
     }
-    assert found.loc["seqrec_lib", "minutes of a core"] == 2.0
+    assert found.loc["this library", "minutes of a core"] == 2.0
 
 
 def test_levels_and_minutes_stand_in_one_row(kept, made, ax):
     peers.draw(ax, made("sasrec", OURS, OURS, seconds=120.0), kept)
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["seqrec_lib", "RecBole"]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["this library", "RecBole"]
     written = [(text.get_text(), text.get_position()[1]) for text in ax.texts]
     assert ("2", 0) in written and ("10", 1) in written
 
