@@ -24,7 +24,7 @@ from seqrec_lib.models.rankers.din import DIN
 from seqrec_lib.models.rankers.pooling import Pooling
 
 # answers alone are drawn: what is no answer was never a target
-NEGATIVES = SampledSoftmax(8, alpha=1.0)
+NEGATIVES = SampledSoftmax(4, alpha=1.0)
 LEARNED: dict[str, tuple[Any, ...]] = {
     "learning_rate": (0.003, 0.01),
     "dropout": (0.0, 0.2),
@@ -137,7 +137,7 @@ PLANS: dict[str, Plan] = {
         threads.draw, threads.KINDS, threads.LEVELS,
         {
             "popular": "nothing", "markov-1": "last 1", "fpmc": "last 1", "pooling": FREE,
-            "din": FREE, "gru": FREE, "sasrec": FREE, "bert4rec": FREE,
+            "gru": FREE, "sasrec": FREE, "bert4rec": FREE,
         },
         passes=12,
     ),
@@ -147,7 +147,7 @@ PLANS: dict[str, Plan] = {
             "popular": "nothing", "markov-1": "last 1", "pooling": "set", "din": "set",
             "slit": FREE, "caser": FREE, "gru": FREE, "sasrec": FREE,
         },
-        passes=25,
+        passes=15,
     ),
     "clock": Plan(
         clock.draw, clock.KINDS, clock.LEVELS,
