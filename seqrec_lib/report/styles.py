@@ -100,6 +100,7 @@ _STYLES = {
     "rrn-gru": ("#F08040", "8", "RRN, GRU"),
     "rrn-still-users": ("#AA4466", "<", "RRN, users constant"),
     "rrn-still-items": ("#5D3A9B", ">", "RRN, items constant"),
+    "rrn-still": ("#7D6608", "P", "RRN, both constant"),
     "rrn-moving-alone": ("#C76D8B", "v", "RRN, nothing stationary"),
 }
 

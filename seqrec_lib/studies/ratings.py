@@ -29,7 +29,7 @@ import torch
 from seqrec_lib.data import datasets, files
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.ratings import Ratings, long_span
-from seqrec_lib.data.splits import Split, latest
+from seqrec_lib.data.splits import Split, tail
 from seqrec_lib.data.worlds.films import FilmWorld, draw, floors
 from seqrec_lib.models.ratings.bias import Biases
 from seqrec_lib.models.ratings.mf import BiasedMF
@@ -53,6 +53,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "rrn-gru": {"cell": "gru"},
     "rrn-still-users": {"users_move": False},
     "rrn-still-items": {"items_move": False},
+    "rrn-still": {"users_move": False, "items_move": False},
     "rrn-moving-alone": {"embed_dim": 0},
 }
 _ALL = {"decay": (0.01, 0.02, 0.05, 0.1), "learning_rate": (0.005, 0.01, 0.02)}
@@ -77,7 +78,7 @@ SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
         "started": (False, True),
     },
 }
-TRIALS, PASSES = 8, 60
+TRIALS, PASSES = 8, 100
 LEARNING = ("learning_rate", "batch_size")  # settings of the training; the others are the model's
 FIRST: dict[str, dict[str, Any]] = {
     "time-svd": {"embed_dim": 50},
@@ -92,11 +93,11 @@ def place(dataset: str, ending: str, results: str | Path = SCRATCH) -> Path:
 
 
 def loaded(dataset: str) -> tuple[EventLog, Split]:
-    """The log and split of a data set with ratings, or of a world of films: that one by time."""
+    """The log and split of a data set with ratings, or of a world of films."""
     if dataset not in WORLDS:
         return datasets.load(dataset)
     log = EventLog.build(draw(WORLDS[dataset]))
-    return log, latest(log, (0.1, 0.2))
+    return log, tail(log)
 
 
 def drawn(name: str, trial: int) -> dict[str, Any]:
@@ -122,7 +123,7 @@ def search(
     for trial in missing:
         chosen, began = drawn(name, trial), time.monotonic()
         model = ready(dataset, name, log, known, chosen, 0, trials, results)
-        history = fit(model, known, valid, _training(name, chosen, 0, PASSES))
+        history = fit(model, known, valid, _training(dataset, name, chosen, 0, PASSES))
         best = history.loc[history["valid"].idxmin()]
         row = {"model": name, "trial": trial} | chosen
         row |= {"passes": int(best["pass"]), "valid": best["valid"]}
@@ -167,7 +168,7 @@ def study(
             chosen = drawn(searched, trial) | ABLATIONS.get(name, {})
             began = time.monotonic()
             model = ready(dataset, name, log, known, chosen, seed, trials, results)
-            fit(model, known, None, _training(searched, chosen, seed, passes))
+            fit(model, known, None, _training(dataset, searched, chosen, seed, passes))
             predicted = model.predict(test)
             row |= {"trial": trial, "passes": passes}
         row["seconds"] = time.monotonic() - began
@@ -201,7 +202,7 @@ def ready(
     trial, passes = best_of(search(dataset, base, trials, results))
     own = drawn(base, trial)
     plain = built(base, log, own, seed)
-    fit(plain, known, None, _training(base, own, seed, passes))
+    fit(plain, known, None, _training(dataset, base, own, seed, passes))
     if chosen.get("embed_dim") != 0:
         chosen = chosen | {"embed_dim": plain.config.embed_dim}
     model = built(name, log, chosen, seed)
@@ -218,9 +219,12 @@ def built(name: str, log: EventLog, chosen: dict[str, Any], seed: int) -> Biases
     return kind(log.num_users, log.num_items, config)
 
 
-def _training(name: str, chosen: dict[str, Any], seed: int, passes: int) -> Training:
-    how = {key: chosen[key] for key in LEARNING if key in chosen}
-    return Training(passes, seed=seed, optimizer="adam" if name == "rrn" else "sgd", **how)
+def _training(dataset: str, name: str, chosen: dict[str, Any], seed: int, passes: int) -> Training:
+    how: dict[str, Any] = {"batch_size": 256} if dataset in WORLDS else {}  # a film has many
+    if name == "rrn":
+        how = {"optimizer": "adam"}
+    how |= {key: chosen[key] for key in LEARNING if key in chosen}
+    return Training(passes, seed=seed, **how)
 
 
 def _keep_errors(

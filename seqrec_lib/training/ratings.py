@@ -21,8 +21,8 @@ from seqrec_lib.models.ratings.bias import Biases
 @dataclass(frozen=True)
 class Training:
     passes: int = 60  # at most, or, without validation, exactly
-    patience: int = 5  # passes without a better validation
-    batch_size: int = 2048  # ratings, about
+    patience: int = 10  # passes without a better validation
+    batch_size: int = 2048  # ratings, about; by SGD no item should have many of them
     learning_rate: float = 0.01
     optimizer: Literal["sgd", "adam"] = "sgd"
     seed: int = 0

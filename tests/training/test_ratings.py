@@ -34,7 +34,7 @@ def simulated(taste=1.0, step=1.0):
     return made[torch.nonzero(~late)[:, 0]], made[torch.nonzero(late)[:, 0]]
 
 
-HOW = Training(passes=60, patience=5, batch_size=64, learning_rate=0.03)
+HOW = Training(passes=60, patience=20, batch_size=64, learning_rate=0.03)
 ADAM = Training(passes=20, patience=5, batch_size=128, learning_rate=0.02, optimizer="adam")
 SMALL = RRN.Config(embed_dim=4, hidden_dim=8, state_dim=4, item_days=10.0, decay=0.01)
 

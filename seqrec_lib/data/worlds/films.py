@@ -1,8 +1,9 @@
 """Films: ratings that seasons and awards move, and the error of whoever knows all but the noise.
 
-rating = mean + <u, m> + s cos(2 pi t / year + phase) + award, once it is won + noise. All films
-are rated by everybody, once, at any time. No model of what stays can be better than ``still`` of
-:func:`floors`: it knows users and films exactly, but of a film's time only the mean.
+rating = mean + <u, m> + s cos(2 pi t / year + phase) + award, once it is won + noise. Everybody
+rates every film once, within half a year of their own, so that others have always rated a film of
+late. No model of what stays can be better than ``still`` of :func:`floors`: it knows users and
+films exactly, but of how a film moves only the mean.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ YEAR_S = 365.25 * 86_400
 @dataclass(frozen=True)
 class FilmWorld:
     strength: float = 1.0  # of seasons and awards; 0: nothing moves
-    num_users: int = 1500
-    num_films: int = 20
+    num_users: int = 1000
+    num_films: int = 60
     years: float = 6.0
+    stay: float = 0.5  # years from a user's first rating to the last
     noise: float = 0.5  # sd: the best RMSE that there can be
     seed: int = 0
 
@@ -33,7 +35,8 @@ def draw(world: FilmWorld) -> pd.DataFrame:
     u, m = rng.normal(size=(users, 2)), rng.normal(scale=0.35, size=(films, 2))
     season, phase = rng.uniform(0.3, 0.9, films), rng.uniform(0, 2 * np.pi, films)
     won = rng.uniform(0, world.years, films)
-    year = rng.uniform(0, world.years, (users, films))
+    year = rng.uniform(0, world.years - world.stay, (users, 1))
+    year = year + rng.uniform(0, world.stay, (users, films))
     moves = season * np.cos(2 * np.pi * year + phase) + (year > won)
     table = pd.DataFrame({"user": np.repeat(np.arange(users), films)})
     table["item"] = np.tile(np.arange(films), users)

@@ -124,8 +124,21 @@ class Trajectory(nn.Module):
         return x
 
 
+class Constant(nn.Module):
+    """In the place of states that move: a vector each, beside one that all share, as states have."""
+
+    def __init__(self, num_owners: int, state_dim: int):
+        super().__init__()
+        self.own, self.shared = factors(num_owners, state_dim), factors(1, state_dim)
+
+    def forward(
+        self, owner: Int[Tensor, "B"], time: Int[Tensor, "B"]
+    ) -> Float[Tensor, "B state_dim"]:
+        return self.own(owner) + self.shared.weight
+
+
 class RRN(BiasedMF):
-    parts = ("user", "item")  # one side learns while the other stays: the paper's subspace descent
+    parts = ("user", "item")  # one side learns while the other stays, as in the paper
 
     @dataclass(frozen=True)
     class Config(BiasedMF.Config):
@@ -151,7 +164,7 @@ class RRN(BiasedMF):
             if moves[side]:
                 self.states[side] = Trajectory(rows[other], *sizes, config.cell, config.dropout)
             else:
-                self.states[side] = factors(rows[side], config.state_dim)
+                self.states[side] = Constant(rows[side], config.state_dim)
 
     def read(self, known: Ratings) -> None:
         super().read(known)
@@ -207,8 +220,7 @@ class RRN(BiasedMF):
         return ((asked.rating - predicted) ** 2 + self.config.decay * squares).mean()
 
     def _state(self, side: str, asked: Ratings) -> Float[Tensor, "B state_dim"]:
-        states, who = self.states[side], owner(asked, side)
-        return states(who, asked.time) if isinstance(states, Trajectory) else states(who)
+        return self.states[side](owner(asked, side), asked.time)
 
     def _stationary(self, side: str, asked: Ratings) -> Float[Tensor, "B D"]:
         table = self.user_factors if side == "user" else self.item_factors

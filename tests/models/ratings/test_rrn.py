@@ -26,8 +26,10 @@ def built(some, **changes):
 def test_a_rating_is_what_moves_and_what_stays_and_biases(some, ratings_of):
     model = built(some, users_move=False, items_move=False)
     with torch.no_grad():
-        model.states["user"].weight[1] = torch.tensor([1.0, 2.0])
-        model.states["item"].weight[3] = torch.tensor([3.0, -1.0])
+        model.states["user"].own.weight[1] = torch.tensor([0.5, 2.0])
+        model.states["user"].shared.weight[0] = torch.tensor([0.5, 0.0])
+        model.states["item"].own.weight[3] = torch.tensor([3.0, -2.0])
+        model.states["item"].shared.weight[0] = torch.tensor([0.0, 1.0])
         model.user_factors.weight[1] = torch.tensor([0.5, 0.0])
         model.item_factors.weight[3] = torch.tensor([2.0, 7.0])
         model.user_bias.weight[1], model.item_bias.weight[3] = 0.25, -0.125
@@ -128,7 +130,8 @@ def test_with_constant_states_it_is_biased_mf_with_the_factors_side_by_side(some
     with torch.no_grad():
         for side, table in (("user", plain.user_factors), ("item", plain.item_factors)):
             own = model.user_factors if side == "user" else model.item_factors
-            table.weight.copy_(torch.cat([model.states[side].weight, own.weight], 1))
+            states = model.states[side].own.weight + model.states[side].shared.weight
+            table.weight.copy_(torch.cat([states, own.weight], 1))
     torch.testing.assert_close(model(some), plain(some))
     rows = torch.arange(len(some))
     plain.loss(rows).backward()
@@ -137,7 +140,7 @@ def test_with_constant_states_it_is_biased_mf_with_the_factors_side_by_side(some
         model.begin(part)
         model.loss(rows, part).backward()
         own = model.user_factors if part == "user" else model.item_factors
-        found = torch.cat([model.states[part].weight.grad, own.weight.grad], 1)
+        found = torch.cat([model.states[part].own.weight.grad, own.weight.grad], 1)
         torch.testing.assert_close(found, table.weight.grad)
 
 
@@ -146,7 +149,7 @@ def test_without_item_states_it_is_the_state_of_a_user_times_a_constant(some, ra
     early, late = ratings_of((0, 1, 1, 0)), ratings_of((0, 1, 11, 0))
     for asked in (early, late):
         state = model.states["user"](asked.user, asked.time)[0]
-        expected = model.mean + state @ model.states["item"].weight[1]
+        expected = model.mean + state @ model._state("item", asked)[0]
         assert model(asked).item() == pytest.approx(expected.item(), abs=1e-6)
     assert not torch.equal(model(early), model(late))
     still = built(some, users_move=False, items_move=False)
@@ -171,7 +174,7 @@ def test_it_can_start_as_a_trained_factorisation_and_learn_from_there(some, item
     model.begin("item")
     model.loss(torch.arange(len(some)), "item").backward()
     state = model.states["item"]
-    assert (state.emit.bias if items_move else state.weight).grad.any()
+    assert (state.emit.bias if items_move else state.own.weight).grad.any()
     bare = built(some, embed_dim=0)
     bare.start_from(plain)
     torch.testing.assert_close(bare.user_bias.weight, plain.user_bias.weight)
