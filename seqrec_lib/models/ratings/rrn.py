@@ -125,7 +125,7 @@ class Trajectory(nn.Module):
 
 
 class Constant(nn.Module):
-    """In the place of states that move: a vector each, beside one that all share, as states have."""
+    """In the place of states that move: a vector each, beside one that all share."""
 
     def __init__(self, num_owners: int, state_dim: int):
         super().__init__()
