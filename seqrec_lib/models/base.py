@@ -176,8 +176,9 @@ class SequenceEncoder(Recommender):
     """Turns a history into a state a step; items score by inner product with the state.
 
     A subclass writes ``run``, or ``encode`` if it reads more than vectors. The output table is the
-    input table (tied) unless the subclass overrides ``item_vectors``. With a ``temperature``,
-    scores are cosines divided by it, so that no item scores high by the length of its vector alone.
+    input table (tied) unless the subclass sets ``output`` or overrides ``item_vectors``. With a
+    ``temperature``, scores are cosines divided by it, so that no item scores high by the length of
+    its vector alone.
     """
 
     def __init__(
@@ -189,6 +190,7 @@ class SequenceEncoder(Recommender):
     ):
         super().__init__(catalogue)
         self.items = nn.Embedding(catalogue.num_items + 1, embed_dim, padding_idx=0)
+        self.output: nn.Linear | None = None  # an output table of its own, with a bias
         self.objective = objective
         self.temperature = temperature
         frequency = torch.from_numpy(np.asarray(catalogue.frequency, dtype=np.float32))
@@ -225,7 +227,9 @@ class SequenceEncoder(Recommender):
 
     def item_vectors(self) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N"] | None]:
         """The output table and its bias."""
-        return self.items.weight, None
+        if self.output is None:
+            return self.items.weight, None
+        return self.output.weight, self.output.bias
 
     def compared(
         self, states: Float[Tensor, "... D"]

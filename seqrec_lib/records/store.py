@@ -134,6 +134,13 @@ def beside(results: str | Path, *names: str, anew: bool = False) -> Path:
     return own if anew else next((path for path in there if path.exists()), own)
 
 
+def keep(table: pd.DataFrame, path: Path, float_format: str = "%.6g") -> None:
+    """Write a study's table whole, in place of any that is there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(path) as aside:
+        table.to_csv(aside, index=False, float_format=float_format)
+
+
 def write(
     folder: Path,
     spec: Spec,

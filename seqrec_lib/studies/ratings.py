@@ -36,7 +36,8 @@ from seqrec_lib.models.ratings.mf import BiasedMF
 from seqrec_lib.models.ratings.rrn import RRN
 from seqrec_lib.models.ratings.svdpp import SVDpp
 from seqrec_lib.models.ratings.time_bias import TimeBias
-from seqrec_lib.records.store import SCRATCH, beside
+from seqrec_lib.records.store import SCRATCH, beside, keep
+from seqrec_lib.studies import spaces
 from seqrec_lib.training.ratings import Training, fit
 
 WORLDS = {f"films-{share}": FilmWorld(strength=share / 100) for share in (0, 50, 100)}
@@ -104,8 +105,7 @@ def drawn(name: str, trial: int) -> dict[str, Any]:
     """The settings of a trial, each uniform over its values; those of trial 0 are ours."""
     if not trial:
         return FIRST.get(name, {})
-    rng = np.random.default_rng(trial)
-    return {key: values[rng.integers(len(values))] for key, values in SPACES[name].items()}
+    return spaces.drawn(SPACES[name], trial)
 
 
 def search(
@@ -129,7 +129,7 @@ def search(
         row |= {"passes": int(best["pass"]), "valid": best["valid"]}
         row["minutes"] = (time.monotonic() - began) / 60
         kept = pd.concat([kept, pd.DataFrame([row])], ignore_index=True)
-        _write(kept, path)
+        keep(kept, path)
     kept = pd.read_csv(path)
     return kept[(kept["model"] == name) & (kept["trial"] < trials)].reset_index(drop=True)
 
@@ -175,7 +175,7 @@ def study(
         error = ((predicted - test.rating) ** 2).double().numpy()
         row |= _keep_errors(dataset, results, log, test, f"{name}/{seed}", error)
         kept = pd.concat([kept, pd.DataFrame([row])], ignore_index=True)
-        _write(kept, path)
+        keep(kept, path)
     return pd.read_csv(path)
 
 
@@ -247,12 +247,6 @@ def _keep_errors(
     among = long[user]
     some = float(np.sqrt(error[among].mean())) if among.any() else float("nan")
     return {"rmse": float(np.sqrt(error.mean())), "long": some}
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with files.written_aside(path) as aside:
-        table.to_csv(aside, index=False, float_format="%.6g")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -20,14 +20,14 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from seqrec_lib.data import datasets, files
+from seqrec_lib.data import datasets
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.wrappers.retrieval import Retrieval
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import trained_model
-from seqrec_lib.records.store import SCRATCH, beside, write_json
+from seqrec_lib.records.store import SCRATCH, beside, keep, write_json
 from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import fit
@@ -91,9 +91,7 @@ def grid(
                 ndcg(rank, 10).mean(),
             )
         kept = pd.concat([kept, pd.DataFrame([row])], ignore_index=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with files.written_aside(path) as aside:
-            kept.to_csv(aside, index=False, float_format="%.6f")
+        keep(kept, path, "%.6f")
     return pd.read_csv(path)
 
 

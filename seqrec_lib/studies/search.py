@@ -17,16 +17,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from seqrec_lib.data import datasets, files
+from seqrec_lib.data import datasets
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.losses import BPRMax, SampledSoftmax
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import initialised
 from seqrec_lib.records.spec import Spec
-from seqrec_lib.records.store import SCRATCH, beside
+from seqrec_lib.records.store import SCRATCH, beside, keep
+from seqrec_lib.studies import spaces
 from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.loop import fit
 
@@ -84,8 +84,7 @@ def drawn(name: str, trial: int) -> dict[str, Any]:
     without a space."""
     if name not in SPACES:
         raise ValueError(f"no space is declared for {name!r}; there is one for {', '.join(SPACES)}")
-    rng = np.random.default_rng(trial)
-    return {key: values[rng.integers(len(values))] for key, values in SPACES[name].items()}
+    return spaces.drawn(SPACES[name], trial)
 
 
 def search(
@@ -114,9 +113,7 @@ def search(
         row |= {"HR@10": best["valid_hr@10"], "NDCG@10": best["valid_ndcg@10"]}
         row["minutes"] = (time.monotonic() - began) / 60
         kept = pd.concat([kept, pd.DataFrame([row])], ignore_index=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with files.written_aside(path) as aside:
-            kept.to_csv(aside, index=False, float_format="%.6g")
+        keep(kept, path)
     return pd.read_csv(path)
 
 

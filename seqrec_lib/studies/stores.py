@@ -17,7 +17,6 @@ import torch
 from jaxtyping import Float, Int
 
 from seqrec_lib.data import datasets, hm
-from seqrec_lib.data.files import written_aside
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.sources import WORLDS
 from seqrec_lib.data.worlds.stores_draw import draw
@@ -25,7 +24,7 @@ from seqrec_lib.data.worlds.stores_oracle import NEVER, ask
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import Trained, trained_model
-from seqrec_lib.records.store import SCRATCH, beside
+from seqrec_lib.records.store import SCRATCH, beside, keep
 from seqrec_lib.statistics.intervals import over_seeds
 from seqrec_lib.statistics.populations import per_user
 from seqrec_lib.training.evaluation import ranks
@@ -61,9 +60,7 @@ def kept(
             table = OF_DATA[name](dataset)
         else:
             table = OF_A_MODEL[name](dataset, _trained(dataset, results, epochs))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(path) as aside:
-            table.to_csv(aside, index=False, float_format="%.6f")
+        keep(table, path, "%.6f")
     return pd.read_csv(path)
 
 

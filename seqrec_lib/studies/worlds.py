@@ -17,7 +17,7 @@ import itertools
 import json
 import time
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,12 +27,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from seqrec_lib.data import files
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.worlds.base import World
 from seqrec_lib.models.base import Recommender, from_config
 from seqrec_lib.models.layers import Users
-from seqrec_lib.records.store import SCRATCH, beside
+from seqrec_lib.records.store import SCRATCH, beside, keep
+from seqrec_lib.studies.spaces import drawn
 from seqrec_lib.studies.worlds_plans import FAMILIES, PLANS, Family
 from seqrec_lib.training.evaluation import best
 from seqrec_lib.training.loop import Training, fit
@@ -57,12 +57,6 @@ class Tried(NamedTuple):
 def place(name: str, results: str | Path = SCRATCH) -> Path:
     """The file of what is kept."""
     return beside(results, "worlds", f"{name}.csv")
-
-
-def drawn(space: Mapping[str, tuple[Any, ...]], trial: int) -> dict[str, Any]:
-    """The settings of a trial, each uniform over its values."""
-    rng = np.random.default_rng(trial)
-    return {key: values[rng.integers(len(values))] for key, values in space.items()}
 
 
 def parameters(model: Recommender) -> int:
@@ -194,9 +188,7 @@ def study(
         settings = json.loads(first["settings"]) if first else None
         made = row(name, kind, level, model, seed, settings, trials)
         have[kind, level, model, seed] = made
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with files.written_aside(path) as aside:
-            pd.DataFrame(list(have.values())).to_csv(aside, index=False, float_format="%.4f")
+        keep(pd.DataFrame(list(have.values())), path, "%.4f")
     return kept(name, results)
 
 

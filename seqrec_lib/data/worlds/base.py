@@ -53,6 +53,11 @@ class World:
         return float(self.best[self.log.user_of(positions)].mean())
 
 
+def grouped(word: str, count: int, size: int) -> dict[str, Int[np.ndarray, "R"]]:
+    """Roles of items that lie in ``count`` groups of ``size``, one after the other."""
+    return {f"{word} {g + 1}": 1 + size * g + np.arange(size) for g in range(count)}
+
+
 def assembled(
     item: Int[np.ndarray, "U T"],
     asked: Bool[np.ndarray, "U T"] | None,

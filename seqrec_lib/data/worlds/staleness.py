@@ -14,11 +14,11 @@ from itertools import permutations
 import numpy as np
 from jaxtyping import Float, Int
 
-from seqrec_lib.data.worlds.base import LEARN, World, assembled
+from seqrec_lib.data.worlds.base import LEARN, World, assembled, grouped
 
 DAY_S = 86_400
 GROUPS, SIZE = 8, 5  # interests, items of each
-ROLES = {f"interest {g + 1}": 1 + SIZE * g + np.arange(SIZE) for g in range(GROUPS)}
+ROLES = grouped("interest", GROUPS, SIZE)
 ITEMS = np.arange(1, GROUPS * SIZE + 1)
 STRENGTH, STAY = np.array([0.6, 0.3, 0.1]), 0.8
 EVENTS, WINDOW = 60, 28  # days of a history, and ahead

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from seqrec_lib.data.worlds.base import World, assembled
+from seqrec_lib.data.worlds.base import World, assembled, grouped
 
 CYCLES, STEPS = 6, 4
-ROLES = {f"cycle {cycle + 1}": 1 + STEPS * cycle + np.arange(STEPS) for cycle in range(CYCLES)}
+ROLES = grouped("cycle", CYCLES, STEPS)
 ITEMS = np.arange(1, CYCLES * STEPS + 1)
 EVENTS = 32
 KINDS = ("",)

@@ -56,7 +56,8 @@ class Caser(SequenceEncoder):
         self.reads = ("user",) if config.user else ()
         whole = 2 * width if config.user else width  # the picture's answer, and who asks
         self.project = nn.Linear(whole, width) if config.user and config.tied else None
-        self.output = None if config.tied else nn.Linear(whole, catalogue.num_items + 1)
+        if not config.tied:
+            self.output = nn.Linear(whole, catalogue.num_items + 1)
         self.dropout = Dropout(config.dropout)
         nn.init.normal_(self.items.weight, std=0.02)
         nn.init.zeros_(self.items.weight[0])
@@ -91,8 +92,3 @@ class Caser(SequenceEncoder):
             places = answer.unfold(1, high - h + 1, 1)  # B T F places
             found.append(places.amax(-1) if self.config.pooled else places.flatten(2))
         return torch.cat(found, -1)
-
-    def item_vectors(self) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N"] | None]:
-        if self.output is None:
-            return super().item_vectors()
-        return self.output.weight, self.output.bias

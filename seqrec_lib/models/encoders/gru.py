@@ -58,7 +58,8 @@ class GRU(SequenceEncoder):
         )
         width = config.hidden_dim
         self.project = nn.Linear(width, config.embed_dim) if config.tied else None
-        self.output = None if config.tied else nn.Linear(width, catalogue.num_items + 1)
+        if not config.tied:
+            self.output = nn.Linear(width, catalogue.num_items + 1)
         nn.init.normal_(self.items.weight, std=0.02)
         nn.init.zeros_(self.items.weight[0])
 
@@ -76,10 +77,3 @@ class GRU(SequenceEncoder):
         # a CPU keeps every gate of every step for the way back: here of a few rows at a time
         parts = (checkpoint(self.gru, part, use_reentrant=False) for part in x.split(rows))
         return torch.cat([states for states, _ in parts])
-
-    def item_vectors(self) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N"] | None]:
-        return (
-            super().item_vectors()
-            if self.output is None
-            else (self.output.weight, self.output.bias)
-        )

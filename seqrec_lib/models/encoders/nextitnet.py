@@ -66,7 +66,8 @@ class NextItNet(SequenceEncoder):
         self.blocks = nn.ModuleList(
             Block(config.embed_dim, dilation, config.dropout) for dilation in config.dilations
         )
-        self.output = None if config.tied else nn.Linear(config.embed_dim, catalogue.num_items + 1)
+        if not config.tied:
+            self.output = nn.Linear(config.embed_dim, catalogue.num_items + 1)
         nn.init.normal_(self.items.weight, std=0.02)
         nn.init.zeros_(self.items.weight[0])
 
@@ -82,8 +83,3 @@ class NextItNet(SequenceEncoder):
         for block in self.blocks:
             x = block(x)
         return x
-
-    def item_vectors(self) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N"] | None]:
-        if self.output is None:
-            return super().item_vectors()
-        return self.output.weight, self.output.bias

@@ -105,8 +105,14 @@ class PinnerFormer(SASRec):
         self, log: EventLog, positions: Int[np.ndarray, "P"], length: int
     ) -> Int[np.ndarray, "W 2"]:
         """Those in which something lies ahead; raises ``ValueError`` if there are none."""
+        ahead = Ahead(log, positions, self.config.window_s)
+        return self._windows(ahead, log, positions, length)
+
+    def _windows(
+        self, ahead: Ahead, log: EventLog, positions: Int[np.ndarray, "P"], length: int
+    ) -> Int[np.ndarray, "W 2"]:
         windows = super().windows(log, positions, length)
-        windows = windows[self._count(Ahead(log, positions, self.config.window_s), windows) > 0]
+        windows = windows[self._count(ahead, windows) > 0]
         if not len(windows):
             raise ValueError(
                 f"nothing happens within {self.config.window_s} s of the event before it; "
@@ -115,14 +121,14 @@ class PinnerFormer(SASRec):
         return windows
 
     def num_targets(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> int:
-        windows = self.windows(log, positions, length)
-        count = self._count(Ahead(log, positions, self.config.window_s), windows)
+        ahead = Ahead(log, positions, self.config.window_s)
+        count = self._count(ahead, self._windows(ahead, log, positions, length))
         return int(np.minimum(count, self.config.num_positions).sum())
 
     def begin_pass(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
         """Count how often each item is expected as a target, which its logQ is made of."""
         self._ahead = ahead = Ahead(log, positions, self.config.window_s)
-        windows = self.windows(log, positions, length)
+        windows = self._windows(ahead, log, positions, length)
         share = np.minimum(1.0, self.config.num_positions / self._count(ahead, windows))
         first, until = ahead.within(windows)
         chance = ahead.spread(first if self.every_step else until - 1, until, share)

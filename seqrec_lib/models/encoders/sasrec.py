@@ -135,7 +135,8 @@ class SASRec(SequenceEncoder):
             for _ in range(config.num_layers)
         )
         self.norm = nn.LayerNorm(config.embed_dim)
-        self.output = None if config.tied else nn.Linear(config.embed_dim, catalogue.num_items + 1)
+        if not config.tied:
+            self.output = nn.Linear(config.embed_dim, catalogue.num_items + 1)
         self.apply(_initialise)
 
     def run(
@@ -183,11 +184,6 @@ class SASRec(SequenceEncoder):
             # from the newest step, so that "just now" has one place whatever the length
             step = (real.sum(1, keepdim=True) - 1).clamp(min=0) - step
         return self.dropout(vectors + self.positions(step.clamp(0, self.config.max_len - 1)))
-
-    def item_vectors(self) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N"] | None]:
-        if self.output is None:
-            return super().item_vectors()
-        return self.output.weight, self.output.bias
 
 
 def _initialise(module: nn.Module) -> None:

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 
 from seqrec_lib import report
 from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.segments import times_followed
 from seqrec_lib.data.splits import Split
 from seqrec_lib.records.store import Runs
 from seqrec_lib.statistics.intervals import ONE_SEED, TOO_FEW, Interval
@@ -120,9 +121,4 @@ def gains(pairs: Mapping[Any, Sequence[Runs]]) -> pd.DataFrame:
 
 def taken_before(log: EventLog, split: Split) -> Bool[np.ndarray, "S"]:
     """Which test steps, from the last item to the true one, stand in some training history."""
-    learned = split.train[log.history_length(split.train) > 0]
-    taken, asked = (
-        log.item[positions - 1].astype(np.int64) * (log.num_items + 1) + log.item[positions]
-        for positions in (learned, split.test)
-    )
-    return np.isin(asked, taken)
+    return times_followed(log, split.train, split.test) > 0
