@@ -23,7 +23,8 @@ from seqrec_lib.data.files import written_aside
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
 from seqrec_lib.models.encoders.sasrec import SASRec
-from seqrec_lib.training.loop import Training, fit
+from seqrec_lib.training.loop import fit
+from seqrec_lib.training.settings import Training
 
 
 def beauty() -> tuple[EventLog, Split, Catalogue]:

@@ -16,7 +16,7 @@ from seqrec_lib.data.files import root
 from seqrec_lib.models.base import CountModel
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.spec import Spec
-from seqrec_lib.records.store import RESULTS
+from seqrec_lib.records.store import RESULTS, shared_examples
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,8 @@ def announce(specs: Sequence[Spec], device: str, results: str | Path) -> None:
 
 
 def minutes(spec: Spec, device: str) -> tuple[float, str] | None:
-    """Expected minutes, and by whose cards; None if no card of this recipe is of such a device.
+    """Expected minutes, and by whose cards; None if no card of this recipe is of such a device, or
+    only those of other data of which a sample of users was ranked, whose size nobody knows.
 
     The median over the cards of the own data set, or else of one that has most events, in
     proportion to the events and the epochs.
@@ -53,8 +54,10 @@ def minutes(spec: Spec, device: str) -> tuple[float, str] | None:
     seconds = float(np.median([card["own_seconds"] / card["epochs"] for card in chosen]))
     size = 1.0
     if of != spec.dataset:
-        log, _ = datasets.load(spec.dataset)
-        size = len(log) / _events(chosen[0]["folder"])
+        events = _events(chosen[0]["folder"])
+        if events is None:
+            return None
+        size = len(datasets.load(spec.dataset)[0]) / events
     threads = f"{chosen[0]['threads']} thread" + "s" * (chosen[0]["threads"] > 1)
     maker = f"{chosen[0]['device']}, {threads}" if not chosen[0]["gpu"] else chosen[0]["device"]
     return seconds * spec.training.epochs * size / 60, f"the cards of {of} ({maker})"
@@ -72,11 +75,16 @@ def _cards(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
         yield spec["dataset"], card | more
 
 
-def _events(folder: Path) -> int:
-    """About as many events as the data of a record have: the longest known history of each user."""
+def _events(folder: Path) -> int | None:
+    """About as many events as the data of a record have: the longest known history of each user.
+
+    None where the record's are the only ones on these data, and of a sample of users.
+    """
     card = json.loads((folder / "card.json").read_text())
-    examples = folder.parents[1] / f"examples-{card['data_digest'][:8]}.parquet"
-    table = pd.read_parquet(examples, columns=["user", "history_length"])
+    path = shared_examples(folder, card)
+    if not path.exists():
+        return None
+    table = pd.read_parquet(path, columns=["user", "history_length"])
     return int(table.groupby("user")["history_length"].max().sum() + table["user"].nunique())
 
 

@@ -11,7 +11,7 @@ from seqrec_lib.models.losses import BCE
 from seqrec_lib.models.stores.encoder import StoreEncoder
 from seqrec_lib.models.stores.pools import Attention, DeepSets, Mean, SetTransformer
 from seqrec_lib.records.settled import ENCODER, GRU_CE, SASREC, SLOWER
-from seqrec_lib.training.loop import Training
+from seqrec_lib.training.settings import Training
 
 
 def over_receipts(

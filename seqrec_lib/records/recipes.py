@@ -35,7 +35,7 @@ from seqrec_lib.records.receipts import OMNI_RECIPES, STORE_RECIPES, over_receip
 from seqrec_lib.records.settled import ENCODER, GRU_CE, RANKING, SASREC, SLOWER
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.records.survey import SURVEY_RECIPES
-from seqrec_lib.training.loop import Training
+from seqrec_lib.training.settings import Training
 
 # the best of a random search: book/searches/beauty/gru4rec.csv
 _gru4rec = GRU4Rec.Config(hidden_dim=128, dropout_embed=0.25, dropout_hidden=0.5)

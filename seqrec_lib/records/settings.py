@@ -12,7 +12,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from seqrec_lib.models.losses import BCE, GBCE, BPRMax, SampledSoftmax, Softmax
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.models.stores.pools import POOLS
-from seqrec_lib.training.loop import Training
+from seqrec_lib.training.settings import Training
 
 OBJECTIVES = (Softmax, SampledSoftmax, BPRMax, BCE, GBCE)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.sasrec import SASRec
-from seqrec_lib.training.loop import Training
+from seqrec_lib.training.settings import Training
 
 SASREC = SASRec.Config(temperature=0.07)
 GRU_CE = GRU.Config(temperature=0.07)

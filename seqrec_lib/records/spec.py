@@ -8,7 +8,7 @@ from typing import Any
 
 from seqrec_lib.data import datasets
 from seqrec_lib.records.settings import plain
-from seqrec_lib.training.loop import Training
+from seqrec_lib.training.settings import Training
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Run:
         table = _read(self.folder / "ranks.parquet", pd.read_parquet)
         if "item" in table:  # says itself what its examples are
             return table
-        path = _examples(self.folder, self.card)
+        path = shared_examples(self.folder, self.card)
         if not path.exists():
             raise FileNotFoundError(f"{path} is missing; restore it, or retrain the runs beside it")
         table.insert(1, "rank_unmasked", table["rank_masked"] + table.pop("lost"))
@@ -150,9 +150,9 @@ def write(
     exposure: pd.DataFrame,
 ) -> None:
     """Write a record whole, in place of any that is there."""
-    sampled, examples = spec.training.test_users > 0, _examples(folder, card)
-    if not sampled and not examples.exists():
-        with written_aside(examples) as aside:
+    sampled, shared = spec.training.test_users > 0, shared_examples(folder, card)
+    if not sampled and not shared.exists():
+        with written_aside(shared) as aside:
             write_table(ranks[EXAMPLES], aside)
     with written_aside(folder) as aside:
         aside.mkdir()
@@ -164,7 +164,7 @@ def write(
         write_table(exposure, aside / "exposure.parquet")
 
 
-def _examples(folder: Path, card: dict[str, Any]) -> Path:
+def shared_examples(folder: Path, card: dict[str, Any]) -> Path:
     """The test examples of a record, shared with all of the same data."""
     return folder.parents[1] / f"examples-{card['data_digest'][:8]}.parquet"
 

@@ -38,7 +38,7 @@ from seqrec_lib.models.ratings.svdpp import SVDpp
 from seqrec_lib.models.ratings.time_bias import TimeBias
 from seqrec_lib.records.store import SCRATCH, beside, keep
 from seqrec_lib.studies import spaces
-from seqrec_lib.training.ratings import Training, fit
+from seqrec_lib.training.ratings import RatingTraining, fit
 
 WORLDS = {f"films-{share}": FilmWorld(strength=share / 100) for share in (0, 50, 100)}
 MODELS: dict[str, type[Biases]] = {
@@ -219,12 +219,14 @@ def built(name: str, log: EventLog, chosen: dict[str, Any], seed: int) -> Biases
     return kind(log.num_users, log.num_items, config)
 
 
-def _training(dataset: str, name: str, chosen: dict[str, Any], seed: int, passes: int) -> Training:
+def _training(
+    dataset: str, name: str, chosen: dict[str, Any], seed: int, passes: int
+) -> RatingTraining:
     how: dict[str, Any] = {"batch_size": 256} if dataset in WORLDS else {}  # a film has many
     if name == "rrn":
         how = {"optimizer": "adam"}
     how |= {key: chosen[key] for key in LEARNING if key in chosen}
-    return Training(passes, seed=seed, **how)
+    return RatingTraining(passes, seed=seed, **how)
 
 
 def _keep_errors(

@@ -35,7 +35,8 @@ from seqrec_lib.records.store import SCRATCH, beside, keep
 from seqrec_lib.studies.spaces import drawn
 from seqrec_lib.studies.worlds_plans import FAMILIES, PLANS, Family
 from seqrec_lib.training.evaluation import best
-from seqrec_lib.training.loop import Training, fit
+from seqrec_lib.training.loop import fit
+from seqrec_lib.training.settings import Training
 
 PARAMETERS = 20_000  # of every model that has any, by its width
 BATCH = 64  # histories

@@ -19,7 +19,7 @@ from seqrec_lib.models.ratings.bias import Biases
 
 
 @dataclass(frozen=True)
-class Training:
+class RatingTraining:
     passes: int = 60  # at most, or, without validation, exactly
     patience: int = 10  # passes without a better validation
     batch_size: int = 2048  # ratings, about; by SGD no item should have many of them
@@ -29,7 +29,10 @@ class Training:
 
 
 def fit(
-    model: Biases, known: Ratings, valid: Ratings | None, training: Training = Training()
+    model: Biases,
+    known: Ratings,
+    valid: Ratings | None,
+    training: RatingTraining = RatingTraining(),
 ) -> pd.DataFrame:
     """Learn from ``known``; leave the model as it was after the pass that was best on ``valid``.
 

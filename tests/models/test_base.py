@@ -9,7 +9,8 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import Recommender, SequenceEncoder
 from seqrec_lib.models.losses import Softmax
 from seqrec_lib.training.evaluation import ranks
-from seqrec_lib.training.loop import Training, fit
+from seqrec_lib.training.loop import fit
+from seqrec_lib.training.settings import Training
 
 
 class Newest(SequenceEncoder):

@@ -49,7 +49,8 @@ from seqrec_lib.models.wrappers.retrieval import Retrieval
 from seqrec_lib.records.model_file import load_model, save_model
 from seqrec_lib.records.settings import plain
 from seqrec_lib.training.evaluation import ranks
-from seqrec_lib.training.loop import Training, fit
+from seqrec_lib.training.loop import fit
+from seqrec_lib.training.settings import Training
 
 OBJECTIVES = {
     "softmax": Softmax(chunk=64),

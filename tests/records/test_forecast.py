@@ -47,6 +47,16 @@ def test_on_other_data_they_grow_with_the_events(committed, tmp_path):
     assert forecast.minutes(spec, "cpu")[0] == pytest.approx(10 * len(table) / 1000)
 
 
+def test_of_a_sample_of_users_alone_nobody_knows_the_size(committed, tmp_path):
+    small_world(num_users=50).to_csv(tmp_path / "shop.csv", index=False)
+    committed("beauty", "sasrec", 600)
+    (tmp_path / "book/results/beauty/examples-00000000.parquet").unlink()
+    (own,) = published("beauty", "sasrec", [3])
+    assert forecast.minutes(own, "cpu")[0] == 10.0
+    (other,) = published(str(tmp_path / "shop.csv"), "sasrec", [0])
+    assert forecast.minutes(other, "cpu") is None
+
+
 def test_what_is_to_be_trained_is_announced_with_its_total_and_counters_are_not(committed, caplog):
     committed("beauty", "sasrec", 600)
     specs = [*published("beauty", "popular", [0]), *published("beauty", "sasrec", [1, 2])]

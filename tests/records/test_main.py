@@ -12,7 +12,7 @@ from seqrec_lib.records import golden, provenance, runs, standing
 from seqrec_lib.records.__main__ import main
 from seqrec_lib.records.recipes import RECIPES
 from seqrec_lib.records.store import RESULTS
-from seqrec_lib.training.loop import Training
+from seqrec_lib.training.settings import Training
 
 PUBLISHED = ("--results", RESULTS)
 

@@ -24,7 +24,7 @@ from seqrec_lib.models.wrappers.ensemble import Ensemble
 from seqrec_lib.models.wrappers.retrieval import Retrieval
 from seqrec_lib.records.model_file import load_model, save_model, stored_about, stored_spec
 from seqrec_lib.records.settings import OBJECTIVES, completed, config_of, plain
-from seqrec_lib.training.loop import Training
+from seqrec_lib.training.settings import Training
 
 
 @pytest.fixture

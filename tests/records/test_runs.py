@@ -26,7 +26,7 @@ from seqrec_lib.records.model_file import load_model, save_model, stored_about, 
 from seqrec_lib.records.recipes import RECIPES, TECD_RECIPES, published, recipe, sources_of
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.training.evaluation import exposure, ranks
-from seqrec_lib.training.loop import Training
+from seqrec_lib.training.settings import Training
 
 SASREC = SASRec.Config(8, 16, 1, max_len=20, objective=GBCE(3))
 TRAINING = Training(epochs=2, batch_size=128, max_len=20, precision="fp32")

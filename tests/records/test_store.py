@@ -23,7 +23,7 @@ from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records import provenance, runs, standing, store
 from seqrec_lib.records.recipes import published, recipe
 from seqrec_lib.records.spec import Spec
-from seqrec_lib.training.loop import Training
+from seqrec_lib.training.settings import Training
 
 RESULTS = root() / store.RESULTS
 MADE_ANEW = re.compile(r"-released|-pairs|^omni-(?!100-stores-known$)")

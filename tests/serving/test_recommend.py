@@ -18,7 +18,8 @@ from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.model_file import save_model, stored_spec
 from seqrec_lib.records.settings import plain
 from seqrec_lib.serving.recommend import main, recommend
-from seqrec_lib.training.loop import Training, fit
+from seqrec_lib.training.loop import fit
+from seqrec_lib.training.settings import Training
 
 LENGTH = 5
 

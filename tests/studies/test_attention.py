@@ -17,7 +17,7 @@ from seqrec_lib.records.store import RESULTS, load
 from seqrec_lib.studies import attention as module
 from seqrec_lib.studies.attention import attention, looked_at, measured, permuted, uniform
 from seqrec_lib.training.evaluation import ranks
-from seqrec_lib.training.loop import Training
+from seqrec_lib.training.settings import Training
 
 CONFIG = SASRec.Config(8, 16, 2, 2, max_len=20, dropout=0.0)
 RECORDS = sorted((root() / "book/attention").glob("*/*/card.json"))

@@ -27,6 +27,7 @@ from seqrec_lib.models.layers import Dropout
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.recipes import RECIPES, TECD_RECIPES
 from seqrec_lib.training import loop
+from seqrec_lib.training.settings import Training
 
 PUBLISHED = {"amazon": RECIPES, "tecd": TECD_RECIPES}
 
@@ -99,7 +100,7 @@ def patience():
 
     loop.ranks = ranks
     config = SASRec.Config(8, 16, num_layers=1)
-    training = loop.Training(epochs=5, patience=2, batch_size=64)
+    training = Training(epochs=5, patience=2, batch_size=64)
     epochs = [0] * dist.get_world_size()
     history = loop.fit(drawn("sasrec", config, log, split), log, split, training)
     dist.all_gather_object(epochs, len(history))

@@ -21,6 +21,7 @@ from seqrec_lib.models.encoders.gru4rec import GRU4Rec
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import SampledSoftmax
 from seqrec_lib.training import loop
+from seqrec_lib.training.settings import Training
 
 
 def prepare(model, dropout=0.5, averaging=0.9):
@@ -33,12 +34,12 @@ def prepare(model, dropout=0.5, averaging=0.9):
     if model == "gru4rec":
         objective = SampledSoftmax(16, alpha=0.5, in_batch=True)
         config = GRU4Rec.Config(8, dropout_embed=dropout, objective=objective)
-        training = loop.Training(epochs=2, batch_size=16, optimizer="adagrad", averaging=averaging)
+        training = Training(epochs=2, batch_size=16, optimizer="adagrad", averaging=averaging)
         return GRU4Rec(catalogue, config), log, split, training
     config = SASRec.Config(8, 16, num_layers=1, max_len=10, dropout=dropout)
     if model == "sparse":
         config = replace(config, objective=SampledSoftmax(8), temperature=0.5)
-        training = loop.Training(
+        training = Training(
             epochs=3,
             batch_size=4,
             max_len=10,
@@ -47,7 +48,7 @@ def prepare(model, dropout=0.5, averaging=0.9):
             select="unmasked",
         )
         return SASRec(catalogue, config), log, split, training
-    training = loop.Training(
+    training = Training(
         epochs=3, batch_size=4, max_len=10, precision="fp32", cosine=True, averaging=averaging
     )
     return SASRec(catalogue, config), log, split, training

@@ -27,7 +27,8 @@ from seqrec_lib.models.wrappers.personalised import Personalised
 from seqrec_lib.models.wrappers.retrieval import Retrieval
 from seqrec_lib.training import loop
 from seqrec_lib.training.evaluation import ranks
-from seqrec_lib.training.loop import Training, fit
+from seqrec_lib.training.loop import fit
+from seqrec_lib.training.settings import Training
 
 SCRIPT = Path(__file__).with_name("small_run.py")
 SHORT = Training(epochs=2, batch_size=32, max_len=20, precision="fp32")
@@ -320,31 +321,6 @@ def test_every_setting_reaches_the_weights(
         fit(models[-1], small_log, few, dataclasses.replace(SHORT, **settings))
     assert same_weights(models[0], models[1])
     assert not same_weights(models[0], models[2])
-
-
-@pytest.mark.parametrize(
-    ("setting", "words"),
-    [
-        ({"precision": "fp16"}, "precision is 'fp16'; use 'bf16' or 'fp32'"),
-        ({"select": "Masked"}, "select is 'Masked'; use 'masked' or 'unmasked'"),
-        ({"optimizer": "adam"}, "optimizer 'adam' is not known; use one of adamw"),
-        ({"epochs": -1}, "epochs is -1; use 0 or more"),
-        ({"batch_size": 0}, "batch_size is 0; use 1 or more"),
-        ({"max_len": 0}, "max_len is 0; use 1 or more"),
-        ({"learning_rate": 0.0}, "learning_rate is 0.0; use a number above 0"),
-        ({"learning_rate": math.nan}, "learning_rate is nan"),
-        ({"learning_rate": math.inf}, "learning_rate is inf"),
-        ({"weight_decay": -0.1}, "weight_decay is -0.1"),
-        ({"averaging": 1.0}, "averaging is 1.0"),
-        ({"plateau": -1}, "plateau is -1"),
-        ({"patience": -1}, "patience is -1; use 0 or more"),
-        ({"test_users": -1}, "test_users is -1; use 0 or more"),
-        ({"seed": -1}, "seed is -1"),
-    ],
-)
-def test_a_setting_that_is_none_is_refused_in_words(setting, words):
-    with pytest.raises(ValueError, match=words):
-        Training(**setting)
 
 
 def test_a_model_with_fewer_places_than_training_has_is_refused(

@@ -5,8 +5,9 @@ from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import BCE, SampledSoftmax
 from seqrec_lib.models.registry import MODELS
-from seqrec_lib.training.loop import Training, fit
+from seqrec_lib.training.loop import fit
 from seqrec_lib.training.optimizers import optimizer
+from seqrec_lib.training.settings import Training
 
 
 @pytest.fixture

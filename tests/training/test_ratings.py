@@ -12,7 +12,7 @@ from seqrec_lib.models.ratings.mf import BiasedMF
 from seqrec_lib.models.ratings.rrn import RRN
 from seqrec_lib.models.ratings.svdpp import SVDpp
 from seqrec_lib.models.ratings.time_bias import TimeBias
-from seqrec_lib.training.ratings import Training, batches, fit, rmse
+from seqrec_lib.training.ratings import RatingTraining, batches, fit, rmse
 
 USERS, ITEMS = 60, 12
 
@@ -34,8 +34,8 @@ def simulated(taste=1.0, step=1.0):
     return made[torch.nonzero(~late)[:, 0]], made[torch.nonzero(late)[:, 0]]
 
 
-HOW = Training(passes=60, patience=20, batch_size=64, learning_rate=0.03)
-ADAM = Training(passes=20, patience=5, batch_size=128, learning_rate=0.02, optimizer="adam")
+HOW = RatingTraining(passes=60, patience=20, batch_size=64, learning_rate=0.03)
+ADAM = RatingTraining(passes=20, patience=5, batch_size=128, learning_rate=0.02, optimizer="adam")
 SMALL = RRN.Config(embed_dim=4, hidden_dim=8, state_dim=4, item_days=10.0, decay=0.01)
 
 
@@ -85,7 +85,12 @@ def test_the_same_seed_gives_the_same_answers_and_another_does_not():
     for seed in (0, 0, 1):
         torch.manual_seed(0)
         model = RRN(USERS, ITEMS, SMALL)
-        fit(model, known, None, Training(passes=2, batch_size=128, seed=seed, optimizer="adam"))
+        fit(
+            model,
+            known,
+            None,
+            RatingTraining(passes=2, batch_size=128, seed=seed, optimizer="adam"),
+        )
         answers.append(model.predict(late))
     assert torch.equal(answers[0], answers[1]) and not torch.equal(answers[0], answers[2])
 
@@ -103,7 +108,7 @@ def test_a_step_is_that_of_stochastic_gradient_descent_by_hand():
         w.weight[i].clone() for w, i in ((model.user_factors, user), (model.item_factors, item))
     )
     error = -0.5 - p @ q  # the only rating is the mean
-    fit(model, known, None, Training(passes=1, learning_rate=0.1))
+    fit(model, known, None, RatingTraining(passes=1, learning_rate=0.1))
     torch.testing.assert_close(model.user_factors.weight[user], p + 0.1 * (error * q - 0.3 * p))
     torch.testing.assert_close(model.item_factors.weight[item], q + 0.1 * (error * p - 0.3 * q))
     expected = 0.5 + 0.1 * (error - 0.3 * 0.5)
@@ -112,14 +117,14 @@ def test_a_step_is_that_of_stochastic_gradient_descent_by_hand():
 
 def test_without_validation_all_passes_are_made():
     known, _ = simulated()
-    history = fit(Biases(USERS, ITEMS, Biases.Config()), known, None, Training(passes=7))
+    history = fit(Biases(USERS, ITEMS, Biases.Config()), known, None, RatingTraining(passes=7))
     assert history["pass"].tolist() == list(range(8)) and all(map(math.isnan, history["valid"]))
 
 
 def test_it_stops_when_validation_has_not_improved_for_as_long_as_its_patience():
     known, late = simulated()
     model = Biases(USERS, ITEMS, Biases.Config())
-    history = fit(model, known, late, Training(passes=99, patience=2, learning_rate=0.05))
+    history = fit(model, known, late, RatingTraining(passes=99, patience=2, learning_rate=0.05))
     assert len(history) == history["valid"].argmin() + 1 + 2 < 99
 
 
@@ -128,7 +133,7 @@ def test_where_no_pass_helps_the_model_stays_as_it_came():
     model = Biases(USERS, ITEMS, Biases.Config())
     model.read(known)
     before = model.predict(late)
-    history = fit(model, known, late, Training(passes=9, patience=3, learning_rate=5.0))
+    history = fit(model, known, late, RatingTraining(passes=9, patience=3, learning_rate=5.0))
     assert history["pass"].tolist() == [0, 1, 2, 3] and torch.equal(model.predict(late), before)
 
 

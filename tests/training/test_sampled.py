@@ -12,7 +12,8 @@ from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.training import evaluation
 from seqrec_lib.training.evaluation import sampled_ranks
-from seqrec_lib.training.loop import Training, fit
+from seqrec_lib.training.loop import fit
+from seqrec_lib.training.settings import Training
 
 
 class Same(Recommender):

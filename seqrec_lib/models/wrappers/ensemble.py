@@ -9,6 +9,7 @@ items seen and not seen, and the models split it further within the two.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.base import Recommender, from_config
 from seqrec_lib.models.encoders.sasrec import SASRec
+from seqrec_lib.models.wrappers.batches import plain
 
 
 class Ensemble(Recommender):
@@ -62,6 +64,20 @@ class Ensemble(Recommender):
             history = log.histories(part, length).item.numpy()
             repeats += int((history == log.item[part, None]).any(1).sum())
         self.repeat_share.fill_((repeats + 1) / (len(asked) + 2))  # rule of succession
+
+    def training_batches(
+        self,
+        log: EventLog,
+        positions: Int[np.ndarray, "P"],
+        batch_size: int,
+        length: int,
+        rng: np.random.Generator,
+    ) -> Iterator[Batch]:
+        """Batches for all; raises ``ValueError`` for a member that makes its own."""
+        for member in self.members:
+            plain(member)  # type: ignore[arg-type]
+            member.begin_pass(log, positions, length)  # type: ignore[operator]
+        yield from super().training_batches(log, positions, batch_size, length, rng)
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Mean of the members' losses: trained together, each learns as it would alone."""

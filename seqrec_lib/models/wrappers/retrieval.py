@@ -26,6 +26,7 @@ from seqrec_lib.models.base import Recommender, SequenceEncoder, from_config
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.layers import Dropout
 from seqrec_lib.models.losses import Objective, Softmax
+from seqrec_lib.models.wrappers.batches import plain
 from seqrec_lib.models.wrappers.memory import Memory
 
 
@@ -103,6 +104,8 @@ class Retrieval(Recommender):
             raise ValueError(
                 f"{type(self.encoder).__name__} sees what it would learn from; use frozen=True"
             )
+        if not config.frozen:
+            plain(self.encoder)
         width = self.encoder.item_vectors()[0].shape[1]
         how = (width, config.num_heads, config.dropout, config.sharpness)
         self.items_read = CrossAttention(*how)
@@ -203,6 +206,8 @@ class Retrieval(Recommender):
         """Fill the memory; of an encoder that moves, anew for every pass."""
         if len(self._asked) and self.config.frozen:
             return
+        if not self.config.frozen:
+            self.encoder.begin_pass(log, positions, length)
         self._asked = positions[log.history_length(positions) > 0]
         states = self.states(log, self._asked, length)
         self.fill(log, positions, length, states)

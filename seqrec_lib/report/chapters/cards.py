@@ -36,7 +36,7 @@ from seqrec_lib.report.chapters import data_cards
 from seqrec_lib.report.chapters.card_words import CARDS, USES
 from seqrec_lib.report.dropdowns import Dropdowns
 from seqrec_lib.report.show import Shown
-from seqrec_lib.training.loop import Training
+from seqrec_lib.training.settings import Training
 
 KINDS = {
     CountModel: "counts, without passes",

@@ -15,7 +15,8 @@ from seqrec_lib.records.model_file import load_model, save_model
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import started
 from seqrec_lib.records.settings import plain
-from seqrec_lib.training.loop import Training, fit
+from seqrec_lib.training.loop import fit
+from seqrec_lib.training.settings import Training
 
 CONFIG = AttributedSASRec.Config(embed_dim=4, hidden_dim=8, num_layers=1, temperature=0.5)
 ATTRIBUTES = np.array([[0, 0], [1, 2], [2, 0], [0, 0], [1, 0]], dtype=np.int32)

@@ -14,7 +14,8 @@ from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.wrappers.memory import Memory
 from seqrec_lib.models.wrappers.retrieval import CrossAttention, Retrieval
 from seqrec_lib.training import loop
-from seqrec_lib.training.loop import Training, fit
+from seqrec_lib.training.loop import fit
+from seqrec_lib.training.settings import Training
 
 SASREC = SASRec.Config(embed_dim=8, hidden_dim=12, num_layers=1, max_len=20, dropout=0.2)
 CONFIG = Retrieval.Config(SASREC, neighbours=5, num_heads=2)

@@ -17,7 +17,7 @@ from seqrec_lib.records.recipes import published
 from seqrec_lib.records.store import Run, Runs
 from seqrec_lib.report.chapters import cards
 from seqrec_lib.report.chapters.card_words import USES
-from seqrec_lib.training.loop import Training
+from seqrec_lib.training.settings import Training
 
 
 @pytest.fixture
