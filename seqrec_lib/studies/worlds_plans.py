@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seqrec_lib.data.worlds import clock, drift, noise, reach, threads, union
+from seqrec_lib.data.worlds import clock, drift, noise, reach, staleness, threads, union
 from seqrec_lib.data.worlds.base import World
 from seqrec_lib.models.counts.markov import Markov
 from seqrec_lib.models.counts.popular import Popular
@@ -17,9 +17,10 @@ from seqrec_lib.models.encoders.fpmc import FPMC
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.hstu import HSTU
 from seqrec_lib.models.encoders.nextitnet import NextItNet
+from seqrec_lib.models.encoders.pinnerformer import PinnerFormer
 from seqrec_lib.models.encoders.prme import PRME
 from seqrec_lib.models.encoders.sasrec import SASRec
-from seqrec_lib.models.losses import SampledSoftmax
+from seqrec_lib.models.losses import SampledSoftmax, Softmax
 from seqrec_lib.models.rankers.din import DIN
 from seqrec_lib.models.rankers.pooling import Pooling
 
@@ -57,6 +58,13 @@ def _sasrec(width: int, length: int, num_layers: int, dropout: float) -> Any:
 
 def _bert4rec(width: int, length: int, num_layers: int, dropout: float, mask_share: float) -> Any:
     return BERT4Rec.Config(width, 2 * width, num_layers, 2, length, dropout, mask_share=mask_share)
+
+
+def _pinnerformer(width: int, length: int, num_layers: int, dropout: float) -> Any:
+    return PinnerFormer.Config(
+        width, 2 * width, num_layers, 2, length, dropout, temperature=None, learned=False,
+        objective=Softmax(), window_s=staleness.WINDOW * staleness.DAY_S,
+    )  # fmt: skip
 
 
 def _hstu(time: str) -> Callable[..., Any]:
@@ -110,6 +118,7 @@ FAMILIES: dict[str, Family] = {
     "gru": Family(_gru, LEARNED),
     "sasrec": Family(_sasrec, LEARNED | {"num_layers": (1, 2)}),
     "bert4rec": Family(_bert4rec, LEARNED | {"num_layers": (1, 2), "mask_share": (0.2, 0.4)}),
+    "pinnerformer": Family(_pinnerformer, LEARNED | {"num_layers": (1, 2)}),
     "hstu": Family(_hstu("none"), LEARNED | {"num_layers": (1, 2)}),
     "hstu-events": Family(_hstu("events"), LEARNED | {"num_layers": (1, 2)}),
     "hstu-asked": Family(_hstu("asked"), LEARNED | {"num_layers": (1, 2)}),
@@ -129,9 +138,9 @@ PLANS: dict[str, Plan] = {
         noise.draw, noise.KINDS, noise.LEVELS,
         {
             "popular": "nothing", "markov-1": "last 1", "fpmc": "last 1", "prme": "last 1",
-            "slit": FREE, "din": FREE, "caser": FREE, "gru": FREE, "sasrec": FREE,
+            "slit": FREE, "caser": FREE, "gru": FREE, "sasrec": FREE,
         },
-        passes=12,
+        passes=30,
     ),
     "threads": Plan(
         threads.draw, threads.KINDS, threads.LEVELS,
@@ -164,5 +173,13 @@ PLANS: dict[str, Plan] = {
             "sasrec": FREE, "hstu": FREE,
         },
         passes=25,
+    ),
+    "staleness": Plan(
+        staleness.draw, staleness.KINDS, staleness.LEVELS,
+        {
+            "popular": "nothing", "markov-1": "last 1", "gru": FREE, "sasrec": FREE,
+            "pinnerformer": FREE,
+        },
+        passes=15,
     ),
 }  # fmt: skip

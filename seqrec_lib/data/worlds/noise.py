@@ -17,7 +17,7 @@ ROLES = grouped("cycle", CYCLES, STEPS)
 ITEMS = np.arange(1, CYCLES * STEPS + 1)
 EVENTS = 32
 KINDS = ("",)
-LEVELS = (0, 0.5, 1, 2, 4)
+LEVELS = (0, 0.5, 1, 2)
 
 
 def draw(level: float | int, kind: str = "", seed: int = 0, num_users: int = 8000) -> World:

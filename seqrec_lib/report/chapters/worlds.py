@@ -20,6 +20,7 @@ LEVELS = {
     "drift": "versions of each device",
     "clock": "activity of users, most over least",
     "reach": "events from the answer back to what it repeats",
+    "staleness": "days since anything of a user was known",
 }
 # Okabe and Ito's, then grey
 INKS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#777777")
