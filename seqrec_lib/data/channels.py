@@ -37,8 +37,8 @@ def joined(events: pd.DataFrame, stores: str) -> EventLog:
     known in the very second of a question is history.
 
     An online event is a step of its own, whatever its basket, and known at once. Users with fewer
-    than three online events are left out, and told. Raises EventError if the table lacks a column,
-    or one of the two channels.
+    than three online events are left out, and reported. Raises EventError if the table lacks a
+    column, or one of the two channels.
     """
     if missing := [name for name in ("channel", "known", "basket") if name not in events]:
         raise EventError(f"stores={stores} needs the columns channel, known, basket: no {missing}")

@@ -173,7 +173,7 @@ def named(log: EventLog, name: str) -> Split:
     """The split called ``last`` (or nothing), ``tail`` or ``time``; behind ``time:`` may stand two
     shares of all events, those that validate and test, or two borders: dates, or seconds.
 
-    Test events without a history are left out by time, and told. Raises ``ValueError`` as the
+    Test events without a history are left out by time, and reported. Raises ``ValueError`` as the
     split does, or for another name.
     """
     kind, _, given = name.partition(":")

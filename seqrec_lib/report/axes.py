@@ -52,7 +52,7 @@ def style() -> None:
     """The book's look for figures: quiet axes, readable type, and all of it within their size."""
     plt.rcParams.update(
         {
-            "figure.figsize": (6.4, 3.6), "figure.dpi": 110, "savefig.bbox": "tight",
+            "figure.figsize": (5.4, 3.4), "figure.dpi": 130, "savefig.bbox": "tight",
             "figure.constrained_layout.use": True,
             "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
             "grid.alpha": 0.3, "grid.linewidth": 0.6, "font.size": 10, "legend.frameon": False,
@@ -88,8 +88,11 @@ def gains_by(
     k: int = 10,
     names: Sequence[str] | None = None,
     base: Runs | None = None,
+    joined: bool = True,
 ) -> pd.DataFrame:
     """A metric in segments of the test questions, with 95 % intervals; returns the numbers drawn.
+
+    Say ``joined=False`` of segments that have no order: a line between them would mean nothing.
 
     ``segment`` is a value per test question; segment i holds ``edges[i] <= value < edges[i + 1]``
     and is called ``names[i]``. A segment of fewer than two users is left out. With ``base`` it is
@@ -111,8 +114,9 @@ def gains_by(
         middle, reach = ends(found)
         name = marked(run, found[0]) if found else label(run.name)
         place = np.arange(len(names)) + 0.08 * (number - (len(runs) - 1) / 2)
+        dashes = LOOKS[number % len(LOOKS)]["linestyle"] if joined else ""
         ax.errorbar(place, middle, yerr=reach, color=colour(run.name), marker=marker(run.name),
-                    lw=1.2, ms=5, capsize=2, label=name)  # fmt: skip
+                    ls=dashes, lw=1.2, elinewidth=1.2, ms=5, capsize=2, label=name)  # fmt: skip
         columns[label(run.name)] = middle
     ticks = [f"{name}\n{size:,}" for name, size in zip(names, sizes, strict=True)]
     ax.set_xticks(range(len(names)), ticks)

@@ -85,7 +85,7 @@ _STYLES = {
     "sasrec-leaking": ("#F4A26B", "8", "SASRec, leaking items"),
     "sasrec-200": ("#AA4466", "<", "SASRec, 200 events"),
     "item2vec": ("#117733", "D", "InfoNCE"),
-    "item2vec-256": ("#88CC88", "v", "InfoNCE, batches of 256"),
+    "item2vec-256": ("#5FA85F", "v", "InfoNCE, batches of 256"),
     "item2vec-8192": ("#0B4D22", "^", "InfoNCE, batches of 8,192"),
     "item2vec-report": ("#B2A429", "X", "InfoNCE, settings of the report"),
     "svd": ("#332288", "s", "SVD of PMI"),

@@ -82,7 +82,7 @@ def difference(
     relative: bool = False,
     learned: bool = True,
 ) -> Interval:
-    """Mean over ``a`` less mean over ``b``, with its 95 % interval over users and seeds.
+    """Mean over ``a`` minus mean over ``b``, with its 95 % interval over users and seeds.
 
     ``a`` and ``b`` are parts, or weights of the positions. A user in both is one value, so that
     what makes a user easy cancels as far as it does. ``relative``: as a share of the mean over

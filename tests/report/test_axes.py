@@ -114,7 +114,7 @@ def test_a_figure_keeps_to_its_size():
     own.annotate("a line that ends here", (1, 0.5), annotation_clip=False)
     figure.draw_without_rendering()
     box = figure.get_tightbbox()
-    assert figure.get_figwidth() == 6.4 and box.x0 >= 0 and box.x1 <= 6.4
+    assert figure.get_figwidth() == 5.4 and box.x0 >= 0 and box.x1 <= 5.4
     plt.close(figure)
     plt.rcdefaults()
 
@@ -135,5 +135,5 @@ def test_no_figure_is_wider_and_no_type_smaller_than_a_telephone_shows():
     for name, code in drawing_code():
         widths |= {(name, w): float(w) for w in re.findall(r"figsize=\(([\d.]+)", code)}
         sizes |= {(name, s): float(s) for s in re.findall(r"fontsize=([\d.]+)", code)}
-    assert len(widths) > 10 and {key: w for key, w in widths.items() if w > 6.4} == {}
+    assert len(widths) > 10 and {key: w for key, w in widths.items() if w > 5.8} == {}
     assert sizes and {key: size for key, size in sizes.items() if size < report.SMALL} == {}

@@ -34,7 +34,7 @@ def table(facts: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
 def draw_lengths(ax: Axes, lengths: Int[np.ndarray, "U"]) -> None:
     """How many users have how many events."""
     bins = np.geomspace(lengths.min(), lengths.max() + 1, 30)
-    ax.hist(lengths, bins=list(bins), color=report.colour("sasrec"))
+    ax.hist(lengths, bins=list(bins), histtype="step", lw=1.4, color=report.colour("sasrec"))
     ax.set(xscale="log", yscale="log", xlabel="events of a user", ylabel="users")
     _plain(ax)
 
