@@ -74,8 +74,11 @@ def _hstu(time: str) -> Callable[..., Any]:
     return config
 
 
-def _gru(width: int, length: int, dropout: float) -> Any:
-    return GRU.Config(width, 2 * width, dropout=dropout)
+def _gru(cell: str) -> Callable[..., Any]:
+    def config(width: int, length: int, dropout: float) -> Any:
+        return GRU.Config(width, 2 * width, dropout=dropout, cell=cell)
+
+    return config
 
 
 def _caser(width: int, length: int, height: int, horizontal: int, dropout: float) -> Any:
@@ -115,7 +118,9 @@ FAMILIES: dict[str, Family] = {
     "caser-8": Family(_caser, LEARNED | {"height": (8,), "horizontal": (0, 4, 16)}),
     "nextitnet": Family(_nextitnet, LEARNED | {"dilations": ("1 2", "1 4")}),
     "nextitnet-31": Family(_nextitnet, LEARNED | {"dilations": ("1 4",)}),  # sees 31 steps
-    "gru": Family(_gru, LEARNED),
+    "gru": Family(_gru("gru"), LEARNED),
+    "lstm": Family(_gru("lstm"), LEARNED),
+    "rnn": Family(_gru("rnn"), LEARNED),
     "sasrec": Family(_sasrec, LEARNED | {"num_layers": (1, 2)}),
     "bert4rec": Family(_bert4rec, LEARNED | {"num_layers": (1, 2), "mask_share": (0.2, 0.4)}),
     "pinnerformer": Family(_pinnerformer, LEARNED | {"num_layers": (1, 2)}),
@@ -169,8 +174,8 @@ PLANS: dict[str, Plan] = {
     "reach": Plan(
         reach.draw, reach.KINDS, reach.LEVELS,
         {
-            "markov-1": "last 1", "caser-8": "last 8", "nextitnet-31": "last 31", "gru": FREE,
-            "sasrec": FREE, "hstu": FREE,
+            "markov-1": "last 1", "caser-8": "last 8", "nextitnet-31": "last 31", "rnn": FREE,
+            "lstm": FREE, "gru": FREE, "sasrec": FREE, "hstu": FREE,
         },
         passes=25,
     ),

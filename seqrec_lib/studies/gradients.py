@@ -1,0 +1,96 @@
+"""How much of a gradient reaches events that lie far back, by cell of a recurrent network.
+
+Gradients of a plain recurrent network vanish or explode on their way back (Bengio et al., 1994,
+doi:10.1109/72.279181); gates are said to mend it. ``worlds/gradients.csv`` beside the results has a
+row a cell, seed, moment and distance: before training, and after it in the world of reach, where
+the answer stands :data:`LEVEL` events back and nothing else helps.
+
+python -m seqrec_lib.studies.gradients --results book/results
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+
+from seqrec_lib.data.batch import Batch
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.data.worlds import reach
+from seqrec_lib.models.encoders.gru import CELLS, GRU
+from seqrec_lib.records.store import SCRATCH, beside, keep
+from seqrec_lib.training.loop import fit
+from seqrec_lib.training.settings import Training
+
+LEVEL, PASSES, HISTORIES = 16, 25, 200
+
+
+def place(results: str | Path = SCRATCH) -> Path:
+    """The file of what is kept."""
+    return beside(results, "worlds", "gradients.csv")
+
+
+def reaching(model: GRU, batch: Batch) -> Float[np.ndarray, "T"]:
+    """By events back, the newest first: the mean norm of the gradient of the last state, in a
+    random direction, by what was read then; over that of the newest."""
+    vectors = model.items(batch.item).detach().requires_grad_()
+    state = model.run(vectors, batch.real)[:, -1]
+    direction = torch.randn_like(state)
+    (found,) = torch.autograd.grad((state * direction).sum(), vectors)
+    norm = found.norm(dim=-1).mean(0).flip(0)
+    return (norm / norm[0]).numpy()
+
+
+def study(
+    results: str | Path = SCRATCH, seeds: int = 3, passes: int = PASSES, num_users: int = 1000
+) -> pd.DataFrame:
+    """The table, made anew."""
+    rows = []
+    for seed in range(seeds):
+        world = reach.draw(LEVEL, seed=seed, num_users=num_users)
+        catalogue = Catalogue.learned(world.log, world.split.train)
+        asked = world.split.test[:HISTORIES]
+        batch = world.log.histories(asked, world.length)
+        for cell in CELLS:
+            torch.manual_seed(seed)
+            model = GRU(catalogue, GRU.Config(32, 64, dropout=0.0, cell=cell))
+            training = Training(
+                epochs=passes, batch_size=64, max_len=world.length, learning_rate=0.01,
+                cosine=True, patience=passes, precision="fp32", select="unmasked", seed=seed,
+            )  # fmt: skip
+            for moment in ("before", "after"):
+                score = np.nan
+                if moment == "after":
+                    history = fit(model, world.log, world.split, training)
+                    score = max(row["valid_ndcg@10"] for row in history)
+                model.eval()
+                for back, share in enumerate(reaching(model, batch), start=1):
+                    rows.append(
+                        {"cell": cell, "seed": seed, "moment": moment, "events back": back,
+                         "share": share, "valid_ndcg@10": score}
+                    )  # fmt: skip
+    found = pd.DataFrame(rows)
+    keep(found, place(results), "%.6g")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the table; ``arguments`` stand in for the command line's."""
+    parser = argparse.ArgumentParser(
+        prog="python -m seqrec_lib.studies.gradients", description=__doc__
+    )
+    parser.add_argument("--results", default=SCRATCH)
+    parser.add_argument("--seeds", type=int, default=3)
+    chosen = parser.parse_args(arguments)
+    found = study(chosen.results, chosen.seeds)
+    shown = found[found["events back"].isin((1, 2, 4, 8, 16, 32))]
+    print(shown.pivot_table(index=["moment", "cell"], columns="events back", values="share"))
+
+
+if __name__ == "__main__":
+    main()
