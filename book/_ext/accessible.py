@@ -26,12 +26,6 @@ def number_tables(app, doctree, docname):
     for node in doctree.findall():
         if isinstance(node, addnodes.start_of_file):  # of the book as one page
             chapter, count = chapter_of(app.env, node["docname"]), 0
-        if (
-            isinstance(node, nodes.table)
-            and not chapter
-            and node.first_child_matching_class(nodes.title) is not None
-        ):
-            count += 1  # Sphinx numbers these from 1 on pages that are no chapters
         if isinstance(node, nodes.raw) and CAPTION in node.astext():
             count += 1
             number = f"<b>Table {chapter}{count}.</b> "

@@ -15,7 +15,7 @@ from seqrec_lib.report.forest import forest
 from seqrec_lib.report.in_print import in_print
 from seqrec_lib.report.parameters import begin
 from seqrec_lib.report.show import Shown, by_protocol, show, written
-from seqrec_lib.report.styles import colour, label, marker, short
+from seqrec_lib.report.styles import colour, label, looks, marker, short
 from seqrec_lib.report.tables import (
     HOLM,
     PROTOCOLS,
@@ -66,6 +66,7 @@ __all__ = [
     "interval",
     "judged",
     "label",
+    "looks",
     "marked",
     "marker",
     "masking",

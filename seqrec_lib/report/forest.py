@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from seqrec_lib.report.axes import LOOKS, SMALL
+from seqrec_lib.report.styles import ink
 from seqrec_lib.statistics.intervals import TOO_FEW, Interval
 
 Looks = Mapping[str, Mapping[str, Any]]
@@ -134,7 +135,7 @@ def _names(
     ax.set_xlim(low, high)
     words = [
         ax.annotate(name, (tip(tips[name]), spot), (shift, 0), textcoords="offset points", ha=side,
-                    va="center", color=looks[name]["color"], fontsize=SMALL)
+                    va="center", color=ink(looks[name]["color"]), fontsize=SMALL)
         for name, spot in spots.items()
     ]  # fmt: skip
     ax.figure.draw_without_rendering()  # type: ignore[union-attr]

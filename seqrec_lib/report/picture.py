@@ -39,10 +39,10 @@ def draw(target: Path, results: Path | None = None) -> dict[tuple[str, str], Int
         one: (committed(one, "sasrec", results), committed(one, "gru", results)) for one in FILES
     }
     report.style()
-    with plt.rc_context({"svg.hashsalt": "seqrec", "font.size": 11}):  # ids that do not change
-        figure, ax = plt.subplots(figsize=(7.6, 3.7), facecolor="white")
+    with plt.rc_context({"svg.hashsalt": "seqrec"}):  # ids that do not change
+        figure, ax = plt.subplots(figsize=(5.2, 3.4), facecolor="white")
         found = report.turns(ax, {name.capitalize(): pair for name, pair in pairs.items()})
-        ax.set_title("Attention (SASRec) or recurrence (GRU-CE): masking decides", loc="left")
+        ax.set_title("Attention or recurrence: masking decides", loc="left", fontsize=11)
         about = {"Title": "SASRec against GRU-CE", "Description": said(found), "Date": None}
         with written_aside(target) as aside:
             figure.savefig(aside, format="svg", metadata=about, facecolor="white")

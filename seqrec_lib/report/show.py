@@ -15,7 +15,9 @@ from seqrec_lib.report.styles import label
 from seqrec_lib.report.tables import WORDS
 
 EMPTY = "–"  # stands where there is nothing
-NUMBER = re.compile(r"\(?[−+±≤≥<>]?[\d.,]+ ?(%|± ?[\d.]+|\[[^]]*\])?\)?")
+NUMBER = re.compile(
+    r"\(?[−+±≤≥<>]?[\d.,]+ ?(%|± ?[\d.]+|\[[^]]*\])?\)?(?P<note>,? \(?[a-z][^\d]*)?"
+)
 PLACES = 4
 
 
@@ -150,11 +152,23 @@ def _html(table: pd.DataFrame, caption: str, tab: str = "") -> str:
     for cells in table.itertuples(index=False):
         first, *rest = cells
         line = f'<th scope="row">{escape(first)}</th>' + "".join(
-            f'<td class="{side}">{escape(cell)}</td>'
+            f'<td class="{side}{_noted(cell, side)}">{_unbroken(cell)}</td>'
             for cell, side in zip(rest, sides[1:], strict=True)
         )
         rows.append(f"<tr>{line}</tr>")
     return framed(f"{caption} ({tab})" if tab else caption, heads, "".join(rows))
+
+
+def _noted(cell: str, side: str) -> str:
+    """The class of a number with words behind it, which may stand on a line of their own."""
+    found = NUMBER.fullmatch(cell) if side == "number" else None
+    return " noted" if found and found["note"] else ""
+
+
+def _unbroken(cell: str) -> str:
+    """The markup of a cell, in which no line ends within an interval or before its ±."""
+    joined = re.sub(r"\[[^]]*\]", lambda found: found[0].replace(" ", "\u00a0"), cell)
+    return escape(re.sub(r" (?=[±\[])|(?<=±) ", "\u00a0", joined))
 
 
 def framed(caption: str, heads: str, rows: str) -> str:

@@ -1,5 +1,10 @@
 """One colour, marker and name a model through the whole book."""
 
+from collections.abc import Iterable
+
+import numpy as np
+from matplotlib.colors import to_hex, to_rgb
+
 # Okabe and Ito's palette: told apart with any colour vision; markers serve readers in grey
 _STYLES = {
     "popular": ("#999999", "s", "popularity"),
@@ -109,8 +114,32 @@ def colour(name: str) -> str:
     return _STYLES.get(name, ("#000000", "o", name))[0]
 
 
+def ink(shade: str) -> str:
+    """The shade for words on white: as dark as they need to be read, 4.5 to 1 (WCAG 2.2, 1.4.3).
+
+    >>> ink("#000000"), ink("#D55E00")
+    ('#000000', '#c15500')
+    """
+    rgb = np.array(to_rgb(shade))
+
+    def contrast() -> float:
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return 1.05 / (float(linear @ (0.2126, 0.7152, 0.0722)) + 0.05)
+
+    while contrast() < 4.5:
+        rgb *= 0.98
+    return to_hex(tuple(rgb.tolist()))
+
+
 def marker(name: str) -> str:
     return _STYLES.get(name, ("#000000", "o", name))[1]
+
+
+def looks(labels: Iterable[str]) -> dict[str, dict[str, str]] | None:
+    """Colour and marker of models by their names in the book; None if one is no model's."""
+    known = {of: {"color": shade, "marker": sign} for shade, sign, of in _STYLES.values()}
+    found = {name: known.get(name) for name in labels}
+    return None if None in found.values() else found  # type: ignore[return-value]
 
 
 def label(name: str) -> str:

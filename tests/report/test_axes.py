@@ -107,6 +107,16 @@ def test_a_line_that_ends_nowhere_has_no_name(ax):
     assert [text.get_text() for text in ax.texts] == ["there"]
 
 
+def test_lines_have_dashes_and_segments_that_are_no_scale_no_lines(made, ax):
+    runs = [made(name, np.arange(1, 201), np.arange(1, 201)) for name in ("sasrec", "gru")]
+    axes.gains_by(ax, runs, np.arange(200), (0, 50, 200))
+    dashes = [look["linestyle"] for look in axes.LOOKS[:2]]
+    assert [drawn[0].get_linestyle() for drawn in ax.containers] == dashes
+    ax.clear()
+    axes.gains_by(ax, runs, np.arange(200), (0, 50, 200), joined=False)
+    assert {drawn[0].get_linestyle() for drawn in ax.containers} == {"None"}
+
+
 def test_a_figure_keeps_to_its_size():
     report.style()
     figure, own = plt.subplots()
@@ -114,7 +124,7 @@ def test_a_figure_keeps_to_its_size():
     own.annotate("a line that ends here", (1, 0.5), annotation_clip=False)
     figure.draw_without_rendering()
     box = figure.get_tightbbox()
-    assert figure.get_figwidth() == 5.4 and box.x0 >= 0 and box.x1 <= 5.4
+    assert figure.get_figwidth() == 5.2 and box.x0 >= 0 and box.x1 <= 5.2
     plt.close(figure)
     plt.rcdefaults()
 
@@ -135,5 +145,5 @@ def test_no_figure_is_wider_and_no_type_smaller_than_a_telephone_shows():
     for name, code in drawing_code():
         widths |= {(name, w): float(w) for w in re.findall(r"figsize=\(([\d.]+)", code)}
         sizes |= {(name, s): float(s) for s in re.findall(r"fontsize=([\d.]+)", code)}
-    assert len(widths) > 10 and {key: w for key, w in widths.items() if w > 5.8} == {}
+    assert len(widths) > 10 and {key: w for key, w in widths.items() if w > 5.2} == {}
     assert sizes and {key: size for key, size in sizes.items() if size < report.SMALL} == {}

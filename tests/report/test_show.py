@@ -91,3 +91,11 @@ def test_tabs_hold_the_protocols_apart():
 def test_a_caption_is_a_sentence():
     with pytest.raises(ValueError, match="a caption is a sentence"):
         report.show(pd.DataFrame({"a": [1]}), "Results")
+
+
+def test_a_number_with_a_note_is_a_number_whose_interval_stays_on_a_line():
+    said = ["-0.0018 [-0.0034, -0.0002], one seed (lower)", "0.0569 ± 0.0021", ""]
+    page = report.show(pd.DataFrame({"by": said}, index=["a", "b", "c"]), "What.")._repr_html_()
+    assert page.count('class="number noted"') == 1 and page.count('class="number"') == 3
+    assert "−0.0018\u00a0[−0.0034,\u00a0−0.0002], one seed (lower)" in page
+    assert "0.0569\u00a0±\u00a00.0021" in page

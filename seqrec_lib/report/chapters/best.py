@@ -85,7 +85,7 @@ def against_print(
     heights = [height for row in spots for height in row.values()]
     beside = {"va": "center", "transform": ax.get_yaxis_transform(), "fontsize": report.SMALL}
     for column, head in enumerate(("train,\nmin", "score,\ns")):
-        place = 1.13 + 0.17 * column
+        place = 1.14 + 0.21 * column
         ax.text(place, 0, head, beside, weight="bold", ha="right")
         for height, cost in zip(heights, costs, strict=True):
             ax.text(place, height, f"{cost[column]:.0f}", beside, ha="right")

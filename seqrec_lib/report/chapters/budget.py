@@ -87,14 +87,15 @@ def cost_quality(ax: Axes, rows: Sequence[Row], protocol: str, named: Sequence[s
         ax.plot(minutes, one.mean, mark, color=ink, ms=6.5)
         if minutes < 1:  # nothing stands to the right of what is counted
             ax.annotate(row.model.replace(", ", ",\n"), (minutes, one.mean), xytext=(7, -3),
-                        color=INK, fontsize=9, va="top", textcoords="offset points")  # fmt: skip
+                        color=INK, fontsize=report.SMALL, va="top",
+                        textcoords="offset points")  # fmt: skip
         else:
             far.append((one.mean, minutes, row.model, ink))
     far.sort()
     heights = spread([mean for mean, *_ in far], GAP * top, (GAP / 2 * top, (1 - GAP / 2) * top))
     for height, (mean, minutes, words, ink) in zip(heights, far, strict=True):
         ax.annotate(words, (minutes, mean), xytext=(1.06, height), color=INK, va="center",
-                    fontsize=9, textcoords=ax.get_yaxis_transform(),
+                    fontsize=report.SMALL, textcoords=ax.get_yaxis_transform(),
                     arrowprops={"arrowstyle": "-", "color": ink, "lw": 0.6, "relpos": (0, 0.5)},
                     )  # fmt: skip
     ax.set(xscale="log", ylim=(0, top), xlim=(0.7 * SHORTEST, None), ylabel=f"NDCG@10, {letter}")

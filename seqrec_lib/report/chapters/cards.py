@@ -274,10 +274,12 @@ def draw(ax: Axes, runs: Sequence[Runs]) -> pd.DataFrame:
     for (y, x), value in np.ndenumerate(found.to_numpy()):
         if value > 0:
             ax.scatter(x, y, s=12 + 9 * value, color=report.colour("gru4rec"), alpha=0.25, lw=0)
-            ax.text(x, y, f"{value:.0f}", ha="center", va="center", fontsize=9)
+            ax.text(x, y, f"{value:.0f}", ha="center", va="center", fontsize=report.SMALL)
     ax.grid(False)  # no line goes through the digits
     ax.set_yticks(range(len(found)), [textwrap.fill(name, 15) for name in found.index])
-    ax.set_xticks(range(found.shape[1]), [textwrap.fill(name, 9) for name in found], fontsize=9)
+    ax.set_xticks(
+        range(found.shape[1]), [textwrap.fill(name, 9) for name in found], fontsize=report.SMALL
+    )
     ax.xaxis.tick_top()
     ax.set(xlim=(-0.6, found.shape[1] - 0.4), ylim=(len(found) - 0.5, -0.5))
     ax.tick_params(length=0)

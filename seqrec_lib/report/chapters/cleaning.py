@@ -82,7 +82,7 @@ def draw_defects(ax: Axes, found: pd.DataFrame) -> None:
     ax.set_yticks(height, names)
     ax.set(xscale="log", xlabel="% of the rows of the table", ylim=(len(shown) - 0.5, -0.5))
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.legend(loc="upper left", fontsize=9)
+    ax.legend(loc="upper left", fontsize=report.SMALL)
 
 
 def growth(bench: Mapping[str, Any]) -> pd.DataFrame:
@@ -120,7 +120,7 @@ def draw_growth(axes: Iterable[Axes], costs: pd.DataFrame) -> None:
         ax.set(xscale="log", yscale="log", ylabel=unit)
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter("{x:g}")
-    axes[0].legend(fontsize=9)
+    axes[0].legend(fontsize=report.SMALL)
     axes[-1].set_xlabel("million receipt rows")
 
 

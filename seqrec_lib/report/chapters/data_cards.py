@@ -50,7 +50,8 @@ def title(dataset: str) -> str:
 
 def said(reader: ModuleType) -> str:
     """What a module's docstring says of its data, as one paragraph without marks."""
-    return re.sub(r"\s+", " ", inspect.cleandoc(reader.__doc__ or "").replace("``", "")).strip()
+    words = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"\1", inspect.cleandoc(reader.__doc__ or ""))
+    return re.sub(r"\s+", " ", words.replace("``", "")).strip()
 
 
 @cache

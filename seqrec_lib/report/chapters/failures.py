@@ -172,7 +172,7 @@ def first_of(name: str) -> str:
 
 
 def _short(size: int) -> str:
-    return f"{size / 1000:.0f}k" if size >= 10_000 else f"{size:,}"
+    return f"{size / 1000:.1f}k" if size >= 1_000 else str(size)
 
 
 # --- changes of domain --------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def draw_order(ax: Axes, order: Mapping[str, Mapping[str, float]]) -> None:
     ax.set(xlim=(0, 103), ylim=(1.5, -0.5), xlabel="% in which the second has the larger number")
     ax.grid(axis="y", visible=False)
     if order:
-        ax.legend(loc="center left", ncols=1, fontsize=9)
+        ax.legend(loc="center left", ncols=1, fontsize=report.SMALL)
 
 
 def _dates(seconds: np.ndarray) -> np.ndarray:

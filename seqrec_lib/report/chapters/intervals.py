@@ -43,10 +43,10 @@ def side_by_side(axes: Sequence[Axes], base: Runs, others: Sequence[Runs], proto
     bottom.set_xlim(-reach, reach)
     bottom.axvline(0, color="black", lw=0.9)
     for height, verdict in enumerate(verdicts(list(gains.values()))):
-        bottom.text(0.98 * reach, height, verdict, ha="right", va="center", fontsize=9)
+        bottom.text(0.98 * reach, height, verdict, ha="right", va="center", fontsize=report.SMALL)
     first = levels[base.name]
     for place, words in ((middle, "mean"), (first.high, "  end of the 95 % interval")):
-        top.annotate(words, (place, -0.12), (place, -0.75), fontsize=9, va="bottom",
+        top.annotate(words, (place, -0.12), (place, -0.75), fontsize=report.SMALL, va="bottom",
                      ha="left" if place > middle else "right",
                      arrowprops={"arrowstyle": "-", "lw": 0.7}, annotation_clip=False)  # fmt: skip
     letter = report.PROTOCOLS[protocol]

@@ -60,7 +60,7 @@ def draw_surfaces(ax: Axes, found: pd.DataFrame) -> None:
     ax.barh(names, views, color=ink)
     ax.barh(names, rest, left=views, color="white", edgecolor=ink, hatch="////")
     for row, (view, other) in enumerate(zip(views, rest, strict=True)):
-        ax.text(view + other + 0.6, row, f"{view + other:.1f}", va="center", fontsize=9)
+        ax.text(view + other + 0.6, row, f"{view + other:.1f}", va="center", fontsize=report.SMALL)
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
     ax.set(xlabel="% of all events; hatched: clicks, clickouts, likes")

@@ -53,7 +53,14 @@ def heat_map(ax: Axes, change: pd.DataFrame) -> None:
     ax.grid(visible=False)
     ax.imshow(change, cmap="PuOr_r", vmin=-reach, vmax=reach, aspect="auto", origin="lower")
     for (row, column), value in np.ndenumerate(change.to_numpy()):
-        ax.text(column, row, report.written(f"{value:+.4f}"), ha="center", va="center", fontsize=9)
+        ax.text(
+            column,
+            row,
+            report.written(f"{value:+.4f}"),
+            ha="center",
+            va="center",
+            fontsize=report.SMALL,
+        )
     ax.set_xticks(range(len(change.columns)), change.columns)
     ax.set_yticks(range(len(change)), change.index)
     ax.set(xlabel="neighbours, K", ylabel="share of the own state, α")

@@ -109,4 +109,7 @@ def forest(
             words = [f"{word}:\n{one}" for word, one in zip(words, said, strict=True)]
             sides = sides or (f"{b} ahead", f"{a} ahead")
         tables[title] = table.set_axis(words).rename(columns=what)
-    report.forest(axes, tables, f"difference in {metric}", sides=sides or ("lower", "higher"))
+    names = dict.fromkeys(name for table in tables.values() for name in map(str, table))
+    report.forest(
+        axes, tables, f"difference in {metric}", report.looks(names), sides or ("lower", "higher")
+    )

@@ -109,7 +109,7 @@ def draw_quality(ax: Axes) -> None:
     ax.plot(passes["seconds"][best.index], best, color=ink, marker=report.marker("sasrec"), ms=5)
     ax.axhline(of["target_ndcg@10"], color="black", lw=0.8, ls="--")
     ax.annotate("the best SASRec in print", (0, of["target_ndcg@10"]), xytext=(4, 4),
-                textcoords="offset points", fontsize=9)  # fmt: skip
+                textcoords="offset points", fontsize=report.SMALL)  # fmt: skip
     ax.set_xlim(0, None)
     ax.set(xlabel="seconds of training and validation, two cores", ylabel="test NDCG@10, M")
     ax.set_ylim(0, 1.12 * max(best.max(), of["target_ndcg@10"]))

@@ -94,7 +94,9 @@ def draw_joined(ax: Axes, trials: Mapping[str, pd.DataFrame]) -> None:
         shares = [float(percent(found)[name]) for found in trials.values()]
         ax.barh(height, shares, 0.25, color=ink)
         for y, share in zip(height, shares, strict=True):
-            ax.text(share + 0.8, y, f"{JOINS[name]}: {share:.0f} %", va="center", fontsize=9)
+            ax.text(
+                share + 0.8, y, f"{JOINS[name]}: {share:.0f} %", va="center", fontsize=report.SMALL
+            )
     ax.set_yticks(range(len(trials)), list(trials))
     ax.set(xlabel="% of the answers that training would have read otherwise", xlim=(0, 100))
     ax.grid(axis="y", visible=False)

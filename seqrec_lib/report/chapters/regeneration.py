@@ -12,7 +12,6 @@ from matplotlib.ticker import PercentFormatter
 
 from seqrec_lib import report
 from seqrec_lib.records.store import Runs
-from seqrec_lib.report.axes import LOOKS
 from seqrec_lib.statistics.intervals import Interval
 
 
@@ -71,21 +70,6 @@ def _bars(ax: Axes, heights: np.ndarray, place: int, name: str) -> None:
     colours, hatches = ("#9AA5AD", "#1B7F5C"), ("", "///")
     ax.bar(np.arange(len(heights)) + 0.4 * (place - 0.5), heights, 0.38, label=name,
            color=colours[place], hatch=hatches[place], edgecolor="white")  # fmt: skip
-
-
-def restyle(ax: Axes, joined: bool = True) -> None:
-    """Lines of ``report.gains_by`` told apart by dashes too, with a legend that shows them.
-
-    Segments that are no steps of one scale are not ``joined``.
-    """
-    for look, drawn in zip(LOOKS, ax.containers, strict=False):
-        line, caps, bars = drawn
-        line.set(**look if joined else look | {"linestyle": "", "markersize": 7})
-        for part in (*caps, *bars):
-            part.set_color(look["color"])
-        for cap in caps:
-            cap.set_markeredgecolor(look["color"])
-    ax.legend()
 
 
 def costs(runs: Sequence[Runs], before: Mapping[str, float]) -> pd.DataFrame:

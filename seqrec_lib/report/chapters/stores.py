@@ -126,7 +126,14 @@ def levels(ax: Axes, runs: dict[str, Runs], best: pd.DataFrame) -> None:
     for stores, dashes, said in (("none", ":", "without receipts"), ("known", "--", "with them")):
         value = best.loc[(stores, "HR@10"), "value"]
         ax.axvline(value, color="black", lw=1, ls=dashes)
-        ax.text(value, len(runs) - 0.4, f"the oracle\n{said}", ha="center", va="bottom", fontsize=9)
+        ax.text(
+            value,
+            len(runs) - 0.4,
+            f"the oracle\n{said}",
+            ha="center",
+            va="bottom",
+            fontsize=report.SMALL,
+        )
     ax.set_yticks(place, list(runs))
     ax.set(xlabel="HR@10, U", ylim=(-0.6, len(runs) - 0.4))
     ax.margins(x=0.1)

@@ -63,7 +63,7 @@ def test_lines_go_through_the_means(ax, table, of_runs):
     failures.lines(ax, table, runs=of_runs, sizes=of_runs)
     assert [line.get_ydata().tolist() for line in ax.lines] == [[0.2, 0.1], [0.4, 0.3]]
     assert words(ax) == (["popularity", "SASRec"] if of_runs else ["popular", "sasrec"])
-    ticks = ["1\n1,234", "5\n46k"] if of_runs else ["1–4", "5+"]
+    ticks = ["1\n1.2k", "5\n45.7k"] if of_runs else ["1–4", "5+"]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ticks
 
 

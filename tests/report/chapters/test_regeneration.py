@@ -10,8 +10,6 @@ import pandas as pd
 import pytest
 
 from seqrec_lib import report
-from seqrec_lib.metrics.ranking import ndcg
-from seqrec_lib.report.axes import LOOKS
 from seqrec_lib.report.chapters import regeneration
 
 BASE = np.full(200, 50)
@@ -49,19 +47,6 @@ def test_bars_are_shares_of_the_sequences():
     assert regenerated[:2] == [0.75, 0.25]
     own, nearest = ([bar.get_height() for bar in c] for c in bottom.containers)
     assert own == [0.25, 0.25, 0.5] and nearest == [0, 0.25, 0.75]
-    plt.close(figure)
-
-
-def test_lines_get_dashes_and_segments_that_are_no_scale_none(made):
-    figure, ax = plt.subplots()
-    runs = [made("sasrec", BETTER, BETTER), made("gru", BASE, BASE)]
-    report.gains_by(ax, runs, np.arange(200), (0, 50, 200), metric=ndcg)
-    regeneration.restyle(ax)
-    assert [c[0].get_linestyle() for c in ax.containers] == [
-        look["linestyle"] for look in LOOKS[:2]
-    ]
-    regeneration.restyle(ax, joined=False)
-    assert {c[0].get_linestyle() for c in ax.containers} == {"None"}
     plt.close(figure)
 
 
