@@ -27,7 +27,7 @@ CATEGORIES, SIZE, FILLERS = 8, 5, 200  # items of a category; items that are nev
 MOST = (2, 4, 8)  # events of a category at most, by user; any number up to it
 A, B = -2.0, 0.5
 SHORTEST = CATEGORIES * max(MOST)
-RECENT, TOP = 50, 4  # what is seen at the limits of that name
+RECENT, TOP = 50, 2  # what is seen at the limits of that name
 EVENTS = 40_000_000  # of the longest worlds, about
 LEVELS = (100, 1_000, 10_000, 100_000)
 
@@ -43,7 +43,7 @@ class Clicks:
         shown: the items that each user was shown, one of each category.
         chance: of a click. Nothing ranks better.
         limits: the best scores of who sees a part of each category's events: ``nothing``, those
-            among the ``last 50`` events, no more than the ``top 4`` of them, or their ``share``.
+            among the ``last 50`` events, no more than the ``top 2`` of them, or their ``share``.
     """
 
     log: EventLog
