@@ -36,7 +36,7 @@ def shared(
     """
     if law not in LAWS or not 0 < count < 1024:
         raise ValueError(f"law {law!r}, count {count}; use {' or '.join(LAWS)}, and 1 to 1023")
-    weight = np.arange(log.num_items + 1) > 0
+    weight = (np.arange(log.num_items + 1) > 0).astype(np.int64)
     if law == "popularity":
         weight = np.bincount(log.item[train], minlength=log.num_items + 1)
     above = np.cumsum(weight).astype(np.uint64)

@@ -87,10 +87,10 @@ def draw(level: int, seed: int = 0, num_users: int | None = None) -> Clicks:
     items = np.arange(1, CATEGORIES * SIZE + FILLERS + 1)
     log = EventLog(item, time, offsets, np.arange(users), items)
     learn, select = round(LEARN * users), round((LEARN + SELECT) * users)
-    split = Split(*np.split(offsets[1:] - 1, [learn, select]))
+    train, valid, test = np.split(offsets[1:] - 1, [learn, select])
     category = np.r_[0, np.where(items <= CATEGORIES * SIZE, 1 + (items - 1) // SIZE, 0)]
     clicked = rng.random(chance.shape) < chance
-    return Clicks(log, split, category, shown, clicked, chance, limits)
+    return Clicks(log, Split(train, valid, test), category, shown, clicked, chance, limits)
 
 
 def recalled(recent: Int[np.ndarray, "U C"], length: Int[np.ndarray, "U"]) -> np.ndarray:
