@@ -42,7 +42,9 @@ def draw(level: int, kind: str = "complement", seed: int = 0, num_users: int = 5
     category = np.concatenate([met, asked], 1)
     owner = np.concatenate([met, complemented(asked, kind)], 1)
     item = 1 + VERSIONS * category + np.take_along_axis(version, owner, 1)
+    # one event tells the version of one category, and the other places of the list are guesses
     limits = {"nothing": 1 / VERSIONS}
+    limits["last 1"] = (1 + (CATEGORIES - 1) / VERSIONS) / CATEGORIES
     if kind == "complement":
         limits["own category"] = 1 / VERSIONS
     return assembled(item, None, ROLES, ITEMS, 1.0, limits, k=CATEGORIES)

@@ -49,13 +49,24 @@ def test_who_looks_in_the_right_place_always_has_it_and_by_own_category_as_often
     assert own == pytest.approx(world.limits["own category"], abs=0.02)
     # nor in the other direction, which an inner product of items cannot tell from the right one
     assert first(world, lambda category: (category + 1) % 8) == pytest.approx(1 / 6, abs=0.02)
-    assert world.limits == {"nothing": 1 / 6, "own category": 1 / 6}
+    assert world.limits["nothing"] == world.limits["own category"] == 1 / 6
 
 
 def test_where_a_category_complements_itself_its_own_past_has_the_answer():
     world = complements.draw(1, "own", num_users=300)
     assert first(world, lambda category: category) == 1
-    assert world.limits == {"nothing": 1 / 6}
+    assert set(world.limits) == {"nothing", "last 1"}
+
+
+def test_the_last_event_tells_one_item_of_eight_and_seven_are_guessed():
+    world = complements.draw(4, num_users=4000)
+    category, version = (part[:, -2:] for part in read(world))
+    goes_with = VERSIONS * ((category[:, 0] + 1) % 8) + version[:, 0]
+    answer = VERSIONS * category[:, 1] + version[:, 1]
+    elsewhere = category[:, 1] != (category[:, 0] + 1) % 8
+    known, rest = (goes_with == answer).mean(), 7 / 42 * elsewhere.mean()
+    assert known + rest == pytest.approx(world.limits["last 1"], abs=0.02)
+    assert world.limits["last 1"] == pytest.approx(1 / 8 + 7 / 48)
 
 
 def test_the_order_says_nothing():
