@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seqrec_lib.data.log import EventLog
+from seqrec_lib.metrics.candidates import ranks_of_first
 from seqrec_lib.models.base import Recommender
 
 PROTOCOLS = ("masked", "unmasked")
@@ -111,7 +112,6 @@ def best(
             yield rows, lists
 
 
-@torch.inference_mode()
 def sampled_ranks(
     model: Recommender,
     log: EventLog,
@@ -130,18 +130,33 @@ def sampled_ranks(
     differ in repeats alone, of which ``rank_masked`` is the last one. Raises as :func:`ranks` does.
     """
     others, repeat = _others(log, positions, count)
-    candidates = np.concatenate([log.item[positions, None].astype(np.int64), others], 1)
-    rank = np.empty(len(positions), dtype=np.int32)
+    candidates = np.concatenate([log.item[positions, None], others], 1)
+    rank = ranks_of_first(scores_of(model, log, positions, candidates, length, batch_size))
+    masked = np.where(repeat, count + 1, rank).astype(np.int32)
+    return pd.DataFrame({"rank_masked": masked, "rank_unmasked": rank.astype(np.int32)})
+
+
+@torch.inference_mode()
+def scores_of(
+    model: Recommender,
+    log: EventLog,
+    positions: Int[np.ndarray, "P"],
+    candidates: Int[np.ndarray, "P C"],
+    length: int = 50,
+    batch_size: int = 256,
+) -> Float[np.ndarray, "P C"]:
+    """Scores of candidates before each position; that of no candidate (0) is minus infinity.
+
+    Raises ``FloatingPointError`` on a score that is not a number.
+    """
+    found = np.empty(candidates.shape, dtype=np.float32)
     with _evaluating(model):
         for rows, batch in _chunks(model, log, positions, length, batch_size):
-            asked = torch.from_numpy(candidates[rows]).to(batch.item.device)
-            scores = model.score(batch, asked).float()
+            asked = torch.from_numpy(candidates[rows].astype(np.int64)).to(batch.item.device)
+            scores = model.score(batch, asked).float().masked_fill(asked == 0, -torch.inf)
             _refuse_nan(scores.max(1).values)
-            own, other = scores[:, :1], scores[:, 1:]
-            found = 1 + (other > own).sum(1) + ((other == own).sum(1) + 1) // 2
-            rank[rows] = found.cpu().numpy()
-    masked = np.where(repeat, count + 1, rank).astype(np.int32)
-    return pd.DataFrame({"rank_masked": masked, "rank_unmasked": rank})
+            found[rows] = scores.cpu().numpy()
+    return found
 
 
 def _others(

@@ -4,11 +4,21 @@ import numpy as np
 import pytest
 
 from seqrec_lib.data.splits import assert_no_leak
-from seqrec_lib.data.worlds import base, clock, drift, noise, reach, staleness, threads, union
+from seqrec_lib.data.worlds import (
+    base,
+    clock,
+    complements,
+    drift,
+    noise,
+    reach,
+    staleness,
+    threads,
+    union,
+)
 
 WORLDS = {
     module.__name__.rpartition(".")[2]: module
-    for module in (union, noise, threads, drift, clock, reach, staleness)
+    for module in (union, noise, threads, drift, clock, reach, complements, staleness)
 }
 
 
