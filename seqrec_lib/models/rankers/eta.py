@@ -39,7 +39,7 @@ class SimHash(Search):
             return words.packed(vectors.float() @ self.planes.float() > 0)
 
     def relevance(self, events: Events, asked: Asked) -> Float[Tensor, "B 1 C T"]:
-        differ = words.hamming(asked.index[:, :, None], events.index[:, None])  # type: ignore[index]
+        differ = words.hamming(asked.kept[:, :, None], events.kept[:, None])  # type: ignore[index]
         # doubles hold both numbers exactly
         return (places(events) - differ.double() * events.item.shape[1])[:, None]
 

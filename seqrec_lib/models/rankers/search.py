@@ -23,7 +23,7 @@ class Events(NamedTuple):
     keys: Tensor
     values: Tensor
     bias: Tensor | None  # of the logits, (B, H, T)
-    index: Tensor | None  # what the search keeps of each event
+    kept: Tensor | None  # what the search keeps of each event
 
 
 class Asked(NamedTuple):
@@ -32,13 +32,13 @@ class Asked(NamedTuple):
     item: Tensor
     vectors: Tensor
     queries: Tensor
-    index: Tensor | None  # what the search compares with what it keeps
+    kept: Tensor | None  # what the search compares with that
 
     def columns(self, part: slice) -> Asked:
         """Some of the candidates."""
-        index = None if self.index is None else self.index[:, part]
+        kept = None if self.kept is None else self.kept[:, part]
         item, vectors = self.item[:, part], self.vectors[:, part]
-        return Asked(item, vectors, self.queries[:, :, part], index)
+        return Asked(item, vectors, self.queries[:, :, part], kept)
 
 
 class Search(nn.Module):

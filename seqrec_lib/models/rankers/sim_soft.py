@@ -40,7 +40,7 @@ class InnerProduct(Search):
 
     # paper: found by an approximate index (ALSH); here all products are computed
     def relevance(self, events: Events, asked: Asked) -> Float[Tensor, "B 1 C T"]:
-        return (asked.index @ events.index.mT)[:, None]  # type: ignore[operator,union-attr]
+        return (asked.kept @ events.kept.mT)[:, None]  # type: ignore[operator,union-attr]
 
 
 class Guess(NamedTuple):

@@ -95,10 +95,10 @@ class TargetAttention(CandidateRanker):
         vectors: Float[Tensor, "B T D"],
     ) -> Events:
         with torch.no_grad():  # no gradient passes through the choice of the k
-            index = self.search.of_events(item, vectors)  # before dropout: it is not drawn
+            kept = self.search.of_events(item, vectors)  # before dropout: it is not drawn
         vectors = self.dropout(vectors)
         keys, values = self.heads(self.key(vectors)), self.heads(self.value(vectors))
-        return Events(item, real, vectors, keys, values, None, index)
+        return Events(item, real, vectors, keys, values, None, kept)
 
     def heads(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B H T d"]:
         return x.unflatten(-1, (self.config.num_heads, -1)).transpose(1, 2)
@@ -108,8 +108,8 @@ class TargetAttention(CandidateRanker):
     def asked(self, item: Int[Tensor, "B C"]) -> Asked:
         vectors = self.items(item)
         with torch.no_grad():
-            index = self.search.of_candidates(item, vectors)
-        return Asked(item, vectors, self.heads(self.query(vectors)), index)
+            kept = self.search.of_candidates(item, vectors)
+        return Asked(item, vectors, self.heads(self.query(vectors)), kept)
 
     def match(
         self, read: Events, candidates: Int[Tensor, "B C"], step: Int[Tensor, "B C"] | None = None
