@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.rankers.cross_features import READS, WIDTH, CrossFeatures
-from seqrec_lib.models.rankers.search import Asked, Events, Own, Search
+from seqrec_lib.models.rankers.search import Asked, Events, Own, Search, places
 from seqrec_lib.models.rankers.target_attention import TargetAttention
 
 
@@ -36,15 +36,18 @@ class Elsewhere(Search):
     def of_events(
         self, item: Int[Tensor, "B T"], vectors: Float[Tensor, "B T D"]
     ) -> Float[Tensor, "B T D"]:
-        return vectors @ self.key
+        return vectors.double() @ self.key.double()
 
     def of_candidates(
         self, item: Int[Tensor, "B C"], vectors: Float[Tensor, "B C D"]
     ) -> Float[Tensor, "B C D"]:
-        return vectors @ self.query
+        return vectors.double() @ self.query.double()
 
     def relevance(self, events: Events, asked: Asked) -> Float[Tensor, "B 1 C T"]:
-        return (asked.kept @ events.kept.mT)[:, None]  # type: ignore[operator,union-attr]
+        found = (asked.kept @ events.kept.mT)[:, None]  # type: ignore[operator,union-attr]
+        # of the same item the latest first: a step is below what single precision can tell
+        found = found.float().double()
+        return found + found.abs() * places(events) * 2.0**-45
 
 
 class TWIN(TargetAttention):

@@ -78,12 +78,13 @@ class TWINV2(TWIN):
         latest = torch.zeros_like(size).scatter_reduce(
             0, label, torch.arange(len(item), device=row.device), "amax"
         )
-        size, item = laid_out(size), laid_out(item[latest])
+        count = laid_out(size)
         cross = None if self.cross is None else mean(self.cross(batch)[row, step])
-        events = self._with(cross, item, size > 0, mean(self.items(batch.item[row, step])))
+        vectors = mean(self.items(item))
+        events = self._with(cross, laid_out(item[latest]), count > 0, vectors)
         if not self.config.counted:
             return events
-        louder = size.clamp(min=1).log()[:, None].expand(-1, self.config.num_heads, -1)
+        louder = count.clamp(min=1).log()[:, None].expand(-1, self.config.num_heads, -1)
         return events._replace(bias=louder if events.bias is None else events.bias + louder)
 
     def match(
