@@ -107,7 +107,8 @@ sim_soft = SIMSoft.Config(**vars(attention) | {"k": 3})
 eta = ETA.Config(**vars(attention) | {"k": 3}, bits=96)
 sim_hard = SIMHard.Config(**vars(attention) | {"k": 3})
 twin = TWIN.Config(**vars(attention) | {"k": 3})
-twin_v2 = TWINV2.Config(**vars(twin), largest=2)
+# how often an item came up before is never as high in training as it is in the end
+twin_v2 = TWINV2.Config(**vars(twin) | {"cross": ("gap",)}, largest=2)
 ranking = dataclasses.replace(short, epochs=2, validate="sampled", select="unmasked")
 attending = dataclasses.replace(ranking, epochs=5)
 # an encoder that nobody has trained: it learns beside the attention

@@ -48,7 +48,7 @@ class CrossFeatures(nn.Module):
             raise ValueError(f"cross is {sorted(strange)}; use names of {', '.join(BUCKETS)}")
         self.tables = nn.ModuleDict({name: nn.Embedding(BUCKETS[name], WIDTH) for name in features})
         for table in self.tables.values():
-            nn.init.normal_(table.weight, std=WIDTH**-0.5)  # type: ignore[arg-type]
+            nn.init.zeros_(table.weight)  # type: ignore[arg-type]  # of what training never saw, nothing
 
     def forward(self, batch: Batch) -> Float[Tensor, "B T F"]:
         found = {"gap": lambda: gap(batch.time), "count": lambda: count(batch.item)}  # type: ignore[arg-type]

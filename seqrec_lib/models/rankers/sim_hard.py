@@ -19,6 +19,7 @@ from seqrec_lib.models.rankers import words
 from seqrec_lib.models.rankers.search import Asked, Events, Search, places
 from seqrec_lib.models.rankers.target_attention import TargetAttention
 
+# paper: an item has one category
 RULES = ("any", "same")
 
 

@@ -51,8 +51,8 @@ def looked_up(
     return F.embedding(index + begin, values.flatten(0, 2))
 
 
-# paper (SIM): heads weigh whole vectors, beside the time from event to question; a DIEN reads the
-# latest events; clicks among impressions
+# paper: heads of SIM weigh whole vectors, with the time from event to question among them; another
+# network reads the latest events; clicks among impressions
 class TargetAttention(CandidateRanker):
     chunk = 32
 

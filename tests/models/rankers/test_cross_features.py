@@ -26,6 +26,9 @@ def test_a_count_is_that_of_the_item_up_to_the_event():
 def test_features_stand_side_by_side_and_know_nothing_of_what_follows():
     torch.manual_seed(0)
     model = CrossFeatures(("gap", "count"))
+    for table in model.tables.values():
+        assert not table.weight.any()  # a bucket that is never met stays silent
+        torch.nn.init.normal_(table.weight)
     item, time = torch.tensor([[7, 2, 7, 7]]), torch.tensor([[5, 6, 9, 99]])
     found = model(Batch(item, time=time))
     expected = [model.tables["gap"](gap(time)), model.tables["count"](count(item))]
