@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -26,14 +27,22 @@ def ones(words: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
     >>> ones(torch.tensor([5, 0, -1])).tolist()
     [2, 0, 64]
     """
-    # sums of neighbouring bits, pairs and nibbles, side by side in one word; torch has no such
-    # function, and shifts of negative words bring ones that the masks take off
+    if words.device.type == "cpu":  # NumPy has the processor's instruction, forty times sooner
+        counted = np.bitwise_count(words.detach().numpy().view(np.uint64))
+        return torch.from_numpy(np.asarray(counted, dtype=np.int16))
+    return added(words)
+
+
+def added(words: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
+    """As :func:`ones`, for devices whose torch has no such instruction."""
+    # sums of neighbouring bits, pairs and nibbles, side by side in one word; shifts of negative
+    # words bring ones that the masks take off
     words = words - ((words >> 1) & 0x5555_5555_5555_5555)
     words = (words & 0x3333_3333_3333_3333) + ((words >> 2) & 0x3333_3333_3333_3333)
     words = (words + (words >> 4)) & 0x0F0F_0F0F_0F0F_0F0F
     for shift in (8, 16, 32):
         words = words + (words >> shift)
-    return words & 0x7F
+    return (words & 0x7F).short()
 
 
 def hamming(a: Int[Tensor, "... W"], b: Int[Tensor, "... W"]) -> Int[Tensor, "..."]:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from seqrec_lib.models.rankers.words import hamming, ones, packed, share
+from seqrec_lib.models.rankers.words import added, hamming, ones, packed, share
 
 
 @pytest.mark.parametrize("bits", [1, 32, 63, 64, 65, 256])
@@ -13,7 +13,7 @@ def test_words_differ_where_their_bits_do(bits):
     a[0], b[0] = True, False
     assert packed(a).shape == (50, (bits + 63) // 64)
     found = hamming(packed(a), packed(b))
-    assert found.equal((a != b).sum(1)) and found[0] == bits
+    assert found.long().equal((a != b).sum(1)) and found[0] == bits
     assert hamming(packed(a)[:, None], packed(b)[None]).shape == (50, 50)
 
 
@@ -21,7 +21,9 @@ def test_the_ones_of_a_word_are_those_that_python_counts():
     torch.manual_seed(0)
     words = torch.randint(-(2**63), 2**63 - 1, (200,))
     words[:3] = torch.tensor([-(2**63), 2**63 - 1, -1])
-    assert ones(words).tolist() == [(one % 2**64).bit_count() for one in words.tolist()]
+    expected = [(one % 2**64).bit_count() for one in words.tolist()]
+    assert ones(words).tolist() == added(words).tolist() == expected
+    assert ones(words[::2]).tolist() == expected[::2]
 
 
 @pytest.mark.parametrize("bits", [19, 64, 200])
