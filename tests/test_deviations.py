@@ -14,6 +14,8 @@ LISTED = PAGE.split("## The same weights")[0]
 EFFECTS = ("measured", "none", "not compared")
 # what a file of the library is called on the page, where it is not its model
 CALLED = {
+    "clusters": "TWIN-V2",
+    "cross_features": "TWIN",
     "hierarchical": "HRNN",
     "interest_graph": "SURGE",
     "losses": "BCE",
@@ -22,6 +24,10 @@ CALLED = {
     "pools": "Set Transformer",
     "recipes": "BERT4Rec",
     "regeneration": "regenerator",
+    "sim_hard": "SIM",
+    "sim_soft": "SIM",
+    "target_attention": "SIM",
+    "twin_v2": "TWIN-V2",
 }
 
 

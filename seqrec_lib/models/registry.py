@@ -21,8 +21,14 @@ from seqrec_lib.models.encoders.pinnerformer import PinnerFormer
 from seqrec_lib.models.encoders.prme import PRME
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.rankers.din import DIN
+from seqrec_lib.models.rankers.eta import ETA
 from seqrec_lib.models.rankers.pooling import Pooling
+from seqrec_lib.models.rankers.sim_hard import SIMHard
+from seqrec_lib.models.rankers.sim_soft import SIMSoft
 from seqrec_lib.models.rankers.surge import SURGE
+from seqrec_lib.models.rankers.target_attention import TargetAttention
+from seqrec_lib.models.rankers.twin import TWIN
+from seqrec_lib.models.rankers.twin_v2 import TWINV2
 from seqrec_lib.models.stores.encoder import StoreEncoder
 from seqrec_lib.models.wrappers.ensemble import Ensemble
 from seqrec_lib.models.wrappers.personalised import Personalised
@@ -50,6 +56,12 @@ MODELS: dict[str, type[Recommender]] = {
     "pooling": Pooling,
     "din": DIN,
     "surge": SURGE,
+    "target-attention": TargetAttention,
+    "sim-hard": SIMHard,
+    "sim-soft": SIMSoft,
+    "eta": ETA,
+    "twin": TWIN,
+    "twin-v2": TWINV2,
     "store-encoder": StoreEncoder,
     "retrieval": Retrieval,
     "ensemble": Ensemble,

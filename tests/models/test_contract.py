@@ -38,8 +38,14 @@ from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.layers import Users
 from seqrec_lib.models.losses import BCE, GBCE, BPRMax, SampledSoftmax, Softmax
 from seqrec_lib.models.rankers.din import DIN
+from seqrec_lib.models.rankers.eta import ETA
 from seqrec_lib.models.rankers.pooling import Pooling
+from seqrec_lib.models.rankers.sim_hard import SIMHard
+from seqrec_lib.models.rankers.sim_soft import SIMSoft
 from seqrec_lib.models.rankers.surge import SURGE
+from seqrec_lib.models.rankers.target_attention import TargetAttention
+from seqrec_lib.models.rankers.twin import TWIN
+from seqrec_lib.models.rankers.twin_v2 import TWINV2
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.models.stores.encoder import StoreEncoder
 from seqrec_lib.models.stores.pools import Attention, DeepSets, Mean, SetTransformer
@@ -95,6 +101,14 @@ surge = SURGE.Config(
 unsorted = dataclasses.replace(
     surge, pruned=False, query_aware=False, placed=False, objective=BCE(4)
 )
+# k far below the length of histories, so that the search decides
+attention = TargetAttention.Config(embed_dim=16, hidden=(32, 16), dropout=0.0)
+sim_soft = SIMSoft.Config(**vars(attention) | {"k": 3})
+eta = ETA.Config(**vars(attention) | {"k": 3}, bits=96)
+sim_hard = SIMHard.Config(**vars(attention) | {"k": 3})
+twin = TWIN.Config(**vars(attention) | {"k": 3})
+# how often an item came up before is never as high in training as it is in the end
+twin_v2 = TWINV2.Config(**vars(twin) | {"cross": ("gap",)}, largest=2)
 ranking = dataclasses.replace(short, epochs=2, validate="sampled", select="unmasked")
 attending = dataclasses.replace(ranking, epochs=5)
 # an encoder that nobody has trained: it learns beside the attention
@@ -146,6 +160,30 @@ CASES = {
     "din-normalised-bce": Case("din", normalised, attending, "returns"),
     "surge": Case("surge", surge, attending, "returns"),
     "surge-whole-bce": Case("surge", unsorted, attending, "favourites"),
+    "target-attention": Case("target-attention", attention, attending, "returns"),
+    "target-attention-recent": Case(
+        "target-attention", dataclasses.replace(attention, k=3), attending, "returns"
+    ),
+    "sim-soft": Case("sim-soft", sim_soft, attending, "returns"),
+    "sim-soft-bce": Case(
+        "sim-soft", dataclasses.replace(sim_soft, objective=BCE(4)), ranking, "favourites"
+    ),
+    "sim-hard": Case("sim-hard", sim_hard, attending, "returns"),
+    "sim-hard-same": Case(
+        "sim-hard", dataclasses.replace(sim_hard, rule="same"), attending, "returns"
+    ),
+    "twin": Case("twin", twin, attending, "returns"),
+    "twin-elsewhere": Case(
+        "twin", dataclasses.replace(twin, cross=("count",), consistent=False), attending, "returns"
+    ),
+    "twin-v2": Case("twin-v2", twin_v2, attending, "returns"),
+    "twin-v2-uncounted": Case(
+        "twin-v2",
+        dataclasses.replace(twin_v2, cross=(), counted=False, each_head=False),
+        ranking,
+        "returns",
+    ),
+    "eta": Case("eta", eta, attending, "returns"),
     "stores-mean": Case("store-encoder", StoreEncoder.Config(sasrec, Mean.Config()), shorter),
     "stores-attention": Case("store-encoder", StoreEncoder.Config(sasrec), shorter),
     "stores-deepsets": Case(

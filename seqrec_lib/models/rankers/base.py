@@ -7,7 +7,7 @@ measured, and what can be cached (TWIN; Chang et al., 2023, arXiv:2302.02352).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,6 +21,19 @@ from seqrec_lib.data.log import EventLog
 from seqrec_lib.models import losses
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.losses import BCE, Objective, SampledSoftmax
+
+
+@runtime_checkable  # the shape checks of the tests ask for it
+class Matcher(Protocol):
+    """What gives scores of candidates: a ranker, or a part of one that learns by a loss beside."""
+
+    def match(
+        self, read: Any, candidates: Int[Tensor, "B C"], step: Int[Tensor, "B C"] | None = None
+    ) -> Float[Tensor, "B C"]: ...
+
+    def match_each(
+        self, read: Any, candidates: Int[Tensor, "K"], shape: tuple[int, int]
+    ) -> Float[Tensor, "B T K"]: ...
 
 
 class CandidateRanker(Recommender):
@@ -96,28 +109,31 @@ class CandidateRanker(Recommender):
     def _loss(self, batch: Batch, target: Int[Tensor, "B S"]) -> Float[Tensor, ""]:
         return self._lost(self.read(batch), target)
 
-    def _lost(self, read: Any, target: Int[Tensor, "B S"]) -> Float[Tensor, ""]:
+    def _lost(
+        self, read: Any, target: Int[Tensor, "B S"], by: Matcher | None = None
+    ) -> Float[Tensor, ""]:
         """The objective, given what was read and the items to find after each step, or at the end.
 
-        Without ``every_step`` there is one item a history.
+        Without ``every_step`` there is one item a history. Scores are the model's own unless there
+        is something else to match ``by``.
         """
-        learn = target > 0
+        by, learn = by or self, target > 0
         step = torch.arange(target.shape[1], device=target.device).expand_as(target)
         asked = step if self.every_step else None
-        own = self.match(read, target, asked)[learn]
+        own = by.match(read, target, asked)[learn]
         if isinstance(self.objective, SampledSoftmax):
             items, chance = losses.sampled_items(
                 self.objective.num_negatives, self.objective.alpha, self.frequency
             )
             if self.every_step:
-                other = self.match_each(read, items, tuple(target.shape))  # type: ignore[arg-type]
+                other = by.match_each(read, items, tuple(target.shape))  # type: ignore[arg-type]
             else:
-                other = self.match(read, items.expand(len(target), -1))[:, None]
+                other = by.match(read, items.expand(len(target), -1))[:, None]
             return self.objective.lost(own, other[learn], items, target[learn], chance)
         count = self.objective.num_negatives
         items = losses.other_items(target.flatten(), count, self.num_items + 1)
         items = items.unflatten(0, target.shape).flatten(1)
         asked = step.repeat_interleave(count, 1) if self.every_step else None
-        other = self.match(read, items, asked)
+        other = by.match(read, items, asked)
         other = other.unflatten(1, (-1, count))[learn]
         return ((F.softplus(-own) + F.softplus(other).sum(1)) / (1 + count)).mean()

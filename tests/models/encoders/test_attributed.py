@@ -150,5 +150,6 @@ def test_other_data_sets_have_no_attributes(name):
     assert datasets.attributes(name) is None
 
 
-def test_it_alone_reads_attributes():
-    assert [name for name, kind in MODELS.items() if kind.reads_attributes] == ["sasrec-attributed"]
+def test_it_and_hard_search_alone_read_attributes():
+    found = [name for name, kind in MODELS.items() if kind.reads_attributes]
+    assert found == ["sasrec-attributed", "sim-hard"]

@@ -1,0 +1,95 @@
+"""Vectors grouped by likeness, finer and finer: hierarchical k-means (Si et al., 2024,
+arXiv:2407.16357, algorithm 1).
+
+All groups of all histories are split side by side, with no chance in it: of the same vectors the
+same clusters come, whatever else is computed beside them.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+ROUNDS = 10  # of k-means
+
+
+def clusters(
+    vectors: Float[Tensor, "M D"], group: Int[Tensor, "M"], largest: int
+) -> Int[Tensor, "M"]:
+    """The cluster of each vector, numbered from 0, group by group.
+
+    A group of n vectors is split into floor(n ** 0.3) clusters, at least 2, and each of these in
+    turn, until none has more than ``largest`` or all of its vectors are the same.
+    """
+    if largest < 1:
+        raise ValueError(f"largest is {largest}; use 1 or more")
+    label = group.unique(return_inverse=True)[1]
+    unfinished = torch.ones_like(label, dtype=torch.bool)
+    while (unfinished := unfinished & (label.bincount()[label] > largest)).any():
+        part, size = label[unfinished].unique(return_inverse=True, return_counts=True)[1:]
+        # paper: floor(n ** 0.3), which is 1 for ten vectors and fewer
+        wanted = (size.double() ** 0.3 + 1e-9).floor().long().clamp(min=2)
+        found = _means(vectors[unfinished], part, wanted)
+        lowest, highest = (
+            torch.full_like(size, start).scatter_reduce(0, part, found, how)
+            for how, start in (("amin", len(label)), ("amax", -1))
+        )
+        alike = lowest == highest  # one cluster holds the whole group
+        within = torch.zeros_like(label).masked_scatter(unfinished, found)
+        unfinished = unfinished.masked_scatter(unfinished, ~alike[part])
+        label = (label * int(wanted.max()) + within).unique(return_inverse=True)[1]
+    return label
+
+
+def _means(
+    x: Float[Tensor, "M D"], group: Int[Tensor, "M"], wanted: Int[Tensor, "G"]
+) -> Int[Tensor, "M"]:
+    """k-means in each group: the number within its group of the centre nearest to each vector."""
+    many, count = int(wanted.max()), len(wanted)
+    there = torch.arange(many, device=x.device) < wanted[:, None]
+    centres = x.new_zeros(count, many, x.shape[1])
+    # each next centre is the vector farthest from those before it, the first from the mean, so that
+    # no two are the same while the vectors are not
+    centre = far = _average(x, group, count)[group]
+    for number in range(many):
+        distance = (x - centre).square().sum(1)
+        far = distance if number < 2 else torch.minimum(far, distance)
+        centres[:, number] = x[_farthest(far, group, count)]
+        centre = centres[group, number]
+    nearest = _nearest(x, group, centres, there)
+    for _ in range(ROUNDS):
+        place = group * many + nearest
+        means = _average(x, place, count * many).view_as(centres)
+        full = torch.zeros(count * many, dtype=torch.bool, device=x.device)
+        full[place] = True
+        moved = _nearest(x, group, means, full.view(count, many))
+        if moved.equal(nearest):
+            break
+        nearest = moved
+    return nearest
+
+
+def _average(x: Float[Tensor, "M D"], place: Int[Tensor, "M"], count: int) -> Float[Tensor, "K D"]:
+    total = x.new_zeros(count, x.shape[1]).index_add_(0, place, x)
+    return total / place.bincount(minlength=count).clamp(min=1)[:, None]
+
+
+def _farthest(
+    distance: Float[Tensor, "M"], group: Int[Tensor, "M"], count: int
+) -> Int[Tensor, "G"]:
+    """The first vector of each group at the largest distance."""
+    most = distance.new_zeros(count).scatter_reduce(0, group, distance, "amax")
+    number = torch.arange(len(distance), device=distance.device)
+    number = number.masked_fill(distance < most[group], len(distance))
+    return number.new_full((count,), len(distance)).scatter_reduce(0, group, number, "amin")
+
+
+def _nearest(
+    x: Float[Tensor, "M D"],
+    group: Int[Tensor, "M"],
+    centres: Float[Tensor, "G K D"],
+    there: Bool[Tensor, "G K"],
+) -> Int[Tensor, "M"]:
+    distance = (x[:, None] - centres[group]).square().sum(-1)
+    return distance.masked_fill(~there[group], torch.inf).argmin(1)

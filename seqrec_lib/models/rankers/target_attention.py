@@ -1,0 +1,184 @@
+"""Target attention over a long history, exact on the events that a search picks.
+
+The second stage of SIM (Pi et al., 2020, arXiv:2006.05639) and those after it, an exact search
+unit: heads of scaled inner products between the candidate and k events. By itself it reads the most
+recent k, or all of them, which is what a search is measured against: with k as long as the history,
+every search leads to the same scores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from seqrec_lib.data.batch import Batch
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.losses import Objective, SampledSoftmax
+from seqrec_lib.models.rankers.base import CandidateRanker
+from seqrec_lib.models.rankers.pooling import Tower
+from seqrec_lib.models.rankers.search import Asked, Events, Recent, Search, logits
+
+NEVER = -1e9
+LONG = 8  # times k: from there on events are looked up, before it the others are masked
+
+
+def chosen(
+    relevance: Float[Tensor, "..."], seen: Bool[Tensor, "..."], k: int | None
+) -> Bool[Tensor, "..."]:
+    """Which events (last axis) are taken: the k most relevant of those seen, all if k is None.
+
+    What is not seen is never taken, nor what the search rules out, however few are left.
+    """
+    relevance = torch.where(seen, relevance, -torch.inf)
+    possible = relevance > -torch.inf
+    if k is None or relevance.shape[-1] <= k:
+        return possible
+    best = relevance.topk(k).indices
+    return torch.zeros_like(possible).scatter_(-1, best, True) & possible
+
+
+def looked_up(
+    values: Float[Tensor, "B H T d"], index: Int[Tensor, "B H C k"]
+) -> Float[Tensor, "B H C k d"]:
+    """The rows of each head that ``index`` names."""
+    rows, heads, steps, _ = values.shape
+    begin = steps * torch.arange(rows * heads, device=index.device).view(rows, heads, 1, 1)
+    return F.embedding(index + begin, values.flatten(0, 2))
+
+
+# paper: heads of SIM weigh whole vectors, with the time from event to question among them; another
+# network reads the latest events; clicks among impressions
+class TargetAttention(CandidateRanker):
+    chunk = 32
+
+    @dataclass(frozen=True)
+    class Config:
+        embed_dim: int = 64
+        num_heads: int = 2
+        k: int | None = None  # events that the second stage reads; None: all
+        hidden: tuple[int, ...] = (64, 32)
+        dropout: float = 0.2  # of item vectors, and between the layers
+        objective: Objective = SampledSoftmax(64)
+
+    def __init__(self, catalogue: Catalogue, config: Config):
+        if config.k is not None and config.k < 1:
+            raise ValueError(f"k is {config.k}; use 1 or more, or None for whole histories")
+        if config.num_heads < 1 or config.embed_dim % config.num_heads:
+            raise ValueError(
+                f"num_heads is {config.num_heads}; it must divide embed_dim, {config.embed_dim}"
+            )
+        super().__init__(catalogue, config.objective)
+        self.config, width = config, config.embed_dim
+        self.items = nn.Embedding(catalogue.num_items + 1, width, padding_idx=0)
+        nn.init.normal_(self.items.weight[1:], std=width**-0.5)
+        self.dropout = Dropout(config.dropout)
+        self.query, self.key, self.value, self.out = (
+            nn.Linear(width, width, bias=False) for _ in range(4)
+        )
+        self.tower = Tower(width, config.hidden, config.dropout)
+        self.search: Search = Recent()
+
+    # --- of a history, whatever is asked ---------------------------------------------------------
+
+    def read(self, batch: Batch) -> Events:
+        return self._read(batch.item, batch.real, self.items(batch.item))
+
+    def _read(
+        self,
+        item: Int[Tensor, "B T"],
+        real: Bool[Tensor, "B T"],
+        vectors: Float[Tensor, "B T D"],
+    ) -> Events:
+        with torch.no_grad():  # no gradient passes through the choice of the k
+            kept = self.search.of_events(item, vectors)  # before dropout: it is not drawn
+        vectors = self.dropout(vectors)
+        keys, values = self.heads(self.key(vectors)), self.heads(self.value(vectors))
+        return Events(item, real, vectors, keys, values, None, kept)
+
+    def heads(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B H T d"]:
+        return x.unflatten(-1, (self.config.num_heads, -1)).transpose(1, 2)
+
+    # --- with a view to candidates ---------------------------------------------------------------
+
+    def asked(self, item: Int[Tensor, "B C"]) -> Asked:
+        vectors = self.items(item)
+        with torch.no_grad():
+            kept = self.search.of_candidates(item, vectors)
+        return Asked(item, vectors, self.heads(self.query(vectors)), kept)
+
+    def match(
+        self, read: Events, candidates: Int[Tensor, "B C"], step: Int[Tensor, "B C"] | None = None
+    ) -> Float[Tensor, "B C"]:
+        asked = self.asked(candidates)
+        if step is None:
+            return self.tower(self.interest(read, asked), asked.vectors)
+        place = torch.arange(read.real.shape[1], device=step.device)
+        seen = read.real[:, None] & (place <= step[..., None])
+        return self.tower(self._masked(read, asked, seen[:, None]), asked.vectors)
+
+    def match_each(
+        self, read: Events, candidates: Int[Tensor, "K"], shape: tuple[int, int]
+    ) -> Float[Tensor, "B T K"]:
+        asked, (_, steps) = self.asked(candidates[None]), shape
+        before = torch.ones(steps, steps, dtype=torch.bool, device=candidates.device).tril()
+        seen = read.real[:, None] & before  # (B, steps asked after, T)
+        return self.tower(self._masked(read, asked, seen[:, None, :, None]), asked.vectors)
+
+    def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
+        read, every = self.read(batch), torch.arange(self.num_items + 1, device=batch.item.device)
+        asked = self.asked(every[None])  # once for all histories
+        scores = read.vectors.new_full((len(batch.item), len(every)), -torch.inf)
+        for begin in range(1, len(every), self.chunk):
+            columns = slice(begin, begin + self.chunk)
+            interest = self.interest(read, asked.columns(columns))
+            scores[:, columns] = self.tower.table(interest, self.items.weight[columns])
+        return scores
+
+    def interest(self, read: Events, asked: Asked) -> Float[Tensor, "B C D"]:
+        """What the second stage makes of each history for each candidate."""
+        k, steps = self.config.k, read.real.shape[1]
+        if k is not None and steps >= LONG * k:
+            return self._looked_up(read, asked, k)
+        return self._masked(read, asked, read.real[:, None, None])
+
+    @torch.no_grad()
+    def chosen(self, read: Events, asked: Asked) -> Bool[Tensor, "B G C T"]:
+        """Which events of whole histories the second stage reads for each candidate."""
+        seen = read.real[:, None, None].expand(-1, -1, asked.item.shape[1], -1)
+        return chosen(self.search.relevance(read, asked), seen, self.config.k)
+
+    def _masked(
+        self, read: Events, asked: Asked, seen: Bool[Tensor, "B 1 ... T"]
+    ) -> Float[Tensor, "B ... D"]:
+        """By the weights of all events, of which only those chosen are not 0."""
+        found = logits(read, asked)
+        with torch.no_grad():
+            relevance = self.search.relevance(read, asked)
+        if seen.ndim > found.ndim:  # the same candidates after every step
+            found, relevance = found[:, :, None], relevance[:, :, None]
+        taken = chosen(relevance, seen, self.config.k)
+        # an empty history has nothing to take: all weights 0
+        weights = found.masked_fill(~taken, NEVER).softmax(-1) * taken
+        gathered = weights.flatten(2, -2) @ read.values
+        gathered = gathered.unflatten(2, weights.shape[2:-1])
+        return self.out(gathered.movedim(1, -2).flatten(-2))
+
+    def _looked_up(self, read: Events, asked: Asked, k: int) -> Float[Tensor, "B C D"]:
+        """By the keys and values of the events chosen alone: the work grows with k, not T."""
+        with torch.no_grad():
+            relevance = self.search.relevance(read, asked)
+            best = torch.where(read.real[:, None, None], relevance, -torch.inf).topk(k)
+            shape = (-1, self.config.num_heads, asked.item.shape[1], -1)
+            index, taken = best.indices.expand(shape), (best.values > -torch.inf).expand(shape)
+        keys, values = looked_up(read.keys, index), looked_up(read.values, index)
+        found = (keys @ asked.queries[..., None]).squeeze(-1) * asked.queries.shape[-1] ** -0.5
+        if read.bias is not None:
+            found = found + looked_up(read.bias[..., None], index).squeeze(-1)
+        weights = found.masked_fill(~taken, NEVER).softmax(-1) * taken
+        gathered = (weights[..., None, :] @ values).squeeze(-2)
+        return self.out(gathered.transpose(1, 2).flatten(2))
