@@ -21,7 +21,8 @@ KNOWN = {
 }
 # a name of the code -> its term, where they are not one
 CALLED = {"macro": "macro precision"}
-HELPERS = {"nearest", "chance_nearest", "chance_purity", "summary"}  # no figure of their own
+# no figure of their own
+HELPERS = {"nearest", "chance_nearest", "chance_purity", "summary", "measures", "ranks_of_first"}
 
 
 def blocks(text):
