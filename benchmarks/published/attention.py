@@ -7,9 +7,9 @@ before.
 
 import torch
 import torch.nn.functional as F
+from published.base import LENGTH, Published
 from torch import Tensor
 
-from published.base import LENGTH, Published
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 
