@@ -33,6 +33,7 @@ from seqrec_lib.models.stores.encoder import StoreEncoder
 from seqrec_lib.models.wrappers.ensemble import Ensemble
 from seqrec_lib.models.wrappers.personalised import Personalised
 from seqrec_lib.models.wrappers.retrieval import Retrieval
+from seqrec_lib.models.wrappers.taught import Taught
 
 MODELS: dict[str, type[Recommender]] = {
     "popular": Popular,
@@ -66,5 +67,6 @@ MODELS: dict[str, type[Recommender]] = {
     "retrieval": Retrieval,
     "ensemble": Ensemble,
     "personalised": Personalised,
+    "taught": Taught,
     "svd": SVD,
 }

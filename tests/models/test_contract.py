@@ -52,6 +52,7 @@ from seqrec_lib.models.stores.pools import Attention, DeepSets, Mean, SetTransfo
 from seqrec_lib.models.wrappers.ensemble import Ensemble
 from seqrec_lib.models.wrappers.personalised import Personalised
 from seqrec_lib.models.wrappers.retrieval import Retrieval
+from seqrec_lib.models.wrappers.taught import Taught
 from seqrec_lib.records.model_file import load_model, save_model
 from seqrec_lib.records.settings import plain
 from seqrec_lib.training.evaluation import ranks
@@ -219,6 +220,13 @@ CASES = {
     "personalised": Case(
         "personalised", Personalised.Config(sasrec, held_out=0.2, warm_up=0, every=2), shorter
     ),
+    "taught": Case("taught", Taught.Config(sasrec, kept=10), shorter),
+    "taught-sampled": Case(
+        "taught",
+        Taught.Config(dataclasses.replace(gru, objective=SampledSoftmax(64)), kept=10),
+        short,
+    ),
+    "taught-duorec": Case("taught", Taught.Config(duorec, kept=50), short),
     # of a cycle of items all factors are alike: none can be left out
     "svd": Case("svd", SVD.Config(embed_dim=40), world="groups"),
     "item2vec": Case("item2vec", item2vec, shorter, "groups"),
@@ -291,7 +299,13 @@ def worlds(log_of):
 def untrained(case, log, split):
     torch.manual_seed(0)
     attributes = np.arange(log.num_items + 1, dtype=np.int32)[:, None] % 7  # some have none
-    return MODELS[case.model](Catalogue.learned(log, split.train, attributes), case.config)
+    catalogue = Catalogue.learned(log, split.train, attributes)
+    model = MODELS[case.model](catalogue, case.config)
+    if isinstance(model, Taught):
+        teacher = Markov(catalogue, Markov.Config())
+        teacher.count(log, split.train)
+        model.start_from(teacher)
+    return model
 
 
 @pytest.fixture(scope="module")
@@ -332,7 +346,7 @@ def ready(name, kept):
 def encoder_of(model):
     if isinstance(model, Ensemble):
         return model.members[0]
-    return model.encoder if isinstance(model, Retrieval | Personalised) else model
+    return model.encoder if isinstance(model, Retrieval | Personalised | Taught) else model
 
 
 @pytest.fixture
