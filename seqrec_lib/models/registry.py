@@ -20,9 +20,12 @@ from seqrec_lib.models.encoders.nextitnet import NextItNet
 from seqrec_lib.models.encoders.pinnerformer import PinnerFormer
 from seqrec_lib.models.encoders.prme import PRME
 from seqrec_lib.models.encoders.sasrec import SASRec
+from seqrec_lib.models.rankers.dien import DIEN
 from seqrec_lib.models.rankers.din import DIN
 from seqrec_lib.models.rankers.pooling import Pooling
 from seqrec_lib.models.rankers.surge import SURGE
+from seqrec_lib.models.rankers.tim import TIM
+from seqrec_lib.models.rankers.transact import TransAct
 from seqrec_lib.models.stores.encoder import StoreEncoder
 from seqrec_lib.models.wrappers.ensemble import Ensemble
 from seqrec_lib.models.wrappers.personalised import Personalised
@@ -49,7 +52,10 @@ MODELS: dict[str, type[Recommender]] = {
     "item2vec": Item2Vec,
     "pooling": Pooling,
     "din": DIN,
+    "dien": DIEN,
     "surge": SURGE,
+    "tim": TIM,
+    "transact": TransAct,
     "store-encoder": StoreEncoder,
     "retrieval": Retrieval,
     "ensemble": Ensemble,

@@ -25,13 +25,17 @@ class Tower(nn.Module):
     """An MLP on [user, item, user * item], a number a pair.
 
     The first layer is written as the sum of its three parts, so that what is the same for many
-    pairs is computed once: both arguments may be broadcast.
+    pairs is computed once: both arguments may be broadcast. Without ``product`` it reads
+    [user, item].
     """
 
-    def __init__(self, embed_dim: int, hidden: tuple[int, ...], dropout: float):
+    def __init__(
+        self, embed_dim: int, hidden: tuple[int, ...], dropout: float, product: bool = True
+    ):
         super().__init__()
         self.user = nn.Linear(embed_dim, hidden[0])
-        self.item, self.both = (nn.Linear(embed_dim, hidden[0], bias=False) for _ in range(2))
+        self.item = nn.Linear(embed_dim, hidden[0], bias=False)
+        self.both = nn.Linear(embed_dim, hidden[0], bias=False) if product else None
         layers: list[nn.Module] = []
         for width, wider in zip((*hidden[1:], 1), hidden, strict=True):
             layers += [nn.PReLU(init=0.1), Dropout(dropout), nn.Linear(wider, width)]
@@ -40,14 +44,19 @@ class Tower(nn.Module):
     def forward(
         self, user: Float[Tensor, "... D"], item: Float[Tensor, "... D"]
     ) -> Float[Tensor, "..."]:
-        first = self.both(user * item) + self.user(user) + self.item(item)
+        first = self.user(user)
+        if self.both is not None:
+            first = self.both(user * item) + first
+        first = first + self.item(item)
         return self.layers(first).squeeze(-1)
 
     def table(
         self, user: Float[Tensor, "B C D"], item: Float[Tensor, "C D"]
     ) -> Float[Tensor, "B C"]:
         """The same for candidates that all rows share: a matrix a candidate, half the products."""
-        of_item = self.user.weight.T + item[:, :, None] * self.both.weight.T
+        of_item = self.user.weight.T.expand(len(item), -1, -1)
+        if self.both is not None:
+            of_item = of_item + item[:, :, None] * self.both.weight.T
         shift = (self.item(item) + self.user.bias)[:, None]
         return self.layers(torch.baddbmm(shift, user.transpose(0, 1), of_item)).squeeze(-1).T
 
