@@ -103,6 +103,7 @@ unsorted = dataclasses.replace(
 )
 ranking = dataclasses.replace(short, epochs=2, validate="sampled", select="unmasked")
 attending = dataclasses.replace(ranking, epochs=5)
+transformers = dataclasses.replace(attending, learning_rate=3e-3)  # norms come last
 # an encoder that nobody has trained: it learns beside the attention
 retrieval = Retrieval.Config(gru, neighbours=5, frozen=False)
 item2vec = Item2Vec.Config(embed_dim=16)
@@ -150,6 +151,7 @@ CASES = {
     "pooling-sum-bce": Case("pooling", sums, ranking, "favourites"),
     "din": Case("din", din, attending, "returns"),
     "din-normalised-bce": Case("din", normalised, attending, "returns"),
+    "din-dice": Case("din", dataclasses.replace(din, activation="dice"), attending, "returns"),
     "dien": Case("dien", dien, attending, "returns"),
     "dien-mlp-released": Case(
         "dien",
@@ -174,11 +176,11 @@ CASES = {
         attending,
         "favourites",
     ),
-    "transact": Case("transact", transact, attending, "returns"),
+    "transact": Case("transact", transact, transformers, "returns"),
     "transact-bce": Case(
         "transact",
         dataclasses.replace(transact, latest=0, window_s=2.0 * DAY, objective=BCE(4)),
-        attending,
+        transformers,
         "favourites",
     ),
     "surge": Case("surge", surge, attending, "returns"),

@@ -19,6 +19,7 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.layers import Dropout
 from seqrec_lib.models.losses import Objective, SampledSoftmax
 from seqrec_lib.models.rankers.base import CandidateRanker
+from seqrec_lib.models.rankers.dice import activation
 
 
 class Tower(nn.Module):
@@ -30,7 +31,12 @@ class Tower(nn.Module):
     """
 
     def __init__(
-        self, embed_dim: int, hidden: tuple[int, ...], dropout: float, product: bool = True
+        self,
+        embed_dim: int,
+        hidden: tuple[int, ...],
+        dropout: float,
+        product: bool = True,
+        bend: str = "prelu",
     ):
         super().__init__()
         self.user = nn.Linear(embed_dim, hidden[0])
@@ -38,7 +44,7 @@ class Tower(nn.Module):
         self.both = nn.Linear(embed_dim, hidden[0], bias=False) if product else None
         layers: list[nn.Module] = []
         for width, wider in zip((*hidden[1:], 1), hidden, strict=True):
-            layers += [nn.PReLU(init=0.1), Dropout(dropout), nn.Linear(wider, width)]
+            layers += [activation(bend, wider), Dropout(dropout), nn.Linear(wider, width)]
         self.layers = nn.Sequential(*layers)
 
     def forward(
@@ -78,6 +84,7 @@ class Pooling(CandidateRanker):
         hidden: tuple[int, ...] = (64, 32)
         dropout: float = 0.2  # of item vectors, and between the layers
         objective: Objective = SampledSoftmax(64)
+        activation: str = "prelu"  # or "dice"
 
     def __init__(self, catalogue: Catalogue, config: Config):
         if config.pooling not in ("mean", "sum"):
@@ -89,7 +96,13 @@ class Pooling(CandidateRanker):
         self.items = nn.Embedding(catalogue.num_items + 1, config.embed_dim, padding_idx=0)
         nn.init.normal_(self.items.weight[1:], std=config.embed_dim**-0.5)
         self.dropout = Dropout(config.dropout)
-        self.tower = Tower(config.embed_dim, config.hidden, config.dropout)
+        self.tower = Tower(config.embed_dim, config.hidden, config.dropout, bend=config.activation)
+        self.averages = config.activation != "dice"  # running means are no weights
+
+    @property
+    def needs_one_process(self) -> str:
+        dice = self.config.activation == "dice"
+        return "Dice keeps running means of the rows it meets" if dice else ""
 
     def read(self, batch: Batch) -> Read:
         return Read(self.dropout(self.items(batch.item)), batch.real)
