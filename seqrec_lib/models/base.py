@@ -106,10 +106,10 @@ class Recommender(nn.Module):
     ) -> Iterator[Batch]:
         """One pass over the training positions: the next item at each step of a window.
 
-        Every position with a history is a target exactly once.
+        Every position with a history is a target exactly once, unless ``drawn`` leaves some out.
         """
         self.begin_pass(log, positions, length)
-        windows = self.windows(log, positions, length)
+        windows = self.drawn(self.windows(log, positions, length), rng)
         for rows in bucketed(windows[:, 1] - windows[:, 0] + 1, batch_size, rng):
             batch = self.training_batch(log, windows[rows])
             if not self.every_step:
@@ -122,6 +122,12 @@ class Recommender(nn.Module):
     ) -> Int[np.ndarray, "W 2"]:
         """The windows ``[first, last]`` of targets that a pass learns from."""
         return log.windows(positions, length)
+
+    def drawn(
+        self, windows: Int[np.ndarray, "W 2"], rng: np.random.Generator
+    ) -> Int[np.ndarray, "V 2"]:
+        """Those of the windows that this pass learns from: all."""
+        return windows
 
     def num_targets(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> int:
         """How many targets a pass has. Overridden with ``training_batches`` if they are others."""

@@ -75,3 +75,11 @@ def product(
         wide = None if shift is None else shift.float()
         return product(a.float(), b.float(), wide).to(a.dtype)
     return a @ b if shift is None else torch.addmm(shift, a, b)
+
+
+def time_buckets(elapsed: Int[Tensor, ...], largest: int) -> Int[Tensor, ...]:
+    """Seconds on a scale of ln / .301, from 0 (a second and less) to ``largest``.
+
+    The scale of HSTU's released code: a bucket more is a third longer.
+    """
+    return (elapsed.clamp(min=1).double().log() / 0.301).long().clamp(0, largest)

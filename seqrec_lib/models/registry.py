@@ -20,6 +20,7 @@ from seqrec_lib.models.encoders.nextitnet import NextItNet
 from seqrec_lib.models.encoders.pinnerformer import PinnerFormer
 from seqrec_lib.models.encoders.prme import PRME
 from seqrec_lib.models.encoders.sasrec import SASRec
+from seqrec_lib.models.rankers.dien import DIEN
 from seqrec_lib.models.rankers.din import DIN
 from seqrec_lib.models.rankers.eta import ETA
 from seqrec_lib.models.rankers.pooling import Pooling
@@ -27,6 +28,8 @@ from seqrec_lib.models.rankers.sim_hard import SIMHard
 from seqrec_lib.models.rankers.sim_soft import SIMSoft
 from seqrec_lib.models.rankers.surge import SURGE
 from seqrec_lib.models.rankers.target_attention import TargetAttention
+from seqrec_lib.models.rankers.tim import TIM
+from seqrec_lib.models.rankers.transact import TransAct
 from seqrec_lib.models.rankers.twin import TWIN
 from seqrec_lib.models.rankers.twin_v2 import TWINV2
 from seqrec_lib.models.stores.encoder import StoreEncoder
@@ -56,6 +59,7 @@ MODELS: dict[str, type[Recommender]] = {
     "item2vec": Item2Vec,
     "pooling": Pooling,
     "din": DIN,
+    "dien": DIEN,
     "surge": SURGE,
     "target-attention": TargetAttention,
     "sim-hard": SIMHard,
@@ -63,6 +67,8 @@ MODELS: dict[str, type[Recommender]] = {
     "eta": ETA,
     "twin": TWIN,
     "twin-v2": TWINV2,
+    "tim": TIM,
+    "transact": TransAct,
     "store-encoder": StoreEncoder,
     "retrieval": Retrieval,
     "ensemble": Ensemble,

@@ -37,6 +37,7 @@ from seqrec_lib.models.encoders.prme import PRME
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.layers import Users
 from seqrec_lib.models.losses import BCE, GBCE, BPRMax, SampledSoftmax, Softmax
+from seqrec_lib.models.rankers.dien import DIEN
 from seqrec_lib.models.rankers.din import DIN
 from seqrec_lib.models.rankers.eta import ETA
 from seqrec_lib.models.rankers.pooling import Pooling
@@ -44,6 +45,8 @@ from seqrec_lib.models.rankers.sim_hard import SIMHard
 from seqrec_lib.models.rankers.sim_soft import SIMSoft
 from seqrec_lib.models.rankers.surge import SURGE
 from seqrec_lib.models.rankers.target_attention import TargetAttention
+from seqrec_lib.models.rankers.tim import TIM
+from seqrec_lib.models.rankers.transact import TransAct
 from seqrec_lib.models.rankers.twin import TWIN
 from seqrec_lib.models.rankers.twin_v2 import TWINV2
 from seqrec_lib.models.registry import MODELS
@@ -96,6 +99,9 @@ pooling = Pooling.Config(embed_dim=16, hidden=(32, 16), dropout=0.0)
 sums = dataclasses.replace(pooling, pooling="sum", objective=BCE(4))
 din = DIN.Config(embed_dim=16, hidden=(32, 16), dropout=0.0, unit_dim=12)
 normalised = dataclasses.replace(din, normalised=True, pooling="mean", objective=BCE(4))
+dien = DIEN.Config(embed_dim=16, hidden=(32, 16), dropout=0.0, share=0.8)
+tim = TIM.Config(embed_dim=16, hidden=(32, 16), dropout=0.0, max_len=30)
+transact = TransAct.Config(embed_dim=16, hidden=(32, 16), dropout=0.0, share=0.8)
 surge = SURGE.Config(
     embed_dim=16, num_heads=2, clusters=3, attention_dim=8, hidden=(32, 16), dropout=0.0
 )
@@ -112,6 +118,7 @@ twin = TWIN.Config(**vars(attention) | {"k": 3})
 twin_v2 = TWINV2.Config(**vars(twin) | {"cross": ("gap",)}, largest=2)
 ranking = dataclasses.replace(short, epochs=2, validate="sampled", select="unmasked")
 attending = dataclasses.replace(ranking, epochs=5)
+transformers = dataclasses.replace(attending, learning_rate=3e-3)  # norms come last
 # an encoder that nobody has trained: it learns beside the attention
 retrieval = Retrieval.Config(gru, neighbours=5, frozen=False)
 item2vec = Item2Vec.Config(embed_dim=16)
@@ -159,6 +166,38 @@ CASES = {
     "pooling-sum-bce": Case("pooling", sums, ranking, "favourites"),
     "din": Case("din", din, attending, "returns"),
     "din-normalised-bce": Case("din", normalised, attending, "returns"),
+    "din-dice": Case("din", dataclasses.replace(din, activation="dice"), attending, "returns"),
+    "dien": Case("dien", dien, attending, "returns"),
+    "dien-mlp-released": Case(
+        "dien",
+        dataclasses.replace(dien, auxiliary="mlp", gate="released", objective=BCE(4)),
+        attending,
+        "returns",
+    ),
+    "dien-agru": Case(
+        "dien", dataclasses.replace(dien, evolution="agru", alpha=0.0), attending, "returns"
+    ),
+    "dien-aigru": Case("dien", dataclasses.replace(dien, evolution="aigru"), attending, "returns"),
+    "tim": Case("tim", tim, attending, "returns"),
+    "tim-intervals": Case(
+        "tim",
+        dataclasses.replace(tim, time="intervals", combine="concatenation"),
+        attending,
+        "returns",
+    ),
+    "tim-none": Case(
+        "tim",
+        dataclasses.replace(tim, time="none", product=False, objective=BCE(4)),
+        attending,
+        "favourites",
+    ),
+    "transact": Case("transact", transact, transformers, "returns"),
+    "transact-bce": Case(
+        "transact",
+        dataclasses.replace(transact, latest=0, window_s=2.0 * DAY, objective=BCE(4)),
+        transformers,
+        "favourites",
+    ),
     "surge": Case("surge", surge, attending, "returns"),
     "surge-whole-bce": Case("surge", unsorted, attending, "favourites"),
     "target-attention": Case("target-attention", attention, attending, "returns"),

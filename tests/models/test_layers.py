@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from seqrec_lib.models import layers
-from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.layers import Dropout, time_buckets
 
 
 def test_dropout_does_nothing_when_not_training_or_at_chance_zero():
@@ -77,3 +77,9 @@ def test_products_of_bfloat16_are_the_same_with_units_for_them_and_without(monke
         assert found.dtype == torch.bfloat16
         # rounded once: within half of the last of eight bits, and of single precision's sums
         torch.testing.assert_close(found.double(), exact, rtol=2**-8, atol=1e-5)
+
+
+def test_time_falls_into_buckets_a_third_wide_up_to_the_last():
+    elapsed = torch.tensor([-5, 0, 1, 2, 60, 86_400, 10**12])
+    # ln 2 / .301 = 2.3, ln 60 / .301 = 13.6, ln 86,400 / .301 = 37.8
+    assert time_buckets(elapsed, 70).tolist() == [0, 0, 0, 2, 13, 37, 70]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import SequenceEncoder
-from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.layers import Dropout, time_buckets
 from seqrec_lib.models.losses import Objective, Softmax
 
 BUCKETS = 128
@@ -112,9 +112,9 @@ class HSTU(SequenceEncoder):
         return x
 
     def _buckets(self, batch: Batch) -> Int[Tensor, "B T T"] | None:
-        """The elapsed time between steps, on a scale of ln seconds / .301 (the released code)."""
+        """The elapsed time between steps."""
         if self.config.time == "none":
             return None
         now = batch.time if self.config.time == "events" else batch.asked_at
-        apart = (now[:, :, None] - batch.time[:, None]).abs().clamp(min=1)  # type: ignore[index]
-        return (apart.double().log() / 0.301).long().clamp(0, BUCKETS)
+        apart = now[:, :, None] - batch.time[:, None]  # type: ignore[index]
+        return time_buckets(apart.abs(), BUCKETS)

@@ -3,7 +3,8 @@
 How much a step changes the state is for the step to say (the gate) and for whoever asks (the
 attention): what is of no interest to the question passes without a trace. The code released with
 that paper, and others after it, scale the part of the old state that is *kept* instead: there a
-step of no interest is an ordinary step, and one of full interest writes over the state.
+step of no interest is an ordinary step, and one of full interest writes over the state. In AGRU
+attention takes the place of the gate.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-GATES = ("paper", "released")
+GATES = ("paper", "released", "replaced")
 
 
 class AUGRU(nn.Module):
     """The last state over the steps of a row, each with an attention between 0 and 1.
 
     With ``u`` the share of the candidate state that the GRU would take, a step of attention ``a``
-    takes ``a u`` of it (``gate="paper"``: 0 freezes the state, 1 is a GRU), or ``a + (1 - a) u``
-    (``"released"``: 0 is a GRU, 1 keeps nothing). Weights have order and meaning of ``nn.GRU``.
+    takes ``a u`` of it (``gate="paper"``: 0 freezes the state, 1 is a GRU), ``a + (1 - a) u``
+    (``"released"``: 0 is a GRU, 1 keeps nothing), or ``a`` (``"replaced"``: AGRU; 0 freezes the
+    state, 1 keeps nothing). Weights have order and meaning of ``nn.GRU``.
     Raises ``ValueError`` for another gate.
     """
 
@@ -49,7 +51,10 @@ class AUGRU(nn.Module):
             taken = torch.sigmoid(-(keep + own_keep))  # one minus what is kept
             new = torch.tanh(candidate + torch.sigmoid(reset + own_reset) * own)
             scale = attention[..., t, None]
-            taken = scale * taken if self.gate == "paper" else scale + (1 - scale) * taken
+            if self.gate == "paper":
+                taken = scale * taken
+            else:
+                taken = scale if self.gate == "replaced" else scale + (1 - scale) * taken
             if real is not None:
                 taken = taken * real[..., t, None]
             state = torch.lerp(state, new, taken)

@@ -7,6 +7,7 @@ measured, and what can be cached (TWIN; Chang et al., 2023, arXiv:2302.02352).
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -41,10 +42,12 @@ class CandidateRanker(Recommender):
 
     All steps of a window learn in one call: the candidates of step t see the events up to t. Where
     what is read of a prefix is no part of what is read of the whole, a subclass is not
-    ``every_step``: each position is then a window of its own, and matched without ``step``.
+    ``every_step``: each position is then a window of its own, and matched without ``step``. As that
+    is dear, a pass may learn from a ``share`` of them, drawn anew for each.
     """
 
     chunk = 1024  # candidates at a time when the whole catalogue is scored
+    share = 1.0
 
     def __init__(self, catalogue: Catalogue, objective: Objective):
         if not isinstance(objective, BCE | SampledSoftmax) or objective.contrasts_batch:
@@ -98,6 +101,22 @@ class CandidateRanker(Recommender):
         last = log.windows(positions, 1)[:, 1]
         first = np.maximum(log.offsets[log.user_of(last)] + 1, last - length + 1)
         return np.stack([first, last], 1)
+
+    def drawn(
+        self, windows: Int[np.ndarray, "W 2"], rng: np.random.Generator
+    ) -> Int[np.ndarray, "V 2"]:
+        if self.every_step or self.share == 1:
+            return windows
+        count = self._count(len(windows))
+        return windows[np.sort(rng.choice(len(windows), count, replace=False))]
+
+    def num_targets(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> int:
+        every = super().num_targets(log, positions, length)
+        return every if self.every_step else self._count(every)
+
+    def _count(self, windows: int) -> int:
+        """How many of the windows a pass learns from."""
+        return math.ceil(self.share * windows)
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         target: Tensor = batch.target  # type: ignore[assignment]

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.rankers.dice import activation
 from seqrec_lib.models.rankers.pooling import Pooling, Read
 
 LARGEST = 2**29  # pairs of items whose weights are kept while scoring: 2 GB
@@ -39,11 +40,11 @@ class ActivationUnit(nn.Module):
     difference is within the first two.
     """
 
-    def __init__(self, embed_dim: int, hidden_dim: int):
+    def __init__(self, embed_dim: int, hidden_dim: int, bend: str = "prelu"):
         super().__init__()
         self.item = nn.Linear(embed_dim, hidden_dim)
         self.event, self.both = (nn.Linear(embed_dim, hidden_dim, bias=False) for _ in range(2))
-        self.out = nn.Sequential(nn.PReLU(init=0.1), nn.Linear(hidden_dim, 1))
+        self.out = nn.Sequential(activation(bend, hidden_dim), nn.Linear(hidden_dim, 1))
 
     def forward(
         self, item: Float[Tensor, "... D"], event: Float[Tensor, "... D"]
@@ -64,7 +65,7 @@ class DIN(Pooling):
 
     def __init__(self, catalogue: Catalogue, config: Config):
         super().__init__(catalogue, config)
-        self.unit = ActivationUnit(config.embed_dim, config.unit_dim)
+        self.unit = ActivationUnit(config.embed_dim, config.unit_dim, config.activation)
         self._table: Table | None = None
 
     def interest(
@@ -133,7 +134,8 @@ class DIN(Pooling):
         return Table([part.clone() for part in made_from], weights, known)
 
     def _parts(self) -> list[Tensor]:
-        return [self.items.weight.detach(), *(part.detach() for part in self.unit.parameters())]
+        unit = (*self.unit.parameters(), *self.unit.buffers())
+        return [self.items.weight.detach(), *(part.detach() for part in unit)]
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

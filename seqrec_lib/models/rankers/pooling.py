@@ -19,35 +19,50 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.layers import Dropout
 from seqrec_lib.models.losses import Objective, SampledSoftmax
 from seqrec_lib.models.rankers.base import CandidateRanker
+from seqrec_lib.models.rankers.dice import activation
 
 
 class Tower(nn.Module):
     """An MLP on [user, item, user * item], a number a pair.
 
     The first layer is written as the sum of its three parts, so that what is the same for many
-    pairs is computed once: both arguments may be broadcast.
+    pairs is computed once: both arguments may be broadcast. Without ``product`` it reads
+    [user, item].
     """
 
-    def __init__(self, embed_dim: int, hidden: tuple[int, ...], dropout: float):
+    def __init__(
+        self,
+        embed_dim: int,
+        hidden: tuple[int, ...],
+        dropout: float,
+        product: bool = True,
+        bend: str = "prelu",
+    ):
         super().__init__()
         self.user = nn.Linear(embed_dim, hidden[0])
-        self.item, self.both = (nn.Linear(embed_dim, hidden[0], bias=False) for _ in range(2))
+        self.item = nn.Linear(embed_dim, hidden[0], bias=False)
+        self.both = nn.Linear(embed_dim, hidden[0], bias=False) if product else None
         layers: list[nn.Module] = []
         for width, wider in zip((*hidden[1:], 1), hidden, strict=True):
-            layers += [nn.PReLU(init=0.1), Dropout(dropout), nn.Linear(wider, width)]
+            layers += [activation(bend, wider), Dropout(dropout), nn.Linear(wider, width)]
         self.layers = nn.Sequential(*layers)
 
     def forward(
         self, user: Float[Tensor, "... D"], item: Float[Tensor, "... D"]
     ) -> Float[Tensor, "..."]:
-        first = self.both(user * item) + self.user(user) + self.item(item)
+        first = self.user(user)
+        if self.both is not None:
+            first = self.both(user * item) + first
+        first = first + self.item(item)
         return self.layers(first).squeeze(-1)
 
     def table(
         self, user: Float[Tensor, "B C D"], item: Float[Tensor, "C D"]
     ) -> Float[Tensor, "B C"]:
         """The same for candidates that all rows share: a matrix a candidate, half the products."""
-        of_item = self.user.weight.T + item[:, :, None] * self.both.weight.T
+        of_item = self.user.weight.T.expand(len(item), -1, -1)
+        if self.both is not None:
+            of_item = of_item + item[:, :, None] * self.both.weight.T
         shift = (self.item(item) + self.user.bias)[:, None]
         return self.layers(torch.baddbmm(shift, user.transpose(0, 1), of_item)).squeeze(-1).T
 
@@ -69,6 +84,7 @@ class Pooling(CandidateRanker):
         hidden: tuple[int, ...] = (64, 32)
         dropout: float = 0.2  # of item vectors, and between the layers
         objective: Objective = SampledSoftmax(64)
+        activation: str = "prelu"  # or "dice"
 
     def __init__(self, catalogue: Catalogue, config: Config):
         if config.pooling not in ("mean", "sum"):
@@ -80,7 +96,13 @@ class Pooling(CandidateRanker):
         self.items = nn.Embedding(catalogue.num_items + 1, config.embed_dim, padding_idx=0)
         nn.init.normal_(self.items.weight[1:], std=config.embed_dim**-0.5)
         self.dropout = Dropout(config.dropout)
-        self.tower = Tower(config.embed_dim, config.hidden, config.dropout)
+        self.tower = Tower(config.embed_dim, config.hidden, config.dropout, bend=config.activation)
+        self.averages = config.activation != "dice"  # running means are no weights
+
+    @property
+    def needs_one_process(self) -> str:
+        dice = self.config.activation == "dice"
+        return "Dice keeps running means of the rows it meets" if dice else ""
 
     def read(self, batch: Batch) -> Read:
         return Read(self.dropout(self.items(batch.item)), batch.real)

@@ -88,6 +88,24 @@ def test_what_is_not_real_is_passed_by(augru, x):
     assert not found[0].allclose(augru(x, attention)[0])
 
 
+@torch.no_grad()
+def test_in_agru_attention_is_the_gate(x):
+    torch.manual_seed(0)
+    augru, attention = AUGRU(3, 4, "replaced"), torch.rand(2, 5)
+    w, u, b, c = (
+        *(p.weight for p in (augru.input, augru.state)),
+        augru.input.bias,
+        augru.state.bias,
+    )
+    for row in range(2):
+        h = torch.zeros(4)
+        for a, step in zip(attention[row], x[row], strict=True):
+            read, own = w @ step + b, u @ h + c
+            new = torch.tanh(read[8:] + torch.sigmoid(read[:4] + own[:4]) * own[8:])
+            h = (1 - a) * h + a * new
+        torch.testing.assert_close(augru(x, attention)[row], h)
+
+
 def test_another_gate_is_refused():
     with pytest.raises(ValueError, match="use 'paper' or 'released'"):
         AUGRU(3, 4, "keep")
