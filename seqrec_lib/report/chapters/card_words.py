@@ -155,7 +155,7 @@ USES = {
     "dien": ("to see whether the order of what bears on a candidate says more than its sum",
              "a net runs anew for each candidate; learns from a share of the positions in a pass"),
     "tim": ("candidates that are few, where it matters when things were",
-            "with intervals it is told when the question is asked; without, positions are all it has"),
+            "intervals tell it when the question is asked; without them it has places alone"),
     "transact": ("candidates that are few, after the latest minutes of a visit",
                  "a transformer runs anew for each candidate: a whole catalogue is very slow"),
     "store-encoder": ("logs in which several things are bought at once, or in two channels",
