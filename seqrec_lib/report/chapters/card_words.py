@@ -172,6 +172,8 @@ USES = {
                  "a transformer runs anew for each candidate: a whole catalogue is very slow"),
     "store-encoder": ("logs in which several things are bought at once, or in two channels",
                       "the target's own basket is no history"),
+    "taught": ("one network in the place of an ensemble, at the cost of one when it answers",
+               "what its teachers do not know it does not learn from them; they have to be trained"),
     "retrieval": ("what a memory of other histories adds to a trained encoder",
                   "the memory is other people's histories, and goes where the model goes"),
     "ensemble": ("the best lists, where several times the cost is no matter",
