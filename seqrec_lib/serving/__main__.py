@@ -1,0 +1,65 @@
+"""Serve model files by HTTP, on this computer alone unless told otherwise.
+
+python -m seqrec_lib.serving build/results/models/<run>.safetensors ... --port 8000
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import torch
+import uvicorn
+
+from seqrec_lib.serving.app import create_app
+from seqrec_lib.serving.guard import LOOPBACK
+from seqrec_lib.serving.rerank import CANDIDATES, reranked
+from seqrec_lib.serving.served import Served
+from seqrec_lib.training.device import device as resolved
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse and serve; ``arguments`` stand in for the command line's."""
+    parser = argparse.ArgumentParser(
+        prog="python -m seqrec_lib.serving", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("models", nargs="*", type=Path, help="model files, .safetensors")
+    parser.add_argument(
+        "--rerank", nargs=2, action="append", default=[], metavar=("FIRST", "RANKER"), type=Path,
+        help=f"two model files: the ranker orders the {CANDIDATES} best of the first",
+    )  # fmt: skip
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument(
+        "--name", action="append", default=[],
+        help="a host name to answer by, beside this computer's own",
+    )  # fmt: skip
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--limit", type=int, default=32, help="questions answered together")
+    parser.add_argument("--waiting", type=int, default=256, help="questions that may wait a model")
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if not chosen.models and not chosen.rerank:
+        parser.error("name a model file, or two with --rerank")
+    if chosen.device == "cpu":
+        torch.set_num_threads(1)  # several threads quarrel over a product of one row
+    try:
+        device = resolved(chosen.device)
+        models = [Served.load(path, device) for path in chosen.models]
+        for first, ranker in chosen.rerank:
+            models.append(reranked(Served.load(first, device), Served.load(ranker, device)))
+        hosts = (*LOOPBACK, chosen.host, *chosen.name)
+        app = create_app(models, hosts, chosen.limit, chosen.waiting)
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(str(error))
+    uvicorn.run(
+        app, host=chosen.host, port=chosen.port, log_level="info", access_log=False,
+        limit_concurrency=1000, backlog=1024, h11_max_incomplete_event_size=65_536,
+        timeout_graceful_shutdown=5, server_header=False,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
