@@ -15,6 +15,7 @@ import uvicorn
 
 from seqrec_lib.serving.app import create_app
 from seqrec_lib.serving.guard import LOOPBACK
+from seqrec_lib.serving.patience import MOST_CONNECTIONS, Impatient
 from seqrec_lib.serving.rerank import CANDIDATES, reranked
 from seqrec_lib.serving.served import Served
 from seqrec_lib.training.device import device as resolved
@@ -55,9 +56,8 @@ def main(arguments: list[str] | None = None) -> None:
     except (ValueError, FileNotFoundError) as error:
         sys.exit(str(error))
     uvicorn.run(
-        app, host=chosen.host, port=chosen.port, log_level="info", access_log=False,
-        limit_concurrency=1000, backlog=1024, h11_max_incomplete_event_size=65_536,
-        timeout_graceful_shutdown=5, server_header=False,
+        app, host=chosen.host, port=chosen.port, http=Impatient, ws="none", access_log=False,
+        limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=5, server_header=False,
     )  # fmt: skip
 
 

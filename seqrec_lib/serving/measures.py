@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Int, Real
+from jaxtyping import Bool, Int, Real
 from scipy.special import ndtri
 
 from seqrec_lib.data.log import EventLog
@@ -66,15 +66,11 @@ class Decided:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def table(self) -> pd.DataFrame:
-        """A row an event, in the order of positions."""
-        rows = pd.DataFrame(list(self._rows), columns=list(self.COLUMNS))
-        return rows.sort_values("position", ignore_index=True)
-
     def latest(self, count: int) -> pd.DataFrame:
-        """The ``count`` events that were decided last, a row each."""
+        """The ``count`` events that were decided last, a row each, in the order of positions."""
         begin = max(0, len(self._rows) - count)
-        return pd.DataFrame(islice(self._rows, begin, None), columns=list(self.COLUMNS))
+        rows = pd.DataFrame(islice(self._rows, begin, None), columns=list(self.COLUMNS))
+        return rows.sort_values("position", ignore_index=True)
 
 
 def accuracy(decided: pd.DataFrame, k: int = 10) -> dict[str, Interval]:
@@ -95,7 +91,7 @@ def over_users(
     without values.
 
     >>> print(over_users(np.array([1.0, 0.0] * 50), np.arange(100)))
-    0.5000 [0.4033, 0.5967]
+    0.5000 [0.4034, 0.5966]
     """
     if not len(values):
         raise ValueError("nothing was decided yet")
@@ -201,7 +197,7 @@ def psi(expected: Real[np.ndarray, "B"], found: Real[np.ndarray, "B"]) -> float:
     shift, above 0.25 a large one (Siddiqi, 2006); few events give some by chance.
 
     >>> round(psi(np.array([50, 50]), np.array([90, 10])), 3)
-    0.863
+    0.853
     """
     p, q = ((one + 0.5) / (one + 0.5).sum() for one in (np.asarray(expected), np.asarray(found)))
     return float(((q - p) * np.log(q / p)).sum())

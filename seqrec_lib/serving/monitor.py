@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
@@ -17,6 +17,7 @@ from seqrec_lib.statistics.intervals import Interval
 from seqrec_lib.training.evaluation import PROTOCOLS
 
 WINDOW = 1000  # events of what is said of "now"
+RECENT = 10_000  # events of what needs many
 
 
 class Monitor:
@@ -24,22 +25,23 @@ class Monitor:
 
     ``models`` answer; ``learned`` are the training positions, against whose items drift is
     measured (None: it is not). The lists are to be of ``2 * k`` items. ``window`` events are
-    "now"; of the whole, every event is kept, up to ``most``.
+    "now"; of the whole every event is kept, the latest ``most``.
     """
 
     def __init__(
         self,
         replay: Replay,
-        models: Mapping[str, Served],
+        models: Sequence[Served],
         learned: np.ndarray | None = None,
         k: int = 10,
         window: int = WINDOW,
-        most: int = 1_000_000,
+        most: int = 100_000,
         clock: Callable[[], float] = monotonic,
     ):
-        self.replay, self.models, self.k, self.window = replay, dict(models), k, window
+        self.replay, self.k, self.window = replay, k, window
+        self.models = {one.name: one for one in models}
         self.decisions = {
-            (name, protocol): Decided(k, most) for name in models for protocol in PROTOCOLS
+            (name, protocol): Decided(k, most) for name in self.models for protocol in PROTOCOLS
         }
         self._shown: dict[tuple[str, str], set[Any]] = {key: set() for key in self.decisions}
         self.latency, self.offered, self.achieved = Latency(), Rate(clock=clock), Rate(clock=clock)
@@ -99,23 +101,26 @@ class Monitor:
 
     # --- what it tells ----------------------------------------------------------------------
 
-    def snapshot(self) -> dict[str, Any]:
-        """All of it as JSON knows it; None where nothing can be said yet."""
+    def snapshot(self, whole: bool = False) -> dict[str, Any]:
+        """All of it as JSON knows it; None where nothing can be said yet.
+
+        Accuracy is that of the window, or of the ``whole`` replay. Calibration and the accuracy
+        after short histories need more events than a window has.
+        """
         found: dict[str, Any] = {
             "counts": dict(self.counts),
             "response_ms": self.latency.summary(),
             "offered_per_s": self.offered.value(),
             "achieved_per_s": self.achieved.value(),
             "drift_psi": self.drift(),
-            "models": {},
+            "models": {name: {} for name in self.models},
         }
         for (name, protocol), decided in self.decisions.items():
-            one = found["models"].setdefault(name, {})
-            one[protocol] = {"decided": len(decided)}
-            shown = len(self._shown[name, protocol])
-            one[protocol]["coverage"] = shown / len(self.models[name].items)
+            shown = len(self._shown[name, protocol]) / len(self.models[name].items)
+            one = {"decided": len(decided), "coverage": shown}
             if len(decided):
-                one[protocol] |= self._of(decided)
+                one |= self._of(decided, whole)
+            found["models"][name][protocol] = one
         return found
 
     def drift(self) -> float | None:
@@ -125,13 +130,13 @@ class Monitor:
         found = np.bincount(self._band[list(self._arrived)], minlength=len(self._expected))
         return measures.psi(self._expected, found)
 
-    def _of(self, decided: Decided) -> dict[str, Any]:
-        whole, now = decided.table(), decided.latest(self.window)
-        bins = measures.calibration(whole)
+    def _of(self, decided: Decided, whole: bool) -> dict[str, Any]:
+        now = decided.latest(len(decided) if whole else self.window)
+        many = now if whole else decided.latest(RECENT)
+        bins = measures.calibration(many)
         return {
-            "whole": _plain(measures.accuracy(whole, self.k)),
-            "now": _plain(measures.accuracy(now, self.k)),
-            "by_history": _plain(measures.by_history(whole, self.k)),
+            **_plain(measures.accuracy(now, self.k)),
+            "by_history": _plain(measures.by_history(many, self.k)),
             "calibration": [one | {"came": _ends(one["came"])} for one in bins],
             "calibration_error": measures.calibration_error(bins) if bins else None,
         }

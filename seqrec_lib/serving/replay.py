@@ -81,8 +81,8 @@ class Replay:
         arriving = arriving[np.argsort(time, kind="stable")]
         due = self._due(np.sort(time))
         decides, asks = np.isin(arriving, asked), np.isin(arriving + 1, asked)
-        for row in zip(due.tolist(), arriving.tolist(), decides.tolist(), asks.tolist()):
-            yield Event(*row)
+        columns = (due.tolist(), arriving.tolist(), decides.tolist(), asks.tolist())
+        yield from map(Event, *columns)
 
     def _due(self, time: Int[np.ndarray, "A"]) -> np.ndarray:
         if self.speed is not None:

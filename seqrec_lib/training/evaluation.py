@@ -225,7 +225,7 @@ def _refuse_nan(best: Tensor) -> None:
 def masked_out(
     log: EventLog, positions: Int[np.ndarray, "P"], device: torch.device | str
 ) -> tuple[Tensor, Tensor]:
-    """What masking takes out: (row, item) of every distinct item among the events before each position."""
+    """What masking takes out: (row, item) of every distinct item before each position."""
     start = log.offsets[log.user_of(positions)]
     count = positions - start
     row = np.repeat(np.arange(len(positions)), count)
