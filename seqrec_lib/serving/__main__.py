@@ -1,6 +1,6 @@
 """Serve model files by HTTP, on this computer alone unless told otherwise.
 
-python -m seqrec_lib.serving build/results/models/<run>.safetensors ... --port 8000
+python -m seqrec_lib.serving build/results/models/<run>.safetensors ... --dataset beauty --port 8000
 """
 
 from __future__ import annotations
@@ -13,12 +13,19 @@ from pathlib import Path
 import torch
 import uvicorn
 
+from seqrec_lib.data.dataset import composed
+from seqrec_lib.data.datasets import digest_of, load
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.options import add_variants
+from seqrec_lib.data.splits import Split
 from seqrec_lib.serving.app import create_app
 from seqrec_lib.serving.guard import LOOPBACK
-from seqrec_lib.serving.patience import MOST_CONNECTIONS, Impatient
+from seqrec_lib.serving.patience import MOST_CONNECTIONS, impatient
 from seqrec_lib.serving.rerank import CANDIDATES, reranked
 from seqrec_lib.serving.served import Served
 from seqrec_lib.training.device import device as resolved
+
+logger = logging.getLogger(__name__)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -40,6 +47,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--limit", type=int, default=32, help="questions answered together")
     parser.add_argument("--waiting", type=int, default=256, help="questions that may wait a model")
+    parser.add_argument(
+        "--patience", type=float, default=10.0, help="seconds in which a question must arrive"
+    )
+    parser.add_argument("--dataset", help="whose test events can be replayed: a name, or a log")
+    add_variants(parser)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if not chosen.models and not chosen.rerank:
@@ -52,13 +64,27 @@ def main(arguments: list[str] | None = None) -> None:
         for first, ranker in chosen.rerank:
             models.append(reranked(Served.load(first, device), Served.load(ranker, device)))
         hosts = (*LOOPBACK, chosen.host, *chosen.name)
-        app = create_app(models, hosts, chosen.limit, chosen.waiting)
+        replayed = _replayed(chosen, models) if chosen.dataset else None
+        app = create_app(
+            models, hosts, chosen.limit, chosen.waiting, chosen.patience, replayed=replayed
+        )
     except (ValueError, FileNotFoundError) as error:
         sys.exit(str(error))
     uvicorn.run(
-        app, host=chosen.host, port=chosen.port, http=Impatient, ws="none", access_log=False,
+        app, host=chosen.host, port=chosen.port, http=impatient(chosen.patience), ws="none", access_log=False,
         limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=5, server_header=False,
     )  # fmt: skip
+
+
+def _replayed(chosen: argparse.Namespace, models: list[Served]) -> tuple[EventLog, Split]:
+    """The log to replay; whoever learned from other data is named."""
+    dataset = composed(chosen.dataset, chosen)
+    log, split = load(dataset)
+    digest = digest_of(dataset)
+    for one in models:
+        if one.about.get("data_digest") != digest:
+            logger.warning("%s did not learn from %s as it is here", one.name, dataset)
+    return log, split
 
 
 if __name__ == "__main__":

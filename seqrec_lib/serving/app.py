@@ -2,8 +2,9 @@
 
 ``POST /v1/top`` with ``{"history": [raw ids, oldest first], "k": 10, "protocol": "masked"}`` gives
 the lists of all models, or of those that ``models`` names. ``GET /health`` says what is loaded,
-``GET /metrics`` counts for Prometheus. An error is ``{"error": "in words"}``; no history is kept or
-logged.
+``GET /metrics`` counts for Prometheus. With a log, ``POST /v1/replay`` with ``{"rate": 20}`` plays
+its test events, and ``GET /v1/stream`` sends what comes of it. An error is ``{"error": "in
+words"}``; no history that is asked about is kept or logged.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from time import perf_counter
 from typing import Any
@@ -23,9 +24,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.splits import Split
 from seqrec_lib.serving.asking import Asked, Refused, read
 from seqrec_lib.serving.batching import Batcher, Closed, Overloaded
 from seqrec_lib.serving.guard import LOOPBACK, Guard
+from seqrec_lib.serving.live import Live, Stream, Wanted
 from seqrec_lib.serving.served import Answer, Question, Served
 from seqrec_lib.serving.telemetry import Telemetry
 
@@ -46,13 +50,15 @@ def create_app(
     hosts: Sequence[str] = LOOPBACK,
     limit: int = 32,
     waiting: int = 256,
-    body_seconds: float = 10,
+    body_seconds: float = 10.0,
+    replayed: tuple[EventLog, Split] | None = None,
 ) -> Starlette:
     """The application for ``models``, which answers by the names ``hosts`` alone.
 
     ``limit`` and ``waiting`` are those of :class:`seqrec_lib.serving.batching.Batcher`; a question
-    must arrive within ``body_seconds``. Raises ``ValueError`` for no model, for two of one name,
-    and for one that is not asked by items alone.
+    must arrive within ``body_seconds``; ``replayed`` is the log whose test part can be played.
+    Raises ``ValueError`` for no model, for two of one name, and for one that is not asked by items
+    alone.
     """
     names = [one.name for one in models]
     if not names or len(set(names)) < len(names):
@@ -61,13 +67,18 @@ def create_app(
         one.require_items_alone()
     batchers = {one.name: Batcher(one, limit, waiting) for one in models}
     telemetry = Telemetry(batchers)
+    live = Live(batchers, *replayed) if replayed else None
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             for batcher in batchers.values():
                 await stack.enter_async_context(batcher)
+            ticking = asyncio.create_task(live.ticking()) if live else None
             yield
+            if live and ticking:
+                ticking.cancel()
+                await live.end()
 
     async def top(request: Request) -> Response:
         begun = perf_counter()
@@ -102,7 +113,14 @@ def create_app(
     async def metrics(_: Request) -> Response:
         return Response(telemetry.text(), media_type="text/plain; version=0.0.4")
 
+    async def replay(request: Request) -> Response:
+        return Finite(await _there(live).change(await read(request, Wanted, body_seconds)))
+
+    async def stream(_: Request) -> Response:
+        return Stream(_there(live))
+
     routes = {"/v1/top": (top, "POST"), "/health": (health, "GET"), "/metrics": (metrics, "GET")}
+    routes |= {"/v1/replay": (replay, "POST"), "/v1/stream": (stream, "GET")}
     app = Starlette(
         routes=[
             Route(path, _counted(path, answer, telemetry), methods=[method])
@@ -112,8 +130,14 @@ def create_app(
         exception_handlers={HTTPException: _http_error},  # type: ignore[dict-item]
         lifespan=lifespan,
     )
-    app.state.batchers, app.state.telemetry = batchers, telemetry
+    app.state.batchers, app.state.live = batchers, live
     return app
+
+
+def _there(live: Live | None) -> Live:
+    if live is None:
+        raise Refused(404, "there is no log to play; start the server with --dataset")
+    return live
 
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -154,11 +178,11 @@ async def _http_error(_: Request, error: HTTPException) -> Response:
     return _error(error.status_code, words.get(error.status_code, error.detail))
 
 
-async def _all(questions: list[Awaitable[Answer]]) -> list[Answer]:
+async def _all(questions: list[Coroutine[Any, Any, Answer]]) -> list[Answer]:
     """All answers, or the first error, with the other questions taken back."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in questions]  # type: ignore[arg-type]
+            tasks = [group.create_task(one) for one in questions]
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]

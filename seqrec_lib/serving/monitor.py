@@ -18,6 +18,7 @@ from seqrec_lib.training.evaluation import PROTOCOLS
 
 WINDOW = 1000  # events of what is said of "now"
 RECENT = 10_000  # events of what needs many
+OFTEN = 5.0  # seconds for which what needs many is not counted anew
 
 
 class Monitor:
@@ -46,11 +47,15 @@ class Monitor:
         self._shown: dict[tuple[str, str], set[Any]] = {key: set() for key in self.decisions}
         self.latency, self.offered, self.achieved = Latency(), Rate(clock=clock), Rate(clock=clock)
         self.counts = Counter(arrived=0, answered=0, lost=0, decided=0, late=0, cold=0, unknown=0)
-        self._band = self._expected = None
+        self._band: np.ndarray | None = None
+        self._expected: np.ndarray | None = None
         if learned is not None:
             self._band = measures.popularity_bands(replay.log, learned)
             self._expected = np.bincount(self._band[replay.log.item[learned]], minlength=11)
         self._arrived: deque[int] = deque(maxlen=window)
+        self._many: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
+        self._clock = clock
+        self.latest: dict[str, Any] | None = None  # the latest decision, as a page shows it
 
     # --- what it is told --------------------------------------------------------------------
 
@@ -82,6 +87,10 @@ class Monitor:
         before = self.replay.history(position)
         (item,) = log.items[log.item[at] - 1].tolist()
         seen = set(map(str, before))
+        self.latest = {
+            "user": str(log.users[user]), "history": before[-10:], "item": item, "late": late,
+            "models": {name: {} for name in answers},
+        }  # fmt: skip
         for name, answer in answers.items():
             number = self.models[name].number
             known = sum(one in number for one in seen)
@@ -98,6 +107,10 @@ class Monitor:
                 first = bool(shown.items) and shown.items[0] == own
                 chance = np.nan if shown.chance is None else shown.chance
                 self.decisions[name, protocol].add(position, user, length, rank, chance, first)
+                self.latest["models"][name][protocol] = {
+                    "items": shown.items[: self.k],
+                    "rank": rank if rank <= self.k else None,
+                }
 
     # --- what it tells ----------------------------------------------------------------------
 
@@ -117,29 +130,35 @@ class Monitor:
         }
         for (name, protocol), decided in self.decisions.items():
             shown = len(self._shown[name, protocol]) / len(self.models[name].items)
-            one = {"decided": len(decided), "coverage": shown}
+            one: dict[str, Any] = {"decided": len(decided), "coverage": shown}
             if len(decided):
-                one |= self._of(decided, whole)
+                now = decided.latest(len(decided) if whole else self.window)
+                one |= _plain(measures.accuracy(now, self.k))
+                one |= self._of_many((name, protocol), whole)
             found["models"][name][protocol] = one
         return found
 
     def drift(self) -> float | None:
         """PSI of the popularity of the latest items against training's; None before any."""
-        if self._band is None or not self._arrived:
+        if self._band is None or self._expected is None or not self._arrived:
             return None
         found = np.bincount(self._band[list(self._arrived)], minlength=len(self._expected))
         return measures.psi(self._expected, found)
 
-    def _of(self, decided: Decided, whole: bool) -> dict[str, Any]:
-        now = decided.latest(len(decided) if whole else self.window)
-        many = now if whole else decided.latest(RECENT)
+    def _of_many(self, key: tuple[str, str], whole: bool) -> dict[str, Any]:
+        at, found = self._many.get(key, (-np.inf, {}))
+        if not whole and self._clock() - at < OFTEN:
+            return found
+        decided = self.decisions[key]
+        many = decided.latest(len(decided) if whole else RECENT)
         bins = measures.calibration(many)
-        return {
-            **_plain(measures.accuracy(now, self.k)),
+        found = {
             "by_history": _plain(measures.by_history(many, self.k)),
             "calibration": [one | {"came": _ends(one["came"])} for one in bins],
             "calibration_error": measures.calibration_error(bins) if bins else None,
         }
+        self._many[key] = self._clock(), found
+        return found
 
 
 def _ends(one: Interval) -> list[float]:

@@ -8,7 +8,6 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MOST_CONNECTIONS = 500  # at a time; of many systems a process may open 1,024 files
-HEADER_SECONDS = 10.0
 
 
 class Impatient(H11Protocol):
@@ -18,7 +17,7 @@ class Impatient(H11Protocol):
     keep all others out (Slowloris).
     """
 
-    seconds = HEADER_SECONDS
+    seconds = 10.0
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -48,3 +47,8 @@ class Impatient(H11Protocol):
         if self._late is not None:
             self._late.cancel()
             self._late = None
+
+
+def impatient(seconds: float) -> type[H11Protocol]:
+    """The class of connections that are closed after so many seconds."""
+    return type("Impatient", (Impatient,), {"seconds": seconds})

@@ -245,9 +245,8 @@ def _best(
     if not (top[:, 0] < torch.inf).all():
         raise FloatingPointError("a score is infinite or not a number; the model cannot be served")
     # all that are not below the k-th, for topk takes any of those that are equal to it
-    row, item = ((scores >= top[:, -1:]) & (scores > -torch.inf)).nonzero(as_tuple=True)
-    score = scores[row, item]
-    found = [values.cpu().numpy() for values in (row, item, score)]
+    listed = ((scores >= top[:, -1:]) & (scores > -torch.inf)).nonzero(as_tuple=True)
+    found = [values.cpu().numpy() for values in (*listed, scores[listed])]
     order = np.lexsort((found[1], -found[2], found[0]))
     row, item, score = (values[order] for values in found)
     start = np.searchsorted(row, np.arange(len(scores)))

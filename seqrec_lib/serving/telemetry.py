@@ -36,7 +36,6 @@ class Telemetry:
             "seqrec_cold", "Histories without an item that the model knows.", ("model",),
             registry=own,
         )  # fmt: skip
-        self.streams = Gauge("seqrec_streams", "Streams that are open.", registry=own)
         waiting = Gauge("seqrec_waiting", "Questions that wait.", ("model",), registry=own)
         loaded = Gauge("seqrec_model", "Models that answer.", ("model", "digest"), registry=own)
         for name, batcher in batchers.items():

@@ -105,9 +105,9 @@ def best(
             for protocol in sorted(protocols, reverse=True):  # masked last: masking overwrites
                 if protocol == "masked":
                     scores[masked_out(log, positions[rows], scores.device)] = -torch.inf
-                score, item = scores.topk(min(k, log.num_items))
-                _refuse_nan(score)
-                score, item = score.cpu().numpy(), item.cpu().numpy()
+                top = scores.topk(min(k, log.num_items))
+                _refuse_nan(top.values)
+                score, item = top.values.cpu().numpy(), top.indices.cpu().numpy()
                 lists[protocol] = np.where(score > -np.inf, item, 0), score
             yield rows, lists
 

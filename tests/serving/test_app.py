@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 import httpx
 import pytest
 
+from seqrec_lib.data.splits import leave_last_out
 from seqrec_lib.serving.__main__ import main
 from seqrec_lib.serving.app import create_app
 from seqrec_lib.serving.served import Question, Served
@@ -87,7 +88,7 @@ def test_one_model_and_one_protocol_can_be_chosen(served):
         (b'{"history": ["\\ud800"]}', 422, ""),
         (b"[1, 2]", 422, "object"),
         ({}, 422, "history: Field required"),
-        ({"history": "101"}, 422, "history: Input should be a valid list"),
+        ({"history": "101"}, 422, "history: Input should be a valid array"),
         ({"history": [101, None]}, 422, "history.1"),
         ({"history": [True]}, 422, "history.0"),
         ({"history": [[101]]}, 422, "history.0"),
@@ -365,3 +366,32 @@ def test_the_command_line_ends_in_a_sentence(tmp_path, words, said, monkeypatch)
     assert said in str(ended.value) and "\n" not in str(ended.value)
     with pytest.raises(SystemExit):
         main([])
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"rate": 0}, "rate: Input should be greater than 0"),
+        ({"rate": 1, "speed": 2}, "not both"),
+        ({"users": -1}, "users"),
+        ({"page": 1}, "page: Extra inputs"),
+    ],
+)
+def test_a_replay_that_makes_no_sense_is_refused(served, kept, body, words):
+    log = kept("gru")[2]
+
+    async def scene():
+        async with opened([served("gru")], replayed=(log, leave_last_out(log))) as client:
+            return await client.post("/v1/replay", json=body)
+
+    answer = asyncio.run(scene())
+    assert answer.status_code == 422 and words in answer.json()["error"]
+
+
+def test_without_a_log_nothing_is_replayed(served):
+    async def scene():
+        async with opened([served("gru")]) as client:
+            return await client.post("/v1/replay", json={}), await client.get("/v1/stream")
+
+    for answer in asyncio.run(scene()):
+        assert answer.status_code == 404 and "--dataset" in answer.json()["error"]
