@@ -71,8 +71,9 @@ def main(arguments: list[str] | None = None) -> None:
     except (ValueError, FileNotFoundError) as error:
         sys.exit(str(error))
     uvicorn.run(
-        app, host=chosen.host, port=chosen.port, http=impatient(chosen.patience), ws="none", access_log=False,
-        limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=5, server_header=False,
+        app, host=chosen.host, port=chosen.port, http=impatient(chosen.patience), ws="none",
+        access_log=False, server_header=False, limit_concurrency=MOST_CONNECTIONS,
+        timeout_graceful_shutdown=5,
     )  # fmt: skip
 
 

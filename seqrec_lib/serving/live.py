@@ -49,6 +49,7 @@ class Live:
         self.streams: set[Stream] = set()
         self.state = "idle"
         self._playing: asyncio.Task[None] | None = None
+        self._whole: dict[str, Any] | None = None  # what came of a replay that is over
 
     async def ticking(self) -> None:
         """Send every stream a frame at each tick, until cancelled."""
@@ -60,11 +61,13 @@ class Live:
                     stream.take(frame)
 
     def frame(self) -> dict[str, Any]:
-        """What there is to see now: the state, the latest decision, and all measures."""
+        """What there is to see now: the state, the latest decision, and all measures, of the window
+        while it plays, of the whole once it is played to the end."""
         waiting = {name: len(batcher) for name, batcher in self.batchers.items()}
         found: dict[str, Any] = {"state": self.state, "waiting": waiting}
         if self.monitor is not None:
-            found |= {"latest": self.monitor.latest, **self.monitor.snapshot()}
+            measured = self._whole or self.monitor.snapshot()
+            found |= {"latest": self.monitor.latest, **measured}
         return found
 
     async def change(self, wanted: Wanted) -> dict[str, Any]:
@@ -84,7 +87,7 @@ class Live:
         if replay is not None:
             models = [one.served for one in self.batchers.values()]
             self.monitor = Monitor(replay, models, self.split.train, self.k)
-            self.state = "playing"
+            self.state, self._whole = "playing", None
             self._playing = asyncio.create_task(self._play(replay, self.monitor))
         return {"state": self.state, "events": 0 if replay is None else len(replay.positions)}
 
@@ -104,7 +107,7 @@ class Live:
     async def _play(self, replay: Replay, monitor: Monitor) -> None:
         try:
             await play(replay, self._ask, monitor)
-            self.state = "played"
+            self.state, self._whole = "played", monitor.snapshot(whole=True)
         # a model's error ends the replay, not the server; its words may hold a history
         except Exception as error:
             self.state = f"ended by an error ({type(error).__name__})"

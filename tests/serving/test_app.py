@@ -316,7 +316,8 @@ def process(*words):
 
 
 def test_a_process_serves_on_this_computer_alone_survives_bad_clients_and_stops(kept, served):
-    with process(kept("gru")[0], "--rerank", kept("gru")[0], kept("din")[0]) as (address, server):
+    models = (kept("gru")[0], "--rerank", kept("gru")[0], kept("din")[0], "--patience", 2)
+    with process(*models) as (address, server):
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
         place = ("127.0.0.1", int(address.rpartition(":")[2]))
         # a head that never ends, a body that never comes, bytes that are no HTTP, and many idle
@@ -343,7 +344,7 @@ def test_a_process_serves_on_this_computer_alone_survives_bad_clients_and_stops(
         bad[1].settimeout(30)
         assert b"408" in bad[1].recv(4096).split(b"\r\n")[0]
         bad[0].settimeout(30)
-        assert bad[0].recv(100) == b"" and 5 < time.monotonic() - begun < 40
+        assert bad[0].recv(100) == b"" and time.monotonic() - begun > 1.9
         for one in bad:
             one.close()
         server.terminate()

@@ -74,6 +74,8 @@ def test_a_stream_shows_the_replay_to_its_end_and_what_the_evaluation_says(app, 
     last = scene_of(app, scene)[-1]
     test = leave_last_out(log).test
     assert last["counts"]["decided"] == 60 and last["response_ms"]["n"] == 60
+    assert last["models"]["gru"]["masked"]["decided"] == 60
+    assert last["waiting"] == {"gru": 0, "markov": 0}
     for name in ("gru", "markov"):
         expected = ranks(served(name).model, log, test, 5)
         for protocol in ("masked", "unmasked"):

@@ -60,7 +60,7 @@ def test_an_answer_is_that_of_recommend(served, kept, name, protocol):
         np.testing.assert_allclose(answer.lists[protocol].scores, expected["score"], rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["markov", "sasrec", "ensemble"])
+@pytest.mark.parametrize("name", ["popular", "markov", "sasrec", "ensemble"])
 def test_the_chance_of_the_first_is_its_share_of_what_may_be_shown(served, kept, name):
     model = served(name)
     history = histories(kept(name)[2])[3]
