@@ -21,9 +21,10 @@ from seqrec_lib.data.hybrid.registry import FeatureSet
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.options import add_options, options_of
 from seqrec_lib.models.base import Recommender
-from seqrec_lib.records.model_file import load_model, stored_about, stored_spec
+from seqrec_lib.records.model_file import stored_about
+from seqrec_lib.serving.served import Served
 from seqrec_lib.training.device import device as resolved
-from seqrec_lib.training.evaluation import PROTOCOLS, best
+from seqrec_lib.training.evaluation import PROTOCOLS
 
 logger = logging.getLogger(__name__)
 
@@ -65,27 +66,22 @@ def recommend(
                 "'python -m seqrec_lib.data.hybrid log' writes"
             )
         features.require(digest, str(model_file))
-    device = resolved(device)
-    model, items = load_model(model_file)
+    served = Served.load(model_file, resolved(device))
+    model, items = served.model, served.items
     if "user" in model.reads:
         raise ValueError("the model knows the users that it learned from alone: it ranks no others")
     if "asked_at" in model.reads and asked_at is None:
         raise ValueError("the model wants to know when it is asked: pass asked_at, in seconds")
-    length = stored_spec(model_file)["training"]["max_len"]
     log = _log(_known(_table(histories, model), items), items, model, asked_at)
     asked = log.offsets[1:] - 1  # the event that comes next, of which nothing is known
-    parts = list(best(model.to(device), log, asked, k, length, protocols=(protocol,)))
-    user = np.concatenate([rows for rows, _ in parts])
-    item, score = (np.concatenate([one[protocol][i] for _, one in parts]) for i in (0, 1))
-    order = np.argsort(user)
-    row, place = np.nonzero(item[order])
-    row = order[row]
+    found = served.top(log, asked, k, (protocol,))[protocol]
+    first = np.searchsorted(found.row, found.row)
     return pd.DataFrame(
         {
-            "user": log.users[user[row]],
-            "rank": place + 1,
-            "item": items[item[row, place] - 1],
-            "score": score[row, place],
+            "user": log.users[found.row],
+            "rank": np.arange(len(found.row)) - first + 1,
+            "item": items[found.item - 1],
+            "score": found.score,
         }
     )
 

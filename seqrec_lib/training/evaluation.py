@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.metrics.candidates import ranks_of_first
 from seqrec_lib.models.base import Recommender
@@ -47,7 +48,7 @@ def ranks(
     masked, unmasked, first = np.empty((3, len(positions)), dtype=np.int32)
     repeat = np.empty(len(positions), dtype=bool)
     with _evaluating(model):
-        for rows, scores in _scored(model, log, positions, length, batch_size):
+        for rows, _, scores in scored(model, log, positions, length, batch_size):
             unmasked[rows], masked[rows], repeat[rows], first[rows] = _count(
                 scores, log, positions[rows]
             )
@@ -100,14 +101,14 @@ def best(
     the items (0 where fewer than k are left) and their scores. Raises as :func:`ranks` does.
     """
     with _evaluating(model):
-        for rows, scores in _scored(model, log, positions, length, batch_size):
+        for rows, _, scores in scored(model, log, positions, length, batch_size):
             lists = {}
             for protocol in sorted(protocols, reverse=True):  # masked last: masking overwrites
                 if protocol == "masked":
-                    scores[_earlier(log, positions[rows], scores.device)] = -torch.inf
-                score, item = scores.topk(min(k, log.num_items))
-                _refuse_nan(score)
-                score, item = score.cpu().numpy(), item.cpu().numpy()
+                    scores[masked_out(log, positions[rows], scores.device)] = -torch.inf
+                top = scores.topk(min(k, log.num_items))
+                _refuse_nan(top.values)
+                score, item = top.values.cpu().numpy(), top.indices.cpu().numpy()
                 lists[protocol] = np.where(score > -np.inf, item, 0), score
             yield rows, lists
 
@@ -180,8 +181,18 @@ def _others(
     return others, repeat
 
 
-def _scored(model, log, positions, length, batch_size):
-    """Row numbers of chunks of positions and their scores (B, N)."""
+def scored(
+    model: Recommender,
+    log: EventLog,
+    positions: Int[np.ndarray, "P"],
+    length: int = 50,
+    batch_size: int | None = None,
+) -> Iterator[tuple[Int[np.ndarray, "B"], Batch, Float[Tensor, "B N"]]]:
+    """Chunk by chunk: row numbers of positions, what the model reads before them, and its scores.
+
+    The model is to be in evaluation mode. Raises as :func:`ranks` does, but for scores that are
+    not a number.
+    """
     if batch_size is None:  # scores that stay in cache while they are counted
         batch_size = int(np.clip(2**22 // log.num_items, 16, 256))
     for rows, batch in _chunks(model, log, positions, length, batch_size):
@@ -194,7 +205,7 @@ def _scored(model, log, positions, length, batch_size):
             )
         if (scores[:, 0] > -torch.inf).any():
             raise ValueError("padding is scored: column 0 must be minus infinity")
-        yield rows, scores
+        yield rows, batch, scores
 
 
 def _chunks(model, log, positions, length, batch_size):
@@ -226,8 +237,10 @@ def _refuse_nan(best: Tensor) -> None:
         raise FloatingPointError("a score is not a number; ranks would be meaningless")
 
 
-def _earlier(log: EventLog, positions: np.ndarray, device) -> tuple[Tensor, Tensor]:
-    """(row, item) of every distinct item among the events before each position."""
+def masked_out(
+    log: EventLog, positions: Int[np.ndarray, "P"], device: torch.device | str
+) -> tuple[Tensor, Tensor]:
+    """What masking takes out: (row, item) of every distinct item before each position."""
     start = log.offsets[log.user_of(positions)]
     count = positions - start
     row = np.repeat(np.arange(len(positions)), count)
@@ -250,7 +263,7 @@ def _count(scores: Tensor, log: EventLog, chunk: np.ndarray):
     higher = torch.gt(scores, own, out=flag).sum(1).long()
     tied = torch.eq(scores, own, out=flag).sum(1).long() - 1
     tied -= (own[:, 0] == -torch.inf).long()  # padding is
-    row, item = _earlier(log, chunk, scores.device)
+    row, item = masked_out(log, chunk, scores.device)
     repeat = torch.zeros(len(chunk), dtype=torch.bool, device=scores.device)
     repeat[row[item == target[row]]] = True
     row, item = row[item != target[row]], item[item != target[row]]

@@ -1,6 +1,5 @@
 """Lists by raw ids: what the model is asked, what is left out, and what is said about it."""
 
-import dataclasses
 import logging
 
 import numpy as np
@@ -9,51 +8,11 @@ import pytest
 import torch
 
 from seqrec_lib.data.batch import Batch
-from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.hybrid.registry import SET_1, FeatureSet, RegistryError
-from seqrec_lib.data.log import EventLog
-from seqrec_lib.data.simulator import small_world
-from seqrec_lib.data.splits import leave_last_out
-from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.model_file import save_model, stored_spec
-from seqrec_lib.records.settings import plain
 from seqrec_lib.serving.recommend import main, recommend
-from seqrec_lib.training.loop import fit
-from seqrec_lib.training.settings import Training
 
-LENGTH = 5
-
-
-@pytest.fixture(scope="module")
-def table():
-    return small_world(num_users=60, num_items=90, seed=1).assign(
-        item=lambda events: 100 + events["item"]
-    )
-
-
-@pytest.fixture(scope="module")
-def kept(table, tmp_path_factory):
-    """``kept("gru", text=False)``: the file of a small model, and the model."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("models")
-
-    def keep(name, text=False):
-        raw = table.assign(item=table["item"].astype("str")) if text else table
-        raw = raw.assign(basket=raw["time"] // 172_800)  # two days each
-        log = EventLog.build(raw)
-        split = leave_last_out(log)
-        config = MODELS[name].Config()
-        if name in ("gru", "sasrec"):
-            config = dataclasses.replace(config, embed_dim=8, hidden_dim=16)
-        model = MODELS[name](Catalogue.learned(log, split.train), config)
-        training = Training(epochs=1, max_len=LENGTH, precision="fp32")
-        fit(model, log, split, training)
-        path = folder / f"{name}-{text}.safetensors"
-        spec = {"model": name, "config": plain(config), "training": dataclasses.asdict(training)}
-        save_model(model, spec, log.items, path)
-        return path, model.eval(), log
-
-    return keep
+LENGTH = 5  # of the histories that the models of conftest.py read
 
 
 @pytest.mark.parametrize("name", ["sasrec", "gru", "markov", "popular"])

@@ -37,3 +37,6 @@ class Popular(CountModel):
         scores = self.popularity.repeat(len(batch.item), 1)
         scores[:, 0] = -torch.inf
         return scores
+
+    def log_chances(self, batch: Batch) -> Float[Tensor, "B N"]:
+        return (self.popularity / self.popularity.sum()).log().repeat(len(batch.item), 1)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.counts.popular import Popular
 
 
@@ -22,6 +23,8 @@ class Recency(Popular):
 
     def __init__(self, catalogue: Catalogue, config: Config):
         super().__init__(catalogue, config)  # type: ignore[arg-type]
+
+    log_chances = Recommender.log_chances  # its scores are no counts
 
     def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
         scores = super().score_all(batch)

@@ -1,0 +1,92 @@
+"""Serve model files by HTTP, on this computer alone unless told otherwise.
+
+python -m seqrec_lib.serving build/results/models/<run>.safetensors ... --dataset beauty --port 8000
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import torch
+import uvicorn
+
+from seqrec_lib.data.dataset import composed
+from seqrec_lib.data.datasets import digest_of, load
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.options import add_variants
+from seqrec_lib.data.splits import Split
+from seqrec_lib.serving.app import create_app
+from seqrec_lib.serving.guard import LOOPBACK
+from seqrec_lib.serving.patience import MOST_CONNECTIONS, impatient
+from seqrec_lib.serving.rerank import CANDIDATES, reranked
+from seqrec_lib.serving.served import Served
+from seqrec_lib.training.device import device as resolved
+
+logger = logging.getLogger(__name__)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse and serve; ``arguments`` stand in for the command line's."""
+    parser = argparse.ArgumentParser(
+        prog="python -m seqrec_lib.serving", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("models", nargs="*", type=Path, help="model files, .safetensors")
+    parser.add_argument(
+        "--rerank", nargs=2, action="append", default=[], metavar=("FIRST", "RANKER"), type=Path,
+        help=f"two model files: the ranker orders the {CANDIDATES} best of the first",
+    )  # fmt: skip
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument(
+        "--name", action="append", default=[],
+        help="a host name to answer by, beside this computer's own",
+    )  # fmt: skip
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--limit", type=int, default=32, help="questions answered together")
+    parser.add_argument("--waiting", type=int, default=256, help="questions that may wait a model")
+    parser.add_argument(
+        "--patience", type=float, default=10.0, help="seconds in which a question must arrive"
+    )
+    parser.add_argument("--dataset", help="whose test events can be replayed: a name, or a log")
+    add_variants(parser)
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if not chosen.models and not chosen.rerank:
+        parser.error("name a model file, or two with --rerank")
+    if chosen.device == "cpu":
+        torch.set_num_threads(1)  # several threads quarrel over a product of one row
+    try:
+        device = resolved(chosen.device)
+        models = [Served.load(path, device) for path in chosen.models]
+        for first, ranker in chosen.rerank:
+            models.append(reranked(Served.load(first, device), Served.load(ranker, device)))
+        hosts = (*LOOPBACK, chosen.host, *chosen.name)
+        replayed = _replayed(chosen, models) if chosen.dataset else None
+        app = create_app(
+            models, hosts, chosen.limit, chosen.waiting, chosen.patience, replayed=replayed
+        )
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(str(error))
+    uvicorn.run(
+        app, host=chosen.host, port=chosen.port, http=impatient(chosen.patience), ws="none",
+        access_log=False, server_header=False, limit_concurrency=MOST_CONNECTIONS,
+        timeout_graceful_shutdown=5,
+    )  # fmt: skip
+
+
+def _replayed(chosen: argparse.Namespace, models: list[Served]) -> tuple[EventLog, Split]:
+    """The log to replay; whoever learned from other data is named."""
+    dataset = composed(chosen.dataset, chosen)
+    log, split = load(dataset)
+    digest = digest_of(dataset)
+    for one in models:
+        if one.about.get("data_digest") != digest:
+            logger.warning("%s did not learn from %s as it is here", one.name, dataset)
+    return log, split
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""The application: lists by HTTP, health and counters.
+
+``POST /v1/top`` with ``{"history": [raw ids, oldest first], "k": 10, "protocol": "masked"}`` gives
+the lists of all models, or of those that ``models`` names. ``GET /health`` says what is loaded,
+``GET /metrics`` counts for Prometheus. With a log, ``POST /v1/replay`` with ``{"rate": 20}`` plays
+its test events, and ``GET /v1/stream`` sends what comes of it. An error is ``{"error": "in
+words"}``; no history that is asked about is kept or logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from time import perf_counter
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.splits import Split
+from seqrec_lib.serving.asking import Asked, Refused, read
+from seqrec_lib.serving.batching import Batcher, Closed, Overloaded
+from seqrec_lib.serving.guard import LOOPBACK, Guard
+from seqrec_lib.serving.live import Live, Stream, Wanted
+from seqrec_lib.serving.served import Answer, Question, Served
+from seqrec_lib.serving.telemetry import Telemetry
+
+logger = logging.getLogger(__name__)
+
+
+class Finite(Response):
+    """JSON in which every number is one: minus infinity is none that browsers read."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+
+
+def create_app(
+    models: Sequence[Served],
+    hosts: Sequence[str] = LOOPBACK,
+    limit: int = 32,
+    waiting: int = 256,
+    body_seconds: float = 10.0,
+    replayed: tuple[EventLog, Split] | None = None,
+) -> Starlette:
+    """The application for ``models``, which answers by the names ``hosts`` alone.
+
+    ``limit`` and ``waiting`` are those of :class:`seqrec_lib.serving.batching.Batcher`; a question
+    must arrive within ``body_seconds``; ``replayed`` is the log whose test part can be played.
+    Raises ``ValueError`` for no model, for two of one name, and for one that is not asked by items
+    alone.
+    """
+    names = [one.name for one in models]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"models are {', '.join(names) or 'none'}; give some, each another name")
+    for one in models:
+        one.require_items_alone()
+    batchers = {one.name: Batcher(one, limit, waiting) for one in models}
+    telemetry = Telemetry(batchers)
+    live = Live(batchers, *replayed) if replayed else None
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for batcher in batchers.values():
+                await stack.enter_async_context(batcher)
+            ticking = asyncio.create_task(live.ticking()) if live else None
+            yield
+            if live and ticking:
+                ticking.cancel()
+                await live.end()
+
+    async def top(request: Request) -> Response:
+        begun = perf_counter()
+        asked = await read(request, Asked, body_seconds)
+        chosen = list(dict.fromkeys(asked.models or names))
+        if strange := [name for name in chosen if name not in batchers]:
+            raise Refused(404, f"no model is called {strange[0]!r}; there are {', '.join(names)}")
+        question = Question(asked.history, asked.k, (asked.protocol,))
+        answers = await _all([batchers[name].ask(question) for name in chosen])
+        for answer in answers:
+            telemetry.answered(answer)
+        found = {one.model: _as_json(one, asked.protocol) for one in answers}
+        ms = {"total": (perf_counter() - begun) * 1000}
+        return Finite({"k": asked.k, "protocol": asked.protocol, "models": found, "ms": ms})
+
+    async def health(_: Request) -> Response:
+        about = {
+            name: {
+                "digest": one.served.digest,
+                "kind": type(one.served.model).__name__,
+                "items": len(one.served.items),
+                "reads": one.served.length,
+                "waiting": len(one),
+                "working": one.working,
+            }
+            for name, one in batchers.items()
+        }
+        works = all(one.working for one in batchers.values())
+        status = {"status": "ok" if works else "a model has stopped", "models": about}
+        return Finite(status, 200 if works else 503)
+
+    async def metrics(_: Request) -> Response:
+        return Response(telemetry.text(), media_type="text/plain; version=0.0.4")
+
+    async def replay(request: Request) -> Response:
+        return Finite(await _there(live).change(await read(request, Wanted, body_seconds)))
+
+    async def stream(_: Request) -> Response:
+        return Stream(_there(live))
+
+    routes = {"/v1/top": (top, "POST"), "/health": (health, "GET"), "/metrics": (metrics, "GET")}
+    routes |= {"/v1/replay": (replay, "POST"), "/v1/stream": (stream, "GET")}
+    app = Starlette(
+        routes=[
+            Route(path, _counted(path, answer, telemetry), methods=[method])
+            for path, (answer, method) in routes.items()
+        ],
+        middleware=[Middleware(Guard, hosts=hosts)],
+        exception_handlers={HTTPException: _http_error},  # type: ignore[dict-item]
+        lifespan=lifespan,
+    )
+    app.state.batchers, app.state.live = batchers, live
+    return app
+
+
+def _there(live: Live | None) -> Live:
+    if live is None:
+        raise Refused(404, "there is no log to play; start the server with --dataset")
+    return live
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _counted(path: str, answer: Endpoint, telemetry: Telemetry) -> Endpoint:
+    """``answer`` with its errors in words, counted."""
+
+    async def counted(request: Request) -> Response:
+        try:
+            response = await answer(request)
+        except Refused as error:
+            response = _error(error.status, str(error))
+        except (Overloaded, Closed) as error:
+            response = _error(503, str(error), {"Retry-After": "1"})
+        except ClientDisconnect:
+            response = _error(400, "the question broke off")
+        except FloatingPointError as error:
+            response = _error(500, str(error))
+        # the words of an error that nobody thought of could repeat what was asked
+        except Exception as error:
+            logger.error("%s: %s while answering", path, type(error).__name__)
+            response = _error(500, "an error of the server; it is logged by its kind")
+        telemetry.requests.labels(path, response.status_code).inc()
+        return response
+
+    return counted
+
+
+def _error(status: int, words: str, headers: dict[str, str] | None = None) -> Response:
+    if status in (408, 413):  # what is left of the question would be taken for the next one
+        headers = {"Connection": "close"}
+    return Finite({"error": words}, status, headers)
+
+
+async def _http_error(_: Request, error: HTTPException) -> Response:
+    words = {404: "there is nothing at this address: POST /v1/top, GET /health, GET /metrics"}
+    return _error(error.status_code, words.get(error.status_code, error.detail))
+
+
+async def _all(questions: list[Coroutine[Any, Any, Answer]]) -> list[Answer]:
+    """All answers, or the first error, with the other questions taken back."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in questions]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+def _as_json(answer: Answer, protocol: str) -> dict[str, Any]:
+    found = answer.lists[protocol]
+    return {
+        "digest": answer.digest,
+        "items": found.items,
+        "scores": found.scores,
+        "chance": found.chance,
+        "known": answer.known,
+        "read": answer.read,
+        "unknown": answer.unknown,
+        "unknown_items": answer.unknown_items,
+        "together": answer.together,
+        "ms": answer.ms,
+    }

@@ -1,0 +1,131 @@
+"""Questions that wait together are answered together, by one thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from time import perf_counter
+from types import TracebackType
+
+from seqrec_lib.serving.served import Answer, Question, Served
+
+
+class Overloaded(RuntimeError):
+    """As many questions wait as may; ask again later."""
+
+
+class Closed(RuntimeError):
+    """No more questions are taken."""
+
+
+@dataclass(eq=False)
+class _Asked:
+    question: Question
+    answer: asyncio.Future[Answer]
+    at: float
+
+
+class Batcher:
+    """Answers by ``served`` in batches of what waits, of ``limit`` questions at most.
+
+    One thread of its own computes, so that the event loop stays free, and no two computations
+    quarrel over processors. More than ``waiting`` questions at a time are refused at once
+    (:class:`Overloaded`): a queue that only grows would answer nobody in time. Use it as an
+    asynchronous context; who waits when it ends is told (:class:`Closed`).
+    """
+
+    def __init__(self, served: Served, limit: int = 32, waiting: int = 256):
+        if limit < 1 or waiting < 1:
+            raise ValueError(f"limit is {limit} and waiting {waiting}; use 1 or more")
+        self.served, self.limit, self.waiting = served, limit, waiting
+        self._queue: deque[_Asked] = deque()
+        self._something = asyncio.Event()
+        self._worker: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """How many questions wait."""
+        return len(self._queue)
+
+    @property
+    def working(self) -> bool:
+        return self._worker is not None and not self._worker.done()
+
+    async def ask(self, question: Question) -> Answer:
+        """The answer, once its turn comes; whoever stops waiting leaves the queue.
+
+        Raises :class:`Overloaded`, :class:`Closed`, and as
+        :meth:`seqrec_lib.serving.served.Served.answer` does.
+        """
+        if not self.working:
+            raise Closed(f"{self.served.name} takes no more questions")
+        if len(self._queue) >= self.waiting:
+            raise Overloaded(f"{self.served.name}: {self.waiting} questions wait; ask again later")
+        asked = _Asked(question, asyncio.get_running_loop().create_future(), perf_counter())
+        self._queue.append(asked)
+        self._something.set()
+        try:
+            return await asked.answer
+        except asyncio.CancelledError:
+            if asked in self._queue:
+                self._queue.remove(asked)
+            raise
+
+    async def __aenter__(self) -> Batcher:
+        self._thread = ThreadPoolExecutor(1, f"score {self.served.name}")
+        self._worker = asyncio.create_task(self._work())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._worker is not None
+        self._worker.cancel()
+        await asyncio.gather(self._worker, return_exceptions=True)
+        while self._queue:
+            _tell(self._queue.popleft(), Closed(f"{self.served.name} takes no more questions"))
+        self._thread.shutdown()
+
+    async def _work(self) -> None:
+        while True:
+            await self._something.wait()
+            size = min(self.limit, len(self._queue))
+            batch = [self._queue.popleft() for _ in range(size)]
+            if not self._queue:
+                self._something.clear()
+            try:
+                await self._answered([one for one in batch if not one.answer.done()])
+            except asyncio.CancelledError:
+                for one in batch:
+                    _tell(one, Closed(f"{self.served.name} takes no more questions"))
+                raise
+
+    async def _answered(self, batch: list[_Asked]) -> None:
+        loop, begun = asyncio.get_running_loop(), perf_counter()
+        if not batch:
+            return
+        try:
+            found = await loop.run_in_executor(
+                self._thread, self.served.answer, [one.question for one in batch]
+            )
+        # whatever a model makes of a history; its words go to who asked, the thread lives on
+        except Exception as error:
+            if len(batch) == 1:
+                _tell(batch[0], error)
+            else:  # one question must not cost the others their answers
+                for one in batch:
+                    await self._answered([one])
+            return
+        for asked, answer in zip(batch, found, strict=True):
+            if not asked.answer.done():
+                queued = (begun - asked.at) * 1000
+                asked.answer.set_result(replace(answer, ms={"queued": queued} | answer.ms))
+
+
+def _tell(asked: _Asked, error: Exception) -> None:
+    if not asked.answer.done():
+        asked.answer.set_exception(error)

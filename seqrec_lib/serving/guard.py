@@ -1,0 +1,48 @@
+"""Who may ask: a page in a browser can reach this computer's own addresses, and is kept out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Guard:
+    """Lets pass what names one of ``hosts`` and does not come from another site's page.
+
+    A name that an attacker owns may lead to this computer (DNS rebinding): its ``Host`` is
+    foreign. A page of another site says so by ``Origin``, or, where a browser sends none, by
+    ``Sec-Fetch-Site``. Programs that are no browsers send neither.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Sequence[str] = LOOPBACK):
+        self.app, self.hosts = app, frozenset(host.lower() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (words := self._refusal(Headers(scope=scope))):
+            await JSONResponse({"error": words}, 403)(scope, receive, send)
+        elif scope["type"] != "websocket":  # there are none
+            await self.app(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    def _refusal(self, headers: Headers) -> str:
+        named, origins = headers.getlist("host"), headers.getlist("origin")
+        if len(named) != 1 or _without_port(named[0]) not in self.hosts:
+            return "this server does not answer by that name; start it with --name to let it"
+        if origins and origins not in ([f"http://{named[0]}"], [f"https://{named[0]}"]):
+            return "pages of other sites may not ask"
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return "pages of other sites may not ask"
+        return ""
+
+
+def _without_port(host: str) -> str:
+    """``127.0.0.1:8000``, ``localhost`` and ``[::1]:8000`` as the names that they are of."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower()

@@ -1,0 +1,157 @@
+"""A replay behind the application: started and stopped by HTTP, watched as a stream of frames."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.splits import Split, of_sampled_users
+from seqrec_lib.serving.asking import Refused
+from seqrec_lib.serving.batching import Batcher
+from seqrec_lib.serving.monitor import Monitor
+from seqrec_lib.serving.replay import Answers, Replay, play
+from seqrec_lib.serving.served import Question
+from seqrec_lib.training.evaluation import PROTOCOLS
+
+TICK = 0.25  # seconds between two frames
+HELD = 2  # frames kept for a reader that is slow: then the oldest is dropped
+MOST_STREAMS = 32
+
+
+class Wanted(BaseModel):
+    """The body of ``POST /v1/replay``: ``speed`` or ``rate`` as
+    :class:`seqrec_lib.serving.replay.Replay` has them, of so many ``users`` (0: all), or ``stop``.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    speed: float | None = Field(None, gt=0)
+    rate: float | None = Field(None, gt=0)
+    users: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
+    stop: bool = False
+
+
+class Live:
+    """The test events of a log, played to the models behind ``batchers``; one replay at a time."""
+
+    def __init__(self, batchers: Mapping[str, Batcher], log: EventLog, split: Split, k: int = 10):
+        self.batchers, self.log, self.split, self.k = batchers, log, split, k
+        self.monitor: Monitor | None = None
+        self.streams: set[Stream] = set()
+        self.state = "idle"
+        self._playing: asyncio.Task[None] | None = None
+        self._whole: dict[str, Any] | None = None  # what came of a replay that is over
+
+    async def ticking(self) -> None:
+        """Send every stream a frame at each tick, until cancelled."""
+        while True:
+            await asyncio.sleep(TICK)
+            if self.streams:
+                frame = json.dumps(self.frame(), allow_nan=False, separators=(",", ":"))
+                for stream in self.streams:
+                    stream.take(frame)
+
+    def frame(self) -> dict[str, Any]:
+        """What there is to see now: the state, the latest decision, and all measures, of the window
+        while it plays, of the whole once it is played to the end."""
+        waiting = {name: len(batcher) for name, batcher in self.batchers.items()}
+        found: dict[str, Any] = {"state": self.state, "waiting": waiting}
+        if self.monitor is not None:
+            measured = self._whole or self.monitor.snapshot()
+            found |= {"latest": self.monitor.latest, **measured}
+        return found
+
+    async def change(self, wanted: Wanted) -> dict[str, Any]:
+        """Stop the replay, and start another one unless told to stop.
+
+        Raises :class:`seqrec_lib.serving.asking.Refused` as
+        :class:`seqrec_lib.serving.replay.Replay` does.
+        """
+        replay = None
+        if not wanted.stop:
+            positions = of_sampled_users(self.log, self.split.test, wanted.users)
+            try:
+                replay = Replay(self.log, positions, wanted.speed, wanted.rate, wanted.seed)
+            except ValueError as error:
+                raise Refused(422, str(error)) from None
+        await self.stop()
+        if replay is not None:
+            models = [one.served for one in self.batchers.values()]
+            self.monitor = Monitor(replay, models, self.split.train, self.k)
+            self.state, self._whole = "playing", None
+            self._playing = asyncio.create_task(self._play(replay, self.monitor))
+        return {"state": self.state, "events": 0 if replay is None else len(replay.positions)}
+
+    async def stop(self) -> None:
+        """Stop the replay, if one plays, and wait until it has."""
+        if self._playing is not None:
+            self._playing.cancel()
+            await asyncio.gather(self._playing, return_exceptions=True)
+            self._playing, self.state = None, "stopped"
+
+    async def end(self) -> None:
+        """Stop everything: streams end, as a server that is to stop waits for them."""
+        await self.stop()
+        for stream in list(self.streams):
+            stream.end()
+
+    async def _play(self, replay: Replay, monitor: Monitor) -> None:
+        try:
+            await play(replay, self._ask, monitor)
+            self.state, self._whole = "played", monitor.snapshot(whole=True)
+        # a model's error ends the replay, not the server; its words may hold a history
+        except Exception as error:
+            self.state = f"ended by an error ({type(error).__name__})"
+
+    async def _ask(self, history: list[Any]) -> Answers:
+        question = Question(history, 2 * self.k, PROTOCOLS)
+        answers = await asyncio.gather(*(one.ask(question) for one in self.batchers.values()))
+        return {one.model: one for one in answers}
+
+
+class Stream(StreamingResponse):
+    """Server-sent events of ``live``: the latest frames, as fast as the reader reads.
+
+    Raises :class:`seqrec_lib.serving.asking.Refused` where too many are open.
+    """
+
+    def __init__(self, live: Live):
+        if len(live.streams) >= MOST_STREAMS:
+            raise Refused(503, f"{MOST_STREAMS} streams are open; close one, or try again later")
+        super().__init__(self._frames(), 200, {"Cache-Control": "no-store"}, "text/event-stream")
+        self.live = live
+        self._held: deque[str] = deque(maxlen=HELD)
+        self._something, self._ended = asyncio.Event(), False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # not in the generator: one that is never started never ends either
+        self.live.streams.add(self)
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self.live.streams.discard(self)
+
+    def take(self, frame: str) -> None:
+        self._held.append(frame)
+        self._something.set()
+
+    def end(self) -> None:
+        self._ended = True
+        self._something.set()
+
+    async def _frames(self) -> AsyncIterator[str]:
+        yield ": frames follow\n\n"
+        while not self._ended:
+            await self._something.wait()
+            self._something.clear()
+            while self._held:
+                yield f"data: {self._held.popleft()}\n\n"

@@ -1,0 +1,54 @@
+"""How long a client may take to say what it wants, before its connection is closed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+MOST_CONNECTIONS = 500  # at a time; of many systems a process may open 1,024 files
+
+
+class Impatient(H11Protocol):
+    """uvicorn's connection, closed where the head of a request is not there after a while.
+
+    uvicorn itself (0.54) waits for ever: a few hundred clients that send a letter a minute would
+    keep all others out (Slowloris).
+    """
+
+    seconds = 10.0
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._forget()
+        elif self._late is None:  # the beginning of another request, or nothing but its line
+            self._await_head()
+
+    def _await_head(self) -> None:
+        self._late = self.loop.call_later(self.seconds, self._close)
+
+    def _close(self) -> None:
+        self._late = None
+        if self.conn.their_state is h11.IDLE:
+            self.transport.close()
+
+    def _forget(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+def impatient(seconds: float) -> type[H11Protocol]:
+    """The class of connections that are closed after so many seconds."""
+    return type("Impatient", (Impatient,), {"seconds": seconds})

@@ -1,0 +1,67 @@
+"""Two stages: a cheap model names candidates, and a ranker orders them.
+
+The usual way to serve a network that reads each candidate (Covington et al., 2016,
+doi:10.1145/2959100.2959190): it costs the same for a catalogue of any size.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from seqrec_lib.data.batch import Batch
+from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.base import Recommender
+from seqrec_lib.serving.served import Served
+
+CANDIDATES = 200
+
+
+class Reranker(Recommender):
+    """Scores by ``ranker`` the ``count`` items that ``first`` puts highest beside those of the
+    history, and the history's own; all others minus infinity, as what ``first`` scores so.
+
+    The history's own are candidates of their own account, so that masking leaves ``count`` others.
+    """
+
+    def __init__(self, first: Recommender, ranker: Recommender, count: int = CANDIDATES):
+        none = torch.zeros(first.num_items + 1, dtype=torch.long).numpy()
+        super().__init__(Catalogue(first.num_items, none))
+        if count < 1:
+            raise ValueError(f"count is {count}; rerank one candidate or more")
+        self.first, self.ranker, self.count = first, ranker, count
+        self.reads = tuple(sorted({*first.reads, *ranker.reads}))
+        longest = [one.max_len for one in (first, ranker) if one.max_len is not None]
+        self.max_len = min(longest, default=None)
+
+    def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
+        given = self.first.score_all(batch).float()
+        others = given.scatter(1, batch.item, -torch.inf)
+        best = others.topk(min(self.count, self.num_items)).indices
+        candidates = torch.cat([batch.item, best], 1)
+        score = self.ranker.score(batch, candidates).float()
+        score = score.masked_fill(given.gather(1, candidates) == -torch.inf, -torch.inf)
+        scores = torch.full_like(given, -torch.inf).scatter(1, candidates, score)
+        scores[:, 0] = -torch.inf
+        return scores
+
+
+def reranked(first: Served, ranker: Served, count: int = CANDIDATES) -> Served:
+    """Both as one served model, which reads as much as the one that reads less.
+
+    Raises ``ValueError`` unless both learned of the same items in the same order.
+    """
+    if first.items.tolist() != ranker.items.tolist():
+        raise ValueError(
+            f"{ranker.name} cannot rerank what {first.name} finds: they know other items; train "
+            "both on one log"
+        )
+    return Served(
+        Reranker(first.model, ranker.model, count).eval(),
+        first.items,
+        min(first.length, ranker.length),
+        f"{ranker.name}-of-{first.name}",
+        f"{first.digest}+{ranker.digest}",
+        first.about,
+    )

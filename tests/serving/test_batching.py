@@ -1,0 +1,110 @@
+"""Waiting together: everybody gets their own answer, and nobody waits for nothing."""
+
+import asyncio
+import threading
+
+import pytest
+
+from seqrec_lib.serving.batching import Batcher, Closed, Overloaded
+from seqrec_lib.serving.served import Answer, Question, Served
+
+
+class Slow(Served):
+    """Stands for a served model: answers with the question, once it is let go on."""
+
+    def __init__(self):
+        self.name = "slow"
+        self.go, self.batches = threading.Event(), []
+
+    def answer(self, questions):
+        assert self.go.wait(10)
+        self.batches.append([one.k for one in questions])
+        if any(one.k == 13 for one in questions):
+            raise FloatingPointError("unlucky")
+        return [Answer(str(one.k), "", {}, 0, 0, 0, [], {}) for one in questions]
+
+
+async def _started(batcher, ks):
+    tasks = [asyncio.create_task(batcher.ask(Question([], k))) for k in ks]
+    await asyncio.sleep(0.05)
+    return tasks
+
+
+def test_everybody_gets_their_own_answer_in_batches_of_the_limit():
+    async def scene():
+        slow = Slow()
+        async with Batcher(slow, limit=4, waiting=50) as batcher:
+            tasks = await _started(batcher, range(1, 12))
+            assert len(batcher) == 7  # four are being answered
+            slow.go.set()
+            answers = await asyncio.gather(*tasks)
+        assert [one.model for one in answers] == [str(k) for k in range(1, 12)]
+        assert slow.batches == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11]]
+        assert answers[-1].ms["queued"] >= 50 > 0
+
+    asyncio.run(scene())
+
+
+def test_a_full_queue_refuses_at_once_and_recovers():
+    async def scene():
+        slow = Slow()
+        async with Batcher(slow, limit=4, waiting=3) as batcher:
+            tasks = await _started(batcher, [1])
+            tasks += await _started(batcher, [2, 3, 4])
+            with pytest.raises(Overloaded, match="3 questions wait; ask again later"):
+                await asyncio.wait_for(batcher.ask(Question([], 5)), 1)
+            slow.go.set()
+            assert [one.model for one in await asyncio.gather(*tasks)] == list("1234")
+            assert (await batcher.ask(Question([], 6))).model == "6"
+
+    asyncio.run(scene())
+
+
+def test_who_stops_waiting_leaves_the_queue():
+    async def scene():
+        slow = Slow()
+        async with Batcher(slow, limit=4, waiting=3) as batcher:
+            (being, *_), tasks = await _started(batcher, [1]), await _started(batcher, [2, 3, 4])
+            tasks[1].cancel()
+            being.cancel()
+            await asyncio.sleep(0.01)
+            assert len(batcher) == 2
+            slow.go.set()
+            assert [(await one).model for one in (tasks[0], tasks[2])] == ["2", "4"]
+        assert slow.batches == [[1], [2, 4]]
+
+    asyncio.run(scene())
+
+
+def test_one_bad_question_costs_the_others_nothing():
+    async def scene():
+        slow = Slow()
+        async with Batcher(slow, limit=4, waiting=10) as batcher:
+            tasks = await _started(batcher, [1, 12, 13, 14])
+            slow.go.set()
+            found = await asyncio.gather(*tasks, return_exceptions=True)
+            assert [one.model for one in (found[0], found[1], found[3])] == ["1", "12", "14"]
+            assert isinstance(found[2], FloatingPointError)
+            assert (await batcher.ask(Question([], 15))).model == "15"
+
+    asyncio.run(scene())
+
+
+def test_who_waits_at_the_end_is_told():
+    async def scene():
+        slow = Slow()
+        batcher = Batcher(slow, limit=1)
+        with pytest.raises(Closed):
+            await batcher.ask(Question([]))
+        async with batcher:
+            tasks = await _started(batcher, [1, 2])
+            threading.Timer(0.2, slow.go.set).start()
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(one) for one in found] == [Closed, Closed] and not batcher.working
+
+    asyncio.run(scene())
+
+
+def test_a_limit_is_one_or_more():
+    with pytest.raises(ValueError, match="use 1 or more"):
+        Batcher(Slow(), limit=0)
