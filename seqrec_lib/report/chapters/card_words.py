@@ -173,7 +173,7 @@ USES = {
     "store-encoder": ("logs in which several things are bought at once, or in two channels",
                       "the target's own basket is no history"),
     "taught": ("one network in the place of an ensemble, at the cost of one when it answers",
-               "what its teachers do not know it does not learn from them; they have to be trained"),
+               "its teachers have to be trained first; it errs where they all err"),
     "retrieval": ("what a memory of other histories adds to a trained encoder",
                   "the memory is other people's histories, and goes where the model goes"),
     "ensemble": ("the best lists, where several times the cost is no matter",
