@@ -55,7 +55,7 @@ def create_app(
 ) -> Starlette:
     """The application for ``models``, which answers by the names ``hosts`` alone.
 
-    ``limit`` and ``waiting`` are those of :class:`seqrec_lib.serving.batching.Batcher`; a question
+    ``limit`` and ``waiting`` are those of ``batching.Batcher``; a question
     must arrive within ``body_seconds``; ``replayed`` is the log whose test part can be played.
     Raises ``ValueError`` for no model, for two of one name, and for one that is not asked by items
     alone.

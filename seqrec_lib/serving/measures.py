@@ -87,7 +87,7 @@ def over_users(
 
     Wilson's (1927, doi:10.1080/01621459.1927.10502953) for as many independent events as would vary
     as much: users vary by the linearised variance of a ratio of their sums and counts (Kish, 1965,
-    chapter 6). With one event a user it is Wilson's for that many users. Raises ``ValueError``
+    §6). With one event a user it is Wilson's for that many users. Raises ``ValueError``
     without values.
 
     >>> print(over_users(np.array([1.0, 0.0] * 50), np.arange(100)))

@@ -3,7 +3,7 @@ a candidate asks about (Zhou et al., 2019, arXiv:1809.03672).
 
 The states of the first GRU are held to telling the next event from a random item (the auxiliary
 loss). Attention between states and candidate decides what each state may change in the second one
-(:mod:`seqrec_lib.models.rankers.augru`), so that the order of what matters is kept, and the rest
+(``seqrec_lib.models.rankers.augru``), so that the order of what matters is kept, and the rest
 passes by. Attention sums to one over a history: the longer it is, the smaller each step.
 """
 
