@@ -97,6 +97,9 @@ def main():
         with written_aside(ranked) as aside:
             found.to_parquet(aside, index=False)
         report = json.loads((BUILD / f"{name}.json").read_text())
+        if (last := BUILD / f"{name}-last.npz").exists():  # of one that stops by its loss
+            model = Scored(catalogue, dict(np.load(last)))
+            report["last"] = summarise(ranks(model, log, split.test))
         systems[name] = report | {"summary": summarise(found), "machine": machine()}
     what = "SASRec, Amazon Beauty, each trained to its own end, ranked by one function"
     publish("peers_quality", {"what": what, "systems": systems})

@@ -8,8 +8,9 @@ others (width 64, two layers, two heads, length 50, dropout .5), the rest is Rec
 batches of 128 users, a softmax over the catalogue, Adam at .001.
 
 What was best and what was last stand beside OUT (rectools.ckpt, rectools-last.ckpt): an interrupted
-training goes on from the last. OUT and the report are as in recbole_to_its_end.py; items that
-training never had are not in OUT.
+training goes on from the last. OUT and the report are as in recbole_to_its_end.py, and what the
+weights of the last pass score stands beside OUT (OUT-last.npz): the lowest loss need not be the
+best list. Items that training never had are in neither.
 """
 
 import argparse
@@ -113,8 +114,12 @@ def main():
         get_trainer_func=trainer,
     )
     model.fit(dataset)
-    model.load_weights_from_checkpoint(out.parent / "rectools.ckpt")
-    save(model, dataset, events, out)
+    for name, where in (
+        ("rectools-last", out.with_name(f"{out.stem}-last.npz")),
+        ("rectools", out),
+    ):
+        model.load_weights_from_checkpoint(out.parent / f"{name}.ckpt")
+        save(model, dataset, events, where)
     report = {
         "system": "RecTools SASRecModel, softmax",
         "version": version("rectools"),
