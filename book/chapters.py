@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import nbformat
 import papermill
@@ -74,9 +75,9 @@ def typed(text: str) -> object:
 
 def execute(chapter: Path, parameters: dict) -> nbformat.NotebookNode:
     """Run a chapter from its folder, without writing it."""
-    os.environ["TQDM_DISABLE"] = "1"  # for the kernel: a bar that only a slow machine shows
-    with told() as progress:
-        os.environ["SEQREC_PROGRESS"] = progress
+    # of the kernel alone: no bar, which only a slow machine would show
+    kernel = {"TQDM_DISABLE": "1"}
+    with told() as progress, mock.patch.dict(os.environ, kernel | {"SEQREC_PROGRESS": progress}):
         notebook = papermill.execute_notebook(
             chapter,
             None,

@@ -204,7 +204,10 @@ def test_a_loss_that_is_not_a_number_stops_the_run(model_of, small_log, small_sp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_progress_is_shown_with_loss_and_validation(model_of, small_log, small_split, capsys):
+def test_progress_is_shown_with_loss_and_validation(
+    model_of, small_log, small_split, capsys, monkeypatch
+):
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
     fit(model_of(), small_log, small_split, dataclasses.replace(SHORT, batch_size=128))
     shown = capsys.readouterr().err
     assert "SASRec epoch 2" in shown and "pos/s" in shown and "NDCG@10 0." in shown
