@@ -59,6 +59,12 @@ def grouped(word: str, count: int, size: int) -> dict[str, Int[np.ndarray, "R"]]
     return {f"{word} {g + 1}": 1 + size * g + np.arange(size) for g in range(count)}
 
 
+def ends(users: int) -> tuple[int, int]:
+    """How many users come before those who select, and before those who test."""
+    learn = round(LEARN * users)
+    return learn, learn + round(SELECT * users)
+
+
 def assembled(
     item: Int[np.ndarray, "U T"],
     asked: Bool[np.ndarray, "U T"] | None,
@@ -83,8 +89,7 @@ def assembled(
     last = log.offsets[1:] - 1
     question = np.zeros(len(log), dtype=bool) if asked is None else asked[there].copy()
     question[last] = True
-    learn = round(LEARN * len(item))
-    select = learn + round(SELECT * len(item))
+    learn, select = ends(len(item))
     train = np.flatnonzero(question & (user < learn))
     train = train[log.history_length(train) > 0]
     log = replace(log, context=~question)

@@ -21,7 +21,7 @@ from scipy.stats import hypergeom
 
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
-from seqrec_lib.data.worlds.base import LEARN, SELECT, STEP_S
+from seqrec_lib.data.worlds.base import STEP_S, ends
 
 CATEGORIES, SIZE, FILLERS = 8, 5, 200  # items of a category; items that are never shown
 MOST = (2, 4, 8)  # events of a category at most, by user; any number up to it
@@ -86,8 +86,7 @@ def draw(level: int, seed: int = 0, num_users: int | None = None) -> Clicks:
     time = (np.arange(len(item)) - np.repeat(offsets[:-1], length + 1)) * STEP_S
     items = np.arange(1, CATEGORIES * SIZE + FILLERS + 1)
     log = EventLog(item, time, offsets, np.arange(users), items)
-    learn, select = round(LEARN * users), round((LEARN + SELECT) * users)
-    train, valid, test = np.split(offsets[1:] - 1, [learn, select])
+    train, valid, test = np.split(offsets[1:] - 1, ends(users))
     category = np.r_[0, np.where(items <= CATEGORIES * SIZE, 1 + (items - 1) // SIZE, 0)]
     clicked = rng.random(chance.shape) < chance
     return Clicks(log, Split(train, valid, test), category, shown, clicked, chance, limits)
