@@ -113,7 +113,7 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><style>
 :root{color-scheme:light;--ink:#222;--ground:#fff;--line:#555;--veil:#fffc}
 :root[data-theme=dark]{color-scheme:dark;--ink:#ddd;--ground:#121212;--line:#999;--veil:#121212cc}
 body{margin:0;font:13px sans-serif;color:var(--ink);background:var(--ground);overflow:hidden}
-#bar{height:58px;padding:4px 8px;box-sizing:border-box;overflow:hidden}
+#bar{padding:4px 8px}
 #bar small{display:block;font-size:12px;margin-top:3px}
 button{min-width:28px;height:24px}
 #tip{position:absolute;display:none;background:var(--ground);border:1px solid var(--line);
@@ -131,7 +131,8 @@ canvas:focus-visible{outline:2px solid #56B4E9;outline-offset:-2px}
 <canvas id="map" tabindex="0" role="application"></canvas><div id="key"></div>
 <div id="tip" role="status"></div><script>
 const d=@DATA@, n=d.x.length, canvas=document.getElementById("map"), pen=canvas.getContext("2d"),
-  tip=document.getElementById("tip"), by=document.getElementById("by"), BAR=58,
+  tip=document.getElementById("tip"), by=document.getElementById("by"),
+  bar=document.getElementById("bar"),
   key=document.getElementById("key"), top10=Math.log(Math.max(...d.popularity)+1),
   fingers=new Map(), prefers=matchMedia("(prefers-color-scheme: dark)");
 let view, spread=0, middle=null, dark=false, scale=1, W=1, H=1;
@@ -160,7 +161,7 @@ function theme(){let page=""; // the book's switch, where this frame may see it;
   try{page=parent.document.documentElement.dataset.theme||""}catch(e){}
   dark=page?page=="dark":prefers.matches;
   document.documentElement.dataset.theme=dark?"dark":"light"; if(view)draw()}
-function fit(){scale=devicePixelRatio||1;W=innerWidth;H=innerHeight-BAR;
+function fit(){scale=devicePixelRatio||1;W=innerWidth;H=innerHeight-bar.offsetHeight;
   canvas.width=W*scale;canvas.height=H*scale;canvas.style.width=W+"px";canvas.style.height=H+"px";
   whole();draw()}
 function zoom(f,a,b){const x=(a-W/2)/view.s,y=(b-H/2)/view.s;
@@ -171,7 +172,7 @@ function show(a,b,reach){let best=-1,far=reach*reach;
   tip.style.display=best<0?"none":"block"; if(best<0)return;
   tip.textContent=d.item[best]+" | "+d.label+": "+d.kinds[d.kind[best]]+" | "+
     d.popularity[best]+" training events";
-  tip.style.top=Math.min(b+BAR+14,innerHeight-tip.offsetHeight-4)+"px";
+  tip.style.top=Math.min(b+bar.offsetHeight+14,innerHeight-tip.offsetHeight-4)+"px";
   tip.style.left=Math.max(0,Math.min(a+12,W-tip.offsetWidth-4))+"px"}
 canvas.onpointerdown=e=>{fingers.set(e.pointerId,[e.offsetX,e.offsetY]);spread=0;
   canvas.setPointerCapture(e.pointerId);show(e.offsetX,e.offsetY,e.pointerType=="touch"?20:10)};

@@ -15,6 +15,7 @@ from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.metrics.ranking import ndcg
 from seqrec_lib.records.store import Runs
 from seqrec_lib.report.axes import LOOKS, ends
+from seqrec_lib.report.chapters.marketplace import SURFACES
 from seqrec_lib.report.tables import Metric
 from seqrec_lib.statistics.intervals import Interval
 
@@ -124,9 +125,17 @@ def lengths(ax: Axes, norms: pd.DataFrame) -> dict[str, float]:
     return {str(name): float(own["length"].median()) for name, own in norms.groupby("rows")}
 
 
+def in_words(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same rows, surfaces by the names that readers know."""
+    names = SURFACES | {"none": SURFACES["-"]}
+    there = [column for column in ("surface", "query_surface") if column in rows]
+    return rows.replace({column: names for column in there})
+
+
 def neighbours(nearest: pd.DataFrame, queries: int = 2) -> pd.DataFrame:
     """The nearest items of the first ``queries`` products, in words a reader knows."""
     kind = "surface" if "query_surface" in nearest else "category"
+    nearest = in_words(nearest)
     first = nearest["query_item"].drop_duplicates().iloc[:queries]
     own = nearest[nearest["query_item"].isin(first)]
     product = own[f"query_{kind}"].astype(str)

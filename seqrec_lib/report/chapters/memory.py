@@ -12,6 +12,23 @@ from matplotlib.axes import Axes
 from seqrec_lib import report
 
 
+SETTINGS = {  # FAISS's name of a setting, and what it counts
+    "nprobe": "cells read",
+    "efSearch": "candidates kept",
+    "k_factor_rf": "times as many compared exactly",
+}
+
+
+def in_words(setting: str) -> str:
+    """A setting of FAISS as readers know it.
+
+    >>> in_words("nprobe=8")
+    '8 cells read'
+    """
+    name, _, number = setting.partition("=")
+    return f"{number} {SETTINGS[name]}" if number else setting
+
+
 def searched(bench: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The benchmark of retrieval as two tables: the search on Beauty, and how it grows.
 
@@ -26,6 +43,7 @@ def searched(bench: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     search = pd.DataFrame(rows).replace({"index": shown}).rename(columns=names)
     for protocol, letter in report.PROTOCOLS.items():
         search[f"NDCG@10 {letter}"] = [figures[protocol] for figures in search["ndcg@10"]]
+    search["setting"] = search["setting"].map(in_words)
     search = search.set_index(["index", "setting"])[
         ["to make", "seconds", "found", "NDCG@10 M", "NDCG@10 U"]
     ]

@@ -38,7 +38,7 @@ def test_of_a_benchmark_the_setting_that_finds_most_stands_for_an_index():
         row("nprobe=2", 4.0, 0.8, entries=1000, **size),
     ]
     table, best = memory.searched({"beauty": {"search": search}, "grown": grown})
-    assert table.loc[("IVF", "nprobe=1")].tolist() == [1.5, 0.5, 0.5, 0.25, 0.125]
+    assert table.loc[("IVF", "1 cells read")].tolist() == [1.5, 0.5, 0.5, 0.25, 0.125]
     assert table.columns.tolist() == ["to make", "seconds", "found", "NDCG@10 M", "NDCG@10 U"]
     assert best.to_numpy().tolist() == [
         ["IVF", 100, 1.5, 2.0, 0.75, 2.0],
