@@ -48,6 +48,7 @@ KEYS = ["kind", "level", "model", "seed"]
 class Tried(NamedTuple):
     """A model as it was trained: its settings, HR@k of the world, size, and processor seconds."""
 
+    model: Recommender
     chosen: dict[str, Any]
     valid: float
     test: float
@@ -114,7 +115,7 @@ def tried(family: Family, world: World, chosen: dict[str, Any], seed: int, passe
     valid, test = (
         float(hits(model, world, part).mean()) for part in (world.split.valid, world.split.test)
     )
-    return Tried(chosen, valid, test, parameters(model), time.process_time() - began)
+    return Tried(model, chosen, valid, test, parameters(model), time.process_time() - began)
 
 
 def searched(

@@ -101,7 +101,7 @@ def test_a_search_ends_with_the_best_there_can_be_and_takes_the_best_on_validati
     def pretend(family, world, chosen, seed, passes):
         made.append(chosen)
         valid = (0.6, 0.8, 0.7, 0.995, 1.0)[len(made) - 1]
-        return worlds.Tried(chosen, valid, 1 - valid, 1, 0.0)
+        return worlds.Tried(None, chosen, valid, 1 - valid, 1, 0.0)
 
     monkeypatch.setattr(worlds, "tried", pretend)
     found, count = worlds.searched(family, world, 3, 0, 1)
