@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int
 
-from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.worlds import noise
 from seqrec_lib.data.worlds.base import World
 from seqrec_lib.models.rankers.surge import SURGE
