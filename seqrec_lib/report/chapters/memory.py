@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 
 from seqrec_lib import report
 
-
 SETTINGS = {  # FAISS's name of a setting, and what it counts
     "nprobe": "cells read",
     "efSearch": "candidates kept",
