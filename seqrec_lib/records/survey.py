@@ -39,7 +39,7 @@ SURVEY_RECIPES: dict[str, tuple[Any, ...]] = {
     "caser-whole": ("caser", replace(_caser, pooled=False), ENCODER),
     "caser-vertical": ("caser", replace(_caser, horizontal=0), ENCODER),
     "caser-horizontal": ("caser", replace(_caser, vertical=0), ENCODER),
-    "nextitnet": ("nextitnet", NextItNet.Config(temperature=0.07), ENCODER),
+    "nextitnet": ("nextitnet", NextItNet.Config(dilations=(1, 2), temperature=0.07), _faster),
     "surge": ("surge", _surge, _graphs),
     "surge-unpruned": ("surge", replace(_surge, pruned=False), _graphs),
     "sasrec-unplaced": ("sasrec", replace(SASREC, places="none"), ENCODER),

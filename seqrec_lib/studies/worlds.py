@@ -56,9 +56,9 @@ class Tried(NamedTuple):
     seconds: float
 
 
-def place(name: str, results: str | Path = SCRATCH) -> Path:
-    """The file of what is kept."""
-    return beside(results, "worlds", f"{name}.csv")
+def place(name: str, results: str | Path = SCRATCH, anew: bool = False) -> Path:
+    """The file of what is kept, or of what is made ``anew``."""
+    return beside(results, "worlds", f"{name}.csv", anew=anew)
 
 
 def parameters(model: Recommender) -> int:
@@ -170,18 +170,20 @@ def study(
     seeds: int = SEEDS,
     levels: Sequence[float | int] | None = None,
     models: Sequence[str] | None = None,
+    anew: bool = False,
 ) -> pd.DataFrame:
-    """:func:`row` of every kind, level, model and seed in :data:`PLANS`; none is made again.
+    """:func:`row` of every kind, level, model and seed in :data:`PLANS`; none is made again,
+    unless all are to be made ``anew``.
 
     Raises ``ValueError`` for a world without a plan, or a model that its plan lacks.
     """
     if name not in PLANS:
         raise ValueError(f"no plan for world {name!r}; there is one for {', '.join(PLANS)}")
-    plan, path = PLANS[name], place(name, results)
+    plan, path = PLANS[name], place(name, results, anew)
     levels, models = list(levels or plan.levels), list(models or plan.models)
     if strange := set(models) - set(plan.models):
         raise ValueError(f"{name} lacks {sorted(strange)}; it has {', '.join(plan.models)}")
-    rows = kept(name, results).to_dict("records") if path.exists() else []
+    rows = kept(name, results).to_dict("records") if path.exists() and not anew else []
     have = {tuple(one[key] for key in KEYS): one for one in rows}
     for kind, level, model, seed in itertools.product(plan.kinds, levels, models, range(seeds)):
         if (kind, level, model, seed) in have:

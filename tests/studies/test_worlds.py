@@ -135,6 +135,9 @@ def test_a_study_goes_on_where_it_was_left(elsewhere, monkeypatch):
     assert again["limit"].tolist() == pytest.approx([1 / 3] * 4, abs=1e-4)
     assert (again["best"] > again["limit"]).all() and again["test"].between(0, 1).all()
     assert again["parameters"].tolist()[:2] == [0, pytest.approx(worlds.PARAMETERS, rel=0.1)]
+    worlds.study("noise", trials=1, seeds=1, levels=[2], models=["markov-1"], anew=True)
+    assert made[4:] == [("noise", "", 2, "markov-1", 0, None)]
+    assert len(worlds.kept("noise")) == 1
 
 
 def test_what_no_plan_has_is_refused():

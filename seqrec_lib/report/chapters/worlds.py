@@ -1,15 +1,22 @@
-"""What the chapter on small worlds shows: a history of each, and figures against difficulty."""
+"""What the chapter on small worlds shows: a history of each, figures against difficulty, and who
+reaches how much of the best there can be."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from seqrec_lib.data.worlds.base import World
 from seqrec_lib.report.axes import SMALL, named
 from seqrec_lib.report.forest import rows
 from seqrec_lib.report.styles import colour, label, marker
+from seqrec_lib.studies import worlds as study
+from seqrec_lib.studies.worlds_plans import FAMILIES, PLANS
 
 DAY_S = 86_400
 # what makes each world harder
@@ -22,6 +29,18 @@ LEVELS = {
     "reach": "events from the answer back to what it repeats",
     "staleness": "days since anything of a user was known",
 }
+# what is asked in each, by world and kind, in a word or two
+ABILITIES = {
+    ("union", "and"): "two together",
+    ("union", "xor"): "two, either or",
+    ("noise", ""): "noise",
+    ("threads", ""): "threads",
+    ("drift", "ordered"): "drift",
+    ("clock", ""): "clock",
+    ("reach", ""): "reach",
+    ("staleness", ""): "staleness",
+}
+SHOWN = {"clock": {"timed": True}}  # how a history is drawn, where not by its order
 # Okabe and Ito's, then grey
 INKS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#777777")
 
@@ -106,3 +125,60 @@ def reached(table: pd.DataFrame) -> pd.DataFrame:
             "off its limit, at most": off.loc[kind, model].max(),
         }
     return pd.DataFrame.from_dict(made, "index")
+
+
+def made(
+    results: str, seeds: int, retrain: bool = False, small: bool = False
+) -> dict[str, pd.DataFrame]:
+    """The table of each world, read or made; ``small``: of few users, models and passes."""
+    if small:
+        return {name: study.smoke(name) for name in PLANS}
+    return {name: study.study(name, results, seeds=seeds, anew=retrain) for name in PLANS}
+
+
+def panels(name: str, table: pd.DataFrame, user: int = -1) -> tuple[Figure, pd.DataFrame]:
+    """A history of a world above, and below a panel of :func:`curves` for each kind that was run;
+    with the means that are drawn, by kind, level and model."""
+    kinds = list(dict.fromkeys(table["kind"]))
+    plan = PLANS[name]
+    world = plan.draw(plan.levels[len(plan.levels) // 2], kinds[0], num_users=20)
+    heights = [2.2, *[4.2] * len(kinds)]
+    figure, axes = plt.subplots(
+        len(heights), 1, figsize=(5.2, sum(heights)), layout="constrained",
+        gridspec_kw={"height_ratios": heights},
+    )  # fmt: skip
+    history(axes[0], world, user % 20, **SHOWN.get(name, {}))
+    found = {}
+    for ax, kind in zip(axes[1:], kinds, strict=True):
+        found[kind] = curves(ax, table, name, kind)
+        if len(kinds) > 1:
+            ax.set_title(ABILITIES.get((name, kind), kind))
+    return figure, pd.concat(found, names=["kind"])
+
+
+def shares(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Share of the best possible at the hardest level: a row a model, a column an ability; nan
+    where a model was not run. Means over seeds."""
+    found = {}
+    for (name, kind), word in ABILITIES.items():
+        own = tables[name][tables[name]["kind"] == kind]
+        hardest = own[own["level"] == own["level"].max()].groupby("model")[["test", "best"]].mean()
+        found[word] = hardest["test"] / hardest["best"]
+    table = pd.DataFrame(found).dropna(axis=1, how="all")
+    return table.reindex([model for model in FAMILIES if model in table.index])
+
+
+def matrix(ax: Axes, table: pd.DataFrame) -> None:
+    """The figures of :func:`shares`, darker the nearer to the best."""
+    ax.grid(visible=False)
+    ax.imshow(table, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
+    for (row, column), value in np.ndenumerate(table.to_numpy()):
+        if np.isfinite(value):
+            ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=SMALL,
+                    color="white" if value > 0.8 else "black")  # fmt: skip
+    ax.set_yticks(range(len(table)), [label(model) for model in table.index])
+    ax.set_xticks(range(table.shape[1]), table.columns, rotation=35, ha="left")
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    for side in ax.spines.values():
+        side.set_visible(False)

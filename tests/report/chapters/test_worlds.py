@@ -80,3 +80,27 @@ def test_shares_of_the_best_and_distances_from_limits_follow(table):
 
 def test_every_world_says_what_makes_it_harder():
     assert set(worlds.LEVELS) == set(PLANS)
+
+
+def test_the_matrix_has_the_share_of_the_best_at_the_hardest_level(ax, table):
+    table["best"] = 0.8
+    none = table[table["kind"] == "none"]
+    found = worlds.shares(dict.fromkeys(PLANS, none) | {"noise": table})
+    assert found.columns.tolist() == ["noise"]
+    assert found.index.tolist() == ["markov-1", "sasrec"]  # as the families are told
+    assert found["noise"].tolist() == pytest.approx([0.26 / 0.8, 0.79 / 0.8])
+    worlds.matrix(ax, found)
+    assert [text.get_text() for text in ax.texts] == ["0.33", "0.99"]
+
+
+def test_a_world_is_drawn_with_a_panel_for_each_kind(table):
+    both = pd.concat([table.assign(kind="xor"), table.assign(kind="and")])
+    figure, means = worlds.panels("union", both)
+    assert len(figure.axes) == 3 and figure.axes[1].get_title() == "two, either or"
+    assert means.loc[("and", 4), "SASRec"] == pytest.approx(0.79)
+
+
+def test_worlds_can_be_made_small(monkeypatch):
+    monkeypatch.setattr(worlds.study, "smoke", lambda name: pd.DataFrame({"world": [name]}))
+    found = worlds.made("nowhere", 1, small=True)
+    assert {name: table["world"][0] for name, table in found.items()} == {n: n for n in PLANS}

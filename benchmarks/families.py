@@ -1,0 +1,143 @@
+"""What the survey's encoders cost: positions learned a second on Beauty, and the time of a step by
+the length of its histories.
+
+``speeds``: each recipe as it is published, after one whole pass (oneDNN keeps a kernel for each
+shape that it meets), on one core; the encoders take turns, three times; medians, as a ratio to
+SASRec's of the same run. ``steps``: one update from as many positions, cut into histories of other
+lengths, by networks of about 20,000 parameters each, on one core and on both.
+"""
+
+import argparse
+import itertools
+import sys
+import time
+
+import numpy as np
+from publishing import machine, publish
+
+WHAT = "positions learned a second of a processor; milliseconds of a step by length of history"
+RECIPES = (
+    "sasrec",
+    "gru",
+    "rnn",
+    "lstm",
+    "gru4rec",
+    "fpmc",
+    "prme",
+    "caser",
+    "nextitnet",
+    "bert4rec",
+    "pinnerformer",
+    "hstu",
+    "hstu-events",
+)
+BATCHES, TURNS = 60, 3
+POSITIONS = 12_800
+LENGTHS = (25, 50, 100, 200, 400)
+STEPS = 5
+SETTINGS = {  # of the small worlds' families
+    "rnn": {},
+    "gru": {},
+    "lstm": {},
+    "caser": {"height": 9, "horizontal": 16},
+    "nextitnet": {"dilations": "1 4"},
+    "sasrec": {"num_layers": 2},
+    "hstu": {"num_layers": 2},
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one turn; publishes nothing")
+    quick = parser.parse_args().quick
+    where = machine()
+    found = {"speeds": speeds(1 if quick else TURNS), "steps": steps(1 if quick else TURNS)}
+    if not quick:
+        publish("families", {"what": WHAT, "machine": where} | found)
+
+
+def speeds(turns):
+    """Positions a second of a processor, by recipe: median of the turns."""
+    import torch
+
+    torch.set_num_threads(1)
+    sides, found = {name: Side(name) for name in RECIPES}, {}
+    for _, (name, side) in itertools.product(range(turns), sides.items()):
+        found.setdefault(name, []).append(side.turn())
+        print(name, round(found[name][-1]), file=sys.stderr)
+    return {name: float(np.median(rates)) for name, rates in found.items()}
+
+
+class Side:
+    """A recipe after its first pass."""
+
+    def __init__(self, name):
+        from seqrec_lib.data import datasets
+        from seqrec_lib.data.catalogue import Catalogue
+        from seqrec_lib.records.recipes import published
+        from seqrec_lib.records.runs import initialised
+        from seqrec_lib.training.loop import _Run
+
+        (spec,) = published("beauty", name, [0])
+        log, split = datasets.load("beauty")
+        model = initialised(spec, Catalogue.learned(log, split.train))
+        self.run = _Run(model, log, split, spec.training)
+        model.train()
+        for batch in self.run.remaining_batches():
+            self.run.learn(batch)
+        self.run.at.step = 0
+        self.batches = itertools.chain.from_iterable(
+            self.run.remaining_batches() for _ in itertools.count()
+        )
+
+    def turn(self):
+        # what of a model begins with its batches (windows, their order) is outside
+        batches = [*itertools.islice(self.batches, BATCHES)]
+        began = time.process_time()
+        learned = sum(self.run.learn(batch) for batch in batches)
+        self.run.at.step = 0
+        return learned / (time.process_time() - began)
+
+
+def steps(turns):
+    """Milliseconds of an update, by threads, family and length: median of all steps."""
+    import torch
+
+    found = {}
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        for length, (name, settings) in itertools.product(LENGTHS, SETTINGS.items()):
+            model, batch = small(name, length, settings)
+            optimizer = torch.optim.AdamW(model.parameters())
+            times = []
+            for _ in range(2 + turns * STEPS):
+                began = time.monotonic()
+                optimizer.zero_grad()
+                model.loss(batch).backward()
+                optimizer.step()
+                times.append(1e3 * (time.monotonic() - began))
+            of = found.setdefault(str(threads), {}).setdefault(name, {})
+            of[str(length)] = float(np.median(times[2:]))
+            print(threads, name, length, round(of[str(length)]), file=sys.stderr)
+    return found
+
+
+def small(name, length, settings):
+    """A family's network of the worlds' size, and a batch of random histories."""
+    import torch
+
+    from seqrec_lib.data.batch import Batch
+    from seqrec_lib.data.catalogue import Catalogue
+    from seqrec_lib.models.base import from_config
+    from seqrec_lib.studies.worlds import sized
+    from seqrec_lib.studies.worlds_plans import FAMILIES
+
+    catalogue = Catalogue(40, np.zeros(41, dtype=np.int64))
+    config = sized(FAMILIES[name], catalogue, length, settings | {"dropout": 0.0})
+    torch.manual_seed(0)
+    item, target = torch.randint(1, 41, (2, POSITIONS // length, length))
+    return from_config(catalogue, config).train(), Batch(item, target=target)
+
+
+if __name__ == "__main__":
+    main()
