@@ -18,6 +18,8 @@ from seqrec_lib.records.settled import ENCODER, GRU_CE, RANKING, SASREC
 
 _caser = Caser.Config(temperature=0.07)
 # the best of random searches on validation: book/searches/beauty/<name>.csv
+_fpmc = FPMC.Config(embed_dim=128)
+_factors = replace(ENCODER, weight_decay=0.0, patience=10)
 _hstu = HSTU.Config(num_layers=1, num_heads=1, temperature=0.07)
 _faster = replace(ENCODER, learning_rate=2e-3, weight_decay=0.3)
 # most users' whole history lies within a year; within 28 days a third of the events has nothing
@@ -27,10 +29,10 @@ _surge = SURGE.Config()
 _graphs = replace(RANKING, test_users=2000)
 
 SURVEY_RECIPES: dict[str, tuple[Any, ...]] = {
-    "fpmc": ("fpmc", FPMC.Config(), ENCODER),
-    "fpmc-last": ("fpmc", FPMC.Config(user=False), ENCODER),  # factorised transitions alone
-    "mf": ("fpmc", FPMC.Config(last=False), ENCODER),  # matrix factorisation: who asks, alone
-    "prme": ("prme", PRME.Config(), ENCODER),
+    "fpmc": ("fpmc", _fpmc, _factors),
+    "fpmc-last": ("fpmc", replace(_fpmc, user=False), _factors),  # factorised transitions alone
+    "mf": ("fpmc", replace(_fpmc, last=False), _factors),  # matrix factorisation: who asks, alone
+    "prme": ("prme", PRME.Config(embed_dim=128), _factors),
     "rnn": ("gru", replace(GRU_CE, cell="rnn"), ENCODER),
     "lstm": ("gru", replace(GRU_CE, cell="lstm"), ENCODER),
     "caser": ("caser", _caser, ENCODER),
