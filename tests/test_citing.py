@@ -18,7 +18,8 @@ YEAR = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["copyr
 def entries():
     """The BibTeX entries of the page: kind, and fields by name."""
     for kind, body in re.findall(r"(?ms)^@(\w+)\{\w+,\n(.*?)^\}", PAGE):
-        yield kind, dict(re.findall(r"(?m)^  (\w+) = \{(.*)\},$", body))
+        fields = re.findall(r"(?ms)^  (\w+) = \{(.*?)\},$", body)
+        yield kind, {name: re.sub(r"\s+", " ", value) for name, value in fields}
 
 
 def authors():

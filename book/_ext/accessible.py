@@ -1,5 +1,7 @@
 """Sphinx extension: tables have numbers, and pages what the theme leaves out for those who listen.
 
+In a chapter without a number, tables and figures begin at 1.
+
 A number is the chapter's and the table's, as for figures: it stays when a dropdown opens, and is
 the same on the page, in print and in the book as one page. Tables behind tabs are one table.
 """
@@ -17,6 +19,7 @@ ARROW = (
     r"(<a [^>]*>\s*)([^<]*)(</a>\s*<details[^>]*>\s*<summary)>",
     r'\1\2\3 aria-label="Below: \2">',
 )
+PROSE = 40  # characters in a cell of a first column that is no name of its row
 LATE = 900  # after the theme has put its functions there
 
 
@@ -37,6 +40,23 @@ def chapter_of(env, docname: str) -> str:
     return "".join(f"{number}." for number in env.toc_secnumbers.get(docname, {}).get("", ()))
 
 
+def begin_anew(app, env):
+    """Number figures from 1 in chapters without a number, where Sphinx goes on counting."""
+    for docname, kinds in env.toc_fignumbers.items():
+        if not chapter_of(env, docname):
+            for numbers in kinds.values():
+                numbers.update({name: (place,) for place, name in enumerate(numbers, 1)})
+    return []
+
+
+def mark_prose(app, doctree, docname):
+    """Tables whose rows begin with sentences: on a phone such a column is not held in sight."""
+    for table in doctree.findall(nodes.table):
+        rows = [row for body in table.findall(nodes.tbody) for row in body.findall(nodes.row)]
+        if any(len(row[0].astext()) > PROSE for row in rows):
+            table["classes"].append("prose")
+
+
 def mend(app, page, template, context, doctree):
     context["body"] = re.sub(*ENTRY, context.get("body", ""))
     if tree := context.get("generate_toctree_html"):
@@ -47,6 +67,8 @@ def mend(app, page, template, context, doctree):
 
 def setup(app):
     app.add_js_file("reading.js")
+    app.connect("env-get-updated", begin_anew, priority=LATE)
     app.connect("doctree-resolved", number_tables)
+    app.connect("doctree-resolved", mark_prose)
     app.connect("html-page-context", mend, priority=LATE)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -19,11 +19,17 @@ addEventListener("afterprint", () => {
   }
 });
 
-// A table that is cut says that it scrolls: at first, and whenever its room has changed.
+// A table that is cut says that it scrolls: at first, and whenever its width has changed. Between,
+// the sign only comes: the rules for a table that scrolls may make it fit, and without it, not.
 addEventListener("load", () => {
   const tables = document.querySelectorAll(".table-scroll, .pst-scrollable-table-container");
-  const mark = (table) =>
-    table.classList.toggle("scrolls", table.scrollWidth > table.clientWidth + 1);
+  const widths = new Map();
+  const mark = (table) => {
+    if (widths.get(table) !== table.clientWidth) table.classList.remove("scrolls");
+    widths.set(table, table.clientWidth);
+    // less than the space beside a last word is not worth a sign
+    if (table.scrollWidth > table.clientWidth + 16) table.classList.add("scrolls");
+  };
   // afterwards: what it writes moves the page, of which the observer would be told again
   const cut = new ResizeObserver((seen) =>
     setTimeout(() => seen.forEach(({ target }) => mark(target))));

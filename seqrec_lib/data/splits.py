@@ -47,7 +47,7 @@ def leave_last_out(log: EventLog) -> Split:
         raise ValueError(
             f"leave-last-out needs three events a user; {len(short)} of {log.num_users} users have "
             f"fewer (the first: {log.users[short[0]]!r}, {events_per_user[short[0]]} events). "
-            "Drop them (fewest=3 when a file is read), or split by time with global_time"
+            "Drop them (fewest=3 when a file is read), or split by time (split=time)."
         )
     test = np.cumsum(events_per_user) - 1
     held_out = np.zeros(len(asked), dtype=bool)

@@ -70,7 +70,7 @@ class Softmax:
 def sampled_items(
     count: int, alpha: float, frequency: Float[Tensor, "N"]
 ) -> tuple[Int[Tensor, "K"], Float[Tensor, "N"]]:
-    """``count`` items drawn with replacement in proportion to frequency ** alpha; every chance.
+    """``count`` items drawn with replacement in proportion to ``frequency ** alpha``; every chance.
 
     ``alpha = 0`` draws uniformly over the catalogue, items never seen in training included.
     """

@@ -19,6 +19,7 @@ NUMBER = re.compile(
     r"\(?[−+±≤≥<>]?[\d.,]+ ?(%|± ?[\d.]+|\[[^]]*\])?\)?(?P<note>,? \(?[a-z][^\d]*)?"
 )
 PLACES = 4
+LONG = 40  # characters of a word that is broken anywhere: digests, paths
 
 
 def show(
@@ -58,7 +59,7 @@ def written(value: Any, digits: int = PLACES) -> str:
     >>> written(-0.00541), written(12101.0), written("-.0023 [-.0027, .0072]"), written(None)
     ('−0.0054', '12,101', '−0.0023 [−0.0027, 0.0072]', '–')
     >>> written(-0.00001), written("(-.0000), one seed"), written("+.0000 [-.0000, .0001]")
-    ('0.0000', '(0.0000), one seed', '+0.0000 [−0.0000, 0.0001]')
+    ('0.0000', '(0.0000), one seed', '0.0000 [−0.0000, 0.0001]')
     """
     if isinstance(value, str):
         text = label(value)
@@ -76,7 +77,7 @@ def written(value: Any, digits: int = PLACES) -> str:
         text = str(value)
     text = re.sub(r"(?<![\w.])([-+−]?)\.(?=\d)", r"\g<1>0.", text)
     # an end of an interval keeps it: −0.0 lies on the other side of zero than +0.0
-    text = re.sub(r"^(\(?)[-+−](?=0(\.0+)?[^\d.\[]*$)", r"\1", text)
+    text = re.sub(r"^(\(?)[-+−](?=0(\.0+)?( \[|[^\d.\[]*$))", r"\1", text)
     return re.sub(r"(?<![\w)\]])-(?=\d)", "−", text) or EMPTY
 
 
@@ -152,7 +153,7 @@ def _html(table: pd.DataFrame, caption: str, tab: str = "") -> str:
     for cells in table.itertuples(index=False):
         first, *rest = cells
         line = f'<th scope="row">{escape(first)}</th>' + "".join(
-            f'<td class="{side}{_noted(cell, side)}">{_unbroken(cell)}</td>'
+            f'<td class="{side}{_noted(cell, side)}">{_code(_unbroken(cell))}</td>'
             for cell, side in zip(rest, sides[1:], strict=True)
         )
         rows.append(f"<tr>{line}</tr>")
@@ -160,15 +161,23 @@ def _html(table: pd.DataFrame, caption: str, tab: str = "") -> str:
 
 
 def _noted(cell: str, side: str) -> str:
-    """The class of a number with words behind it, which may stand on a line of their own."""
+    """The class of a number with words behind it, which may stand on a line of their own, and of
+    words so long that they have to be broken."""
+    if side == "words":
+        return " long" if max(map(len, cell.split()), default=0) > LONG else ""
     found = NUMBER.fullmatch(cell) if side == "number" else None
     return " noted" if found and found["note"] else ""
 
 
 def _unbroken(cell: str) -> str:
     """The markup of a cell, in which no line ends within an interval or before its ±."""
-    joined = re.sub(r"\[[^]]*\]", lambda found: found[0].replace(" ", "\u00a0"), cell)
+    joined = re.sub(r"\[[^]a-z]*\]", lambda found: found[0].replace(" ", "\u00a0"), cell)
     return escape(re.sub(r" (?=[±\[])|(?<=±) ", "\u00a0", joined))
+
+
+def _code(markup: str) -> str:
+    """What stands between backticks in the font of code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", markup)
 
 
 def framed(caption: str, heads: str, rows: str) -> str:

@@ -22,12 +22,12 @@ class Training:
     learning_rate: float = 1e-3
     weight_decay: float = 0.0  # decoupled, on every weight but norms and biases
     cosine: bool = False  # let the learning rate fall to zero over the epochs
-    plateau: int = 0  # divide it by ten after so many epochs without a better validation; 0: never
+    plateau: int = 0  # divide it by ten after so many epochs without a gain; 0: never
     averaging: float = 0.0  # decay of a running mean of the weights; 0: none
     patience: int = 10  # epochs without a better validation before stopping
-    precision: str = "bf16"  # autocast data type of the loss and, on a GPU, the encoder; or "fp32"
+    precision: str = "bf16"  # autocast of the loss and, on a GPU, the encoder; or "fp32"
     select: str = "masked"  # earlier items left out when validating; or "unmasked"
-    validate: str = "full"  # against the catalogue; "sampled": against 100 other items, the same
+    validate: str = "full"  # against the catalogue; "sampled": against 100 others, the same
     test_users: int = 0  # a fixed sample of so many is ranked; 0: all
     seed: int = 0
 

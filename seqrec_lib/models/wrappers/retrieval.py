@@ -3,8 +3,9 @@ RaSeRec, arXiv:2412.18378).
 
 A memory holds the state of every training history beside the item that came next. A new history
 looks up the K most similar states, attends to their items, and mixes what it finds into its own
-state: h~ = alpha h + (1 - alpha) h'. Only the attention learns, or the encoder with it. A share of
-the chance may go to the items found themselves (kNN-LM; Khandelwal et al., 2020, arXiv:1911.00172).
+state: ``h~ = alpha h + (1 - alpha) h'``. Only the attention learns, or the encoder with it. A
+share of the chance may go to the items found themselves (kNN-LM; Khandelwal et al., 2020,
+arXiv:1911.00172).
 """
 
 from __future__ import annotations
@@ -263,7 +264,7 @@ class Retrieval(Recommender):
     def mixed(
         self, states: Float[Tensor, "P D"], neighbours: Int[Tensor, "P K"]
     ) -> Float[Tensor, "P D"]:
-        """States with what their neighbours say: alpha h + (1 - alpha) h'."""
+        """States with what their neighbours say: ``alpha h + (1 - alpha) h'``."""
         config, unit = self.config, F.normalize(states, dim=-1)
         keys = self.memory.keys[neighbours]
         vectors = self.encoder.item_vectors()[0]

@@ -86,7 +86,7 @@ def against_print(
     beside = {"va": "center", "transform": ax.get_yaxis_transform(), "fontsize": report.SMALL}
     for column, head in enumerate(("train,\nmin", "score,\ns")):
         place = 1.14 + 0.21 * column
-        ax.text(place, 0, head, beside, weight="bold", ha="right")
+        ax.text(place, 0.4, head, beside, weight="bold", ha="right", va="bottom")
         for height, cost in zip(heights, costs, strict=True):
             ax.text(place, height, f"{cost[column]:.0f}", beside, ha="right")
     return table

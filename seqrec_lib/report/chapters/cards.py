@@ -79,7 +79,7 @@ def sources(model: str) -> str:
 
 def _docstring(model: str) -> str:
     whole = sys.modules[MODELS[model].__module__].__doc__ or ""
-    return inspect.cleandoc(whole).replace("``", "")
+    return inspect.cleandoc(whole).replace("``", "`")
 
 
 def settings(config: Any) -> str:
@@ -273,13 +273,13 @@ def draw(ax: Axes, runs: Sequence[Runs]) -> pd.DataFrame:
     found = found.loc[list(dict.fromkeys(table["model"])), list(dict.fromkeys(order))]
     for (y, x), value in np.ndenumerate(found.to_numpy()):
         if value > 0:
-            ax.scatter(x, y, s=12 + 9 * value, color=report.colour("gru4rec"), alpha=0.25, lw=0)
+            size = 12 + 16 * value**0.5  # so that the largest stays in its row
+            ax.scatter(x, y, s=size, color=report.colour("gru4rec"), alpha=0.25, lw=0)
             ax.text(x, y, f"{value:.0f}", ha="center", va="center", fontsize=report.SMALL)
     ax.grid(False)  # no line goes through the digits
     ax.set_yticks(range(len(found)), [textwrap.fill(name, 15) for name in found.index])
-    ax.set_xticks(
-        range(found.shape[1]), [textwrap.fill(name, 9) for name in found], fontsize=report.SMALL
-    )
+    heads = [textwrap.fill(name, 8, break_long_words=False) for name in found]
+    ax.set_xticks(range(found.shape[1]), heads, fontsize=report.SMALL)
     ax.xaxis.tick_top()
     ax.set(xlim=(-0.6, found.shape[1] - 0.4), ylim=(len(found) - 0.5, -0.5))
     ax.tick_params(length=0)

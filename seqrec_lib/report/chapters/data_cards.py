@@ -49,9 +49,10 @@ def title(dataset: str) -> str:
 
 
 def said(reader: ModuleType) -> str:
-    """What a module's docstring says of its data, as one paragraph without marks."""
-    words = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"\1", inspect.cleandoc(reader.__doc__ or ""))
-    return re.sub(r"\s+", " ", words.replace("``", "")).strip()
+    """What a module's docstring says of its data, as one paragraph; code in backticks."""
+    words = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", inspect.cleandoc(reader.__doc__ or ""))
+    words = re.sub(r"(?<!\w)\*([^*\s][^*]*)\*", r"\1", words)  # emphasis
+    return re.sub(r"\s+", " ", words.replace("``", "`")).strip()
 
 
 @cache
@@ -62,7 +63,7 @@ def licences() -> dict[str, dict[str, str]]:
     found = {}
     for row in rows:
         for name in re.findall(r"`([^`]+)`", row[0]):
-            found[name] = dict(zip(head, [re.sub("`", "", one) for one in row], strict=True))
+            found[name] = dict(zip(head, row, strict=True))
         if "hm" in found:  # its row names the article's alone, and says that it is all three's
             found |= {level: found["hm"] for level in ("hm-product", "hm-department")}
     return found

@@ -53,6 +53,13 @@ def searched(bench: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     return search.round({"seconds": 2}), grown.loc[best, columns]
 
 
+def in_print(search: pd.DataFrame) -> pd.DataFrame:
+    """The first table of :func:`searched` with seconds to two places, which is what they bear."""
+    seconds = {"to make": "seconds to make", "seconds": "seconds"}
+    printed = search.assign(**{name: search[name].map("{:.2f}".format) for name in seconds})
+    return printed.rename(columns=seconds | {"found": "share found"})
+
+
 def growth(top: Axes, bottom: Axes, grown: pd.DataFrame) -> None:
     """Memory and time of a search by entries, a line an index; ``grown`` as from ``searched``."""
     for (kind, rows), look in zip(grown.groupby("index"), report.LOOKS, strict=False):

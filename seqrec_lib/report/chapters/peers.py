@@ -92,7 +92,7 @@ def draw(ax: Axes, ours: Runs, theirs: Mapping[str, Runs]) -> None:
     }
     floors.levels(ax, levels, "NDCG@10")
     beside = {"transform": ax.get_yaxis_transform(), "ha": "right", "va": "center"}
-    ax.text(1.14, -0.5, "minutes", beside, weight="bold")
+    ax.text(1.14, -0.47, "minutes", beside, weight="bold", va="top")  # below the legend
     for height, name in enumerate(named):
         ax.text(1.14, height, f"{minutes[name]:,.0f}", beside)
 
