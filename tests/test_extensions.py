@@ -20,6 +20,7 @@ def extension(name):
 
 
 colophon, offline, one_page = map(extension, ("colophon", "offline", "one_page"))
+accessible, typography = map(extension, ("accessible", "typography"))
 
 
 def configured(url=""):
@@ -137,3 +138,36 @@ def test_on_one_page_every_link_leads_to_the_page_it_means():
     before = tree.pformat()
     one_page.own_ids(SimpleNamespace(builder=SimpleNamespace(name="html")), tree, "book/index")
     assert tree.pformat() == before
+
+
+def test_figures_of_a_chapter_without_a_number_begin_at_one():
+    numbers = {"with": {"figure": {"a": (8, 1)}}, "without": {"figure": {"b": (6,), "c": (7,)}}}
+    env = SimpleNamespace(toc_fignumbers=numbers, toc_secnumbers={"with": {"": (8,)}})
+    assert accessible.begin_anew(None, env) == []
+    assert numbers["with"]["figure"] == {"a": (8, 1)}
+    assert numbers["without"]["figure"] == {"b": (1,), "c": (2,)}
+
+
+def test_a_table_whose_rows_begin_with_sentences_is_known():
+    def table(words):
+        entry = nodes.entry("", nodes.paragraph(text=words))
+        return nodes.table("", nodes.tgroup("", nodes.tbody("", nodes.row("", entry))))
+
+    page = nodes.section("", table("HRNN"), table("what a row says of itself in a whole sentence"))
+    accessible.mark_prose(None, page, "page")
+    assert [one["classes"] for one in page] == [[], ["prose"]]
+
+
+def test_a_default_is_a_name():
+    given = "(metric=<function ndcg>, clock=<built-in function monotonic>, names=<factory>)"
+    signature, returned = typography.defaults(None, "function", "f", None, None, given, "int")
+    assert (signature, returned) == ("(metric=ndcg, clock=monotonic, names=…)", "int")
+    assert typography.defaults(None, "module", "m", None, None, None, None) is None
+
+
+def test_a_head_is_not_broken_within_a_name_or_before_its_per_cent_sign():
+    markup = '<table class="shown"><th>rank by GRU-CE</th><th>share, %</th><td>GRU-CE</td></table>'
+    page = nodes.section("", nodes.raw("", markup, format="html"))
+    typography.hold_together(None, page, "page")
+    heads = "<th>rank by GRU&#8209;CE</th><th>share,&#160;%</th>"
+    assert page.astext() == markup.replace("<th>rank by GRU-CE</th><th>share, %</th>", heads)

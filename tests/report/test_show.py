@@ -30,7 +30,7 @@ def cells(shown):
         ("-.0023 [-.0027, .0072]", "−0.0023 [−0.0027, 0.0072]"),
         ("2024-01-02", "2024-01-02"),
         (-0.00004, "0.0000"),
-        ("+.0000 [-.0000, +.0001]", "+0.0000 [−0.0000, +0.0001]"),
+        ("+.0000 [-.0000, +.0001]", "0.0000 [−0.0000, +0.0001]"),
         ("(-0.0 %)", "(0.0 %)"),
         ("-0.05", "−0.05"),
         ("sasrec-attne", "SASRec, attnE"),
@@ -50,6 +50,14 @@ def test_a_table_has_a_caption_names_and_aligned_numbers():
     assert "<caption><span>What is seen.</span></caption>" in page
     assert page.count('class="number"') == 6  # two heads and four cells
     assert "What is seen." in repr(shown) and "1,200" in repr(shown)
+
+
+def test_a_line_ends_within_words_in_brackets_but_not_within_an_interval():
+    table = pd.DataFrame({"what": ["of [one (a b); two]", "+0.1 [0.0, 0.2] `f(x)`", "d" * 64]})
+    page = report.show(table.assign(why=table["what"]), "What is seen.")._repr_html_()
+    assert page.count("[one (a b); two]") == 2
+    assert '<td class="words">+0.1\u00a0[0.0,\u00a00.2] <code>f(x)</code></td>' in page
+    assert f'<td class="words long">{"d" * 64}</td>' in page
 
 
 def test_columns_have_places_of_their_own():

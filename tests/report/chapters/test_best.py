@@ -52,7 +52,7 @@ def test_a_run_is_held_against_print_in_percent(of):
     names = [tick.get_text() for tick in ax.get_yticklabels()]
     assert names == ["Beauty", "SASRec", "ensemble", "Shop", "SASRec", "ensemble"]
     written = [(text.get_text(), text.get_position()[1]) for text in ax.texts]
-    assert ("train,\nmin", 0) in written and ("score,\ns", 0) in written
+    assert ("train,\nmin", 0.4) in written and ("score,\ns", 0.4) in written
     assert written[-1] == ("1", 5) and ("4", 5) in written  # beside the last ensemble
     plt.close(figure)
 

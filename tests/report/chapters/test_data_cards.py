@@ -29,7 +29,7 @@ def test_every_data_set_has_terms():
     for name in SOURCES:
         row = data_cards.licences()[name]
         assert row["licence of the data"] and row["what is derived, and so here"]
-        assert "`" not in "".join(row.values())
+        assert "".join(row.values()).count("`") % 2 == 0  # code is closed
     assert "CC BY-NC-SA" in data_cards.licences()["tecd-marketplace"]["licence of the data"]
     assert data_cards.licences()["hm-product"] == data_cards.licences()["hm"]
 
