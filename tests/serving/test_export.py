@@ -83,7 +83,9 @@ def test_javascript_gives_every_item_the_score_and_rank_of_the_library(folder, k
         for (history, following), ours, theirs in zip(asked, answers, found[:-1], strict=True):
             for protocol in PROTOCOLS:
                 left = set(history) if protocol == "masked" else set()
-                scores = dict(zip(ours.lists[protocol].items, ours.lists[protocol].scores))
+                scores = dict(
+                    zip(ours.lists[protocol].items, ours.lists[protocol].scores, strict=True)
+                )
                 listed = {one["item"]: one["score"] for one in theirs[protocol][name]["items"]}
                 assert listed.keys() == scores.keys() == set(range(1, 91)) - left
                 np.testing.assert_allclose(

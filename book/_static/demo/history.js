@@ -3,7 +3,7 @@
 "use strict";
 window.seqrec = window.seqrec || {};
 (() => {
-  const LAST = 10; // shown at first
+  const LAST = 6; // shown at first
 
   /** In `root`; `change(history, words)` is told what the reader wants. */
   function editor(root, describe, change) {
