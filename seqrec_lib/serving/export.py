@@ -52,7 +52,8 @@ logger = logging.getLogger(__name__)
 FREE = "movielens_small"  # its rows may be passed on, under its terms: DATA_LICENCES.md
 PEOPLE = 48  # whose last event is replayed
 LEAST_KEPT = 0.998  # of lists of ten, after rounding to half precision
-READ = {  # the settings that model.js reads, and those that it takes for granted
+# of each kind, the settings that model.js reads, and those that it takes for granted
+READ: dict[type, tuple[tuple[str, ...], dict[str, Any]]] = {
     Popular: ((), {"half_life_days": None}),
     Markov: (("order", "discount"), {}),
     GRU: (
@@ -124,16 +125,15 @@ def exported(
             "length": one.length,
             "config": _settings(one.model),
             "digest": one.digest,
-            "hr": {
-                p: round(float(hr(table[f"rank_{p}"].to_numpy(), 10).mean()), 4) for p in PROTOCOLS
-            },
+            "hr": {p: round(hr(table[f"rank_{p}"].to_numpy(), 10).mean(), 4) for p in PROTOCOLS},
         }
         if not isinstance(one.model, Popular | Markov):
             weights = {name: value.half() for name, value in one.model.state_dict().items()}
             files[one.name] = {name: _packed(value.numpy()) for name, value in weights.items()}
-            about["kept"] = round(_kept(one, weights, log, split.test), 4)
-            if about["kept"] < LEAST_KEPT:
-                raise ValueError(f"{one.name}: half precision keeps {about['kept']} of its lists")
+            kept = _kept(one, weights, log, split.test)
+            if kept < LEAST_KEPT:
+                raise ValueError(f"{one.name}: half precision keeps {kept:.4f} of its lists")
+            about["kept"] = round(kept, 4)
         files["items"]["models"].append(about)
     return files
 

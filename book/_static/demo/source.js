@@ -4,6 +4,7 @@
 //   frame.history    items, the oldest first
 //   frame.next       the item that came, once it has; else null
 //   frame.protocol   "masked" (M) or "unmasked" (U)
+//   frame.numItems   how many items there are
 //   frame.lists      by model: {items: [{item, score}], rank: of next, null while nothing has come}
 //   frame.ms         how long the answers took, together
 "use strict";
