@@ -202,7 +202,7 @@ def write(folder: Path, files: dict[str, dict[str, Any]], command: str) -> None:
         aside.mkdir()
         for name, values in files.items():
             text = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-            place = f"((window.seqrec ||= {{}}).data ||= {{}}).{name}"
+            place = f"((window.seqrec ||= {{}}).data ||= {{}})[{json.dumps(name)}]"
             (aside / f"{name}.js").write_text(f"{HEAD}{place} = {text};\n", encoding="utf-8")
         models = [f"* {one['name']}: `{one['digest']}`" for one in files["items"]["models"]]
         terms = TERMS.format(command=command, models="\n".join(models))

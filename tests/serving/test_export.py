@@ -6,11 +6,14 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.splits import leave_last_out
+from seqrec_lib.models.encoders.gru import GRU
+from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.serving.export import PEOPLE, exported, main, write
-from seqrec_lib.serving.served import Question
+from seqrec_lib.serving.served import Question, Served
 from seqrec_lib.training.evaluation import PROTOCOLS, ranks
 from tests.demo import answered, apart, contents, restored
 
@@ -25,28 +28,51 @@ def films(kept):
 
 
 @pytest.fixture(scope="module")
-def folder(served, kept, films, tmp_path_factory):
-    """A small export of all four."""
+def compared(kept, served):
+    """By its name: a network that compares by cosines over a temperature, as the published do."""
+    log, found = kept("gru")[2], {}
+    for name, kind, more in (
+        ("gru-retrieval", GRU, {"num_layers": 2}),
+        ("sasrec-wide", SASRec, {"num_heads": 4}),
+    ):
+        config = kind.Config(embed_dim=8, hidden_dim=16, temperature=0.5, **more)
+        torch.manual_seed(1)
+        model = kind(Catalogue.learned(log, leave_last_out(log).train), config).eval()
+        for weight in model.parameters():
+            weight.data += 0.3 * torch.randn_like(weight)
+        length = served("gru").length
+        found[name] = Served(model, log.items, length, name, digest=f"of {name}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def models(served, compared):
+    return {name: served(name) for name in NAMES} | compared
+
+
+@pytest.fixture(scope="module")
+def folder(models, kept, films, tmp_path_factory):
+    """A small export of popularity, a chain, and networks of both kinds of scores."""
     log = kept("gru")[2]
-    files = exported([served(name) for name in NAMES], log, leave_last_out(log), films)
+    files = exported(list(models.values()), log, leave_last_out(log), films)
     path = tmp_path_factory.mktemp("export") / "small"
     write(path, files, "python -m seqrec_lib.serving.export")
     return path
 
 
-def test_what_is_read_back_is_what_was_exported(folder, served, kept, films):
+def test_what_is_read_back_is_what_was_exported(folder, models, kept, films):
     files, log = contents(folder), kept("gru")[2]
     split = leave_last_out(log)
-    assert set(files) == {"items", "events", "replay", "gru", "sasrec"}
+    assert set(files) == {"items", "events", "replay", *models} - {"popular", "markov"}
     assert files["items"]["titles"] == films.sort_values("item")["title"].tolist()
     learned = [log.item[a : b - 2].tolist() for a, b in pairs(log.offsets)]
     assert apart(files["events"]["packed"]) == learned
     for name, model in restored(folder).items():
-        theirs = served(name).model.state_dict()
+        theirs = models[name].model.state_dict()
         for part, value in model.model.state_dict().items():
             np.testing.assert_allclose(value, theirs[part], rtol=1e-3, atol=1e-7)
     for about in files["items"]["models"]:
-        one = served(about["name"])
+        one = models[about["name"]]
         table = ranks(one.model, log, split.test, one.length)
         assert about["digest"] == one.digest and one.digest in (folder / "README.md").read_text()
         assert about["hr"] == {
