@@ -15,101 +15,24 @@ from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import model_file
 from seqrec_lib.serving.served import Question, Served
 from seqrec_lib.training.evaluation import PROTOCOLS
-from tests.browser import AXE, opened
-from tests.demo import EXPORT, ROOT, STATIC, answered, apart, contents, restored, unpacked
+from tests.browser import opened
+from tests.demo import (
+    ACTS,
+    EXPORT,
+    ROOT,
+    STATIC,
+    answered,
+    apart,
+    contents,
+    framed,
+    page,
+    restored,
+    unpacked,
+)
 
 DATASET = "movielens_small-shuffled"
 NAMES = ["popular", "markov", "gru", "sasrec"]
 KEPT = 0.998  # of the items of lists of ten
-
-ACTS = """<script>
-const problems = [];
-console.error = (...words) => problems.push(words.join(" "));
-addEventListener("error", e => problems.push(e.message || e.target.outerHTML), true);
-addEventListener("unhandledrejection", e => problems.push(String(e.reason)));
-const part = name => document.getElementById("seqrec-" + name);
-const soon = () => new Promise(done => setTimeout(done, 50));
-const texts = (place, what) => [...place.querySelectorAll(what)].map(one => one.textContent);
-addEventListener("securitypolicyviolation", e => problems.push("asked for " + e.blockedURI));
-const asking = () => [...document.querySelectorAll("[src], link")];
-const requests = () => asking().map(one => one.src || one.href);
-const lists = () => Object.fromEntries(texts(document, ".seqrec-column h4").map((name, i) => {
-  const column = document.querySelectorAll(".seqrec-column")[i];
-  const shown = what => texts(column, "li:not([hidden]) " + what);
-  return [name, {
-    titles: shown(".seqrec-title"), genres: shown(".seqrec-genres"), heard: shown(".seqrec-heard"),
-    came: texts(column, "li.seqrec-came .seqrec-title"), words: texts(column, "p"),
-  }];
-}));
-const history = () => texts(part("history"), "li .seqrec-title");
-const focused = () => document.activeElement.ariaLabel || document.activeElement.textContent;
-const last = name => [...document.querySelectorAll(`#seqrec-history li:last-of-type button`)]
-  .find(one => one.ariaLabel.startsWith(name));
-const seen = () => ({
-  lists: lists(), history: history(), said: part("said").textContent, focus: focused(),
-  person: part("person").textContent, tally: part("tally").textContent,
-});
-addEventListener("load", async () => {
-  const report = {before: requests()};
-  part("load").click();
-  while (part("page").hidden && !problems.length) await soon();
-  await soon();
-  const step = (name, act) => { act(); report[name] = seen(); };
-  step("first", () => {});
-  step("swapped", () => last("Move earlier").click());
-  step("removed", () => last("Remove").click());
-  step("restored", () => part("restore").click());
-  step("unmasked", () => document.querySelector("[value=unmasked]").click());
-  step("masked", () => document.querySelector("[value=masked]").click());
-  const words = part("words");
-  Object.assign(words, {value: "matrix thé"}).dispatchEvent(new Event("input"));
-  report.found = texts(part("add"), "li");
-  step("added", () => part("add").querySelector("li button").click());
-  step("came", () => { part("restore").click(); part("step").click(); });
-  step("next", () => part("step").click());
-  for (let i = 0; i < 20; i++) part("step").click();
-  step("later", () => {});
-  step("back", () => part("back").click());
-  step("empty", () => part("empty").click());
-  part("restore").click();
-  const {violations} = await axe.run({resultTypes: ["violations"]});
-  report.barriers = violations.flatMap(one => one.nodes.map(node => [one.id, node.html]));
-  report.wider = document.documentElement.scrollWidth - innerWidth;
-  report.width = innerWidth;
-  parent.postMessage(JSON.stringify({...report, problems, after: requests()}), "*");
-});
-</script>"""
-
-PHONE = """<html><body><script>
-addEventListener("message", ({data}) => (document.documentElement.dataset.report = data));
-</script><iframe src="%s" width=390 height=844></iframe></body></html>"""
-
-
-def page(folder, scripts=ACTS):
-    """The hand-written part of the book's page, to be opened from disk."""
-    text = (ROOT / "book" / "play.md").read_text(encoding="utf-8")
-    (body,) = re.findall(r"```{raw} html\n(.*?)```", text, flags=re.DOTALL)
-    body = body.replace("../_static/demo", STATIC.as_uri())
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    # whatever a script asks for elsewhere is refused, and told
-    rule = "default-src file: 'unsafe-inline'"
-    head += f'<meta http-equiv="Content-Security-Policy" content="{rule}">'
-    axe = f'<script src="{AXE}"></script>'
-    folder.mkdir(exist_ok=True)
-    path = folder / "play.html"
-    path.write_text(
-        f"<!doctype html><html lang='en'><head><title>Play</title>{head}{axe}{scripts}</head>"
-        f"<body><main><h1>Play</h1><h2>Here</h2>{body}</main></body></html>",
-        encoding="utf-8",
-    )
-    return path.as_uri()
-
-
-def framed(folder, scripts=ACTS):
-    """The same in a frame as wide as a phone."""
-    outer = folder / "phone.html"
-    outer.write_text(PHONE % page(folder, scripts))
-    return outer.as_uri()
 
 
 @pytest.fixture(scope="module")

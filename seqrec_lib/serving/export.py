@@ -5,8 +5,8 @@ python -m seqrec_lib.serving.export movielens_small-shuffled --models popular ma
 
 A page that was opened from disk may load scripts and nothing else, so that everything is text in
 files of JavaScript: titles, weights in half precision, a few people to replay. Models that count
-travel as what they counted, the training histories, which takes a third of the room of their
-tables. ``book/_static/demo/model.js`` has the other half.
+travel as what they counted, the training histories, which take far less room than their tables.
+``book/_static/demo/model.js`` has the other half.
 """
 
 from __future__ import annotations
