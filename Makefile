@@ -13,8 +13,8 @@ export MALLOC_MMAP_THRESHOLD_ = 33554432
 # what one process has compiled the others load: the suite starts many
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help book stored pdf test test-all mutants lint smoke full chapters picture kernel stale \
-  golden remake lock lock-feast feast audit clean
+.PHONY: help book stored pdf test test-all mutants lint smoke full chapters picture demo kernel \
+  stale golden remake lock lock-feast feast audit clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -72,6 +72,10 @@ chapters: $(READY)  ## run every chapter and store its outputs in notebooks/
 
 picture: $(READY)  ## draw the README's picture from the records
 	$(RUN) -m seqrec_lib.report.picture book/_static/masking.svg
+
+demo: $(READY)  ## train the models of the page Play (half an hour) and write what it loads
+	OMP_NUM_THREADS=1 $(RUN) -m seqrec_lib.serving.export movielens_small-shuffled \
+	  --models popular markov gru sasrec --out book/_static/demo/movielens_small
 
 kernel: $(READY)  ## make the environment known to Jupyter and Papermill as the kernel seqrec
 	$(RUN) -m ipykernel install --user --name seqrec --display-name "seqrec (Python)"

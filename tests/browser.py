@@ -74,6 +74,9 @@ const listen = frame => new Promise((done, failed) => {
 const heard = async frame => {
   const page = frame.contentDocument;
   page.querySelectorAll("details").forEach(part => part.open = true);
+  page.querySelector("#seqrec-load")?.click();
+  while (page.querySelector("#seqrec-page")?.hidden)
+    await new Promise(soon => setTimeout(soon, 100));
   // what fades in has no colours yet
   const still = "* { animation: none !important; transition: none !important }";
   page.head.insertAdjacentHTML("beforeend",
@@ -130,21 +133,27 @@ class Server(SimpleHTTPRequestHandler):
 
 def look(folder: Path, page: str, profile: Path) -> dict:
     """Open one page of a folder in headless Chromium; what the probe found there."""
+    handler = functools.partial(Server, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/{page}.html"
+        found = opened(address, profile)
+        server.shutdown()
+    return found
+
+
+def opened(address: str, profile: Path, size: str = "1300,2000", seconds: int = 120) -> dict:
+    """What the page at an address, of a server or of the disk, reports in headless Chromium."""
     if CHROMIUM is None:
         if os.environ.get("CI"):
             pytest.fail("chromium is not installed: apt-get install chromium fonts-dejavu")
         pytest.skip("chromium is not installed: apt-get install chromium fonts-dejavu")
-    handler = functools.partial(Server, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=15000"]
-        options += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
-        options += [f"--user-data-dir={profile}", "--window-size=1300,2000", "--dump-dom"]
-        address = f"http://127.0.0.1:{server.server_port}/{page}.html"
-        seen = subprocess.run(
-            [CHROMIUM, *options, address], capture_output=True, text=True, timeout=120
-        )
-        server.shutdown()
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=15000"]
+    options += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+    options += [f"--user-data-dir={profile}", f"--window-size={size}", "--dump-dom"]
+    seen = subprocess.run(
+        [CHROMIUM, *options, address], capture_output=True, text=True, timeout=seconds
+    )
     report = re.search(r'data-report="([^"]*)"', seen.stdout)
-    assert report, f"no report from {page}: {seen.stdout[:500]} {seen.stderr[-2000:]}"
+    assert report, f"no report from {address}: {seen.stdout[:500]} {seen.stderr[-2000:]}"
     return json.loads(html.unescape(report[1]))
