@@ -56,7 +56,7 @@ def gains(runs: Sequence[Runs], bases: Sequence[Runs]) -> pd.DataFrame:
             name = metric.__name__.upper()
             row[f"{name}@10 U"] = f"{report.mean(run, 'unmasked', metric).mean:.4f}"
             row[f"{name} gain, %"] = "" if run is base else f"{gain(run, base, metric):+.1f}"
-        row[f"by NDCG, {report.HOLM}"] = "" if run is base else next(said)
+        row["verdict on NDCG"] = "" if run is base else next(said)
         rows.append(row)
     return pd.DataFrame(rows).set_index("model").rename_axis(None)
 
@@ -77,7 +77,7 @@ def as_sets(pairs: dict[str, tuple[Runs, Runs]]) -> pd.DataFrame:
                 mean = report.mean(run, protocol).mean
                 rows[name][f"NDCG@10 {how} {letter}"] = f"{mean:.4f}"
             rows[name][f"gain, % {letter}"] = f"{gain(one, flat, ndcg, protocol):+.1f}"
-            rows[name][f"{report.HOLM} {letter}"] = next(said)
+            rows[name][f"verdict {letter}"] = next(said)
     return pd.DataFrame.from_dict(rows, "index")
 
 
@@ -150,7 +150,7 @@ def bars(ax: Axes, rows: dict[str, Interval], marks: Sequence[float]) -> None:
     ax.axvline(0, color="black", lw=0.8)
     ax.set_yticks(place, list(rows))
     ax.set(xlabel="gain in HR@10 over online only, %")
-    ax.legend()
+    report.legend_above(ax)
 
 
 def oracle_gains(best: pd.DataFrame, order: Sequence[str]) -> list[float]:
@@ -193,7 +193,7 @@ def lags(ax: Axes, tables: dict[str, pd.DataFrame], category: str) -> None:
         )
     ax.axvline(0, color="black", lw=0.8)
     ax.set(xlabel="days from the receipt to the event online", ylabel=f"lift of the {category}")
-    ax.legend()
+    report.legend_above(ax)
 
 
 def _times(one: Interval, factor: float) -> Interval:
