@@ -44,7 +44,8 @@ def by_label(ax: Axes, points: pd.DataFrame, label: str, most: int = len(LOOKS) 
     for at in reversed(range(len(names))):  # what is left over lies below
         own = points[number == at]
         colour, shape = looks[at]
-        ax.scatter(own["x"], own["y"], s=5, c=colour, marker=shape, lw=0, label=names[at])
+        ax.scatter(own["x"], own["y"], s=5, c=colour, marker=shape, lw=0,
+                   label=names[at].replace(" (", "\n("))  # fmt: skip
     handles, texts = ax.get_legend_handles_labels()
     ax.legend(handles[::-1], texts[::-1], fontsize=SMALL, markerscale=2.5, title=label,
               loc="upper left", bbox_to_anchor=(1, 1))  # fmt: skip

@@ -98,7 +98,8 @@ def draw_joined(ax: Axes, trials: Mapping[str, pd.DataFrame]) -> None:
                 share + 0.8, y, f"{JOINS[name]}: {share:.0f} %", va="center", fontsize=report.SMALL
             )
     ax.set_yticks(range(len(trials)), list(trials))
-    ax.set(xlabel="% of the answers", xlim=(0, 100))
+    ax.set(xlabel="% of the training rows", xlim=(0, 100))
+    ax.tick_params(axis="y", length=0)  # else a dash before the words on a short bar
     ax.grid(axis="y", visible=False)
     ax.invert_yaxis()
 
