@@ -19,23 +19,11 @@ addEventListener("afterprint", () => {
   }
 });
 
-// A table that is cut takes the margin, where no note stands in it; if it is still cut, it says that
-// it scrolls: at first, and whenever its room has changed.
+// A table that is cut says that it scrolls: at first, and whenever its room has changed.
 addEventListener("load", () => {
   const tables = document.querySelectorAll(".table-scroll, .pst-scrollable-table-container");
-  const notes = [...document.querySelectorAll("aside.margin")];
-  const isCut = (table) => table.scrollWidth > table.clientWidth + 1;
-  const widen = (part) => {
-    part.classList.add("wide");
-    const { top, bottom } = part.getBoundingClientRect();
-    const beside = notes.map((note) => note.getBoundingClientRect());
-    if (beside.some((note) => note.top < bottom && note.bottom > top))
-      part.classList.remove("wide");
-  };
-  const mark = (table) => {
-    if (isCut(table)) widen(table.closest("details, div.cell") || table);
-    table.classList.toggle("scrolls", isCut(table));
-  };
+  const mark = (table) =>
+    table.classList.toggle("scrolls", table.scrollWidth > table.clientWidth + 1);
   // afterwards: what it writes moves the page, of which the observer would be told again
   const cut = new ResizeObserver((seen) =>
     setTimeout(() => seen.forEach(({ target }) => mark(target))));
