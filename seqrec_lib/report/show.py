@@ -15,7 +15,7 @@ from seqrec_lib.report.styles import label
 from seqrec_lib.report.tables import WORDS
 
 EMPTY = "–"  # stands where there is nothing
-# "0.1", "(+0.1 [0.0, 0.2]), 3 common seeds (higher)", "0.10 / 0.05", and no number of something
+# "0.1", "+0.1 [0.0, 0.2], 3 common seeds (higher)", "0.10 / 0.05"
 NUMBER = re.compile(
     r"none|\(?[−+±≤≥<>]?[\d.,]+ ?(%|± ?[\d.]+|\[[^]]*\]|(/|to) [\d.,]+)?\)?"
     r"(?P<note>(, \d common seeds)?(,? \(?[a-z][^\d]*)?)"
