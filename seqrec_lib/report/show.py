@@ -175,18 +175,18 @@ def _noted(cell: str, side: str) -> str:
 
 
 def head(name: str) -> str:
-    """The markup of a column's name, which no line parts from the letter of its protocol.
+    """The markup of a column's name, which no line parts from its protocol's letter or its second.
 
-    >>> head("HR@10 U") == "HR@10\u00a0U", head("HR gain, %")
-    (True, 'HR gain, %')
+    >>> head("HR@10 U") == "HR@10\u00a0U", head("cost, s") == "cost,\u00a0s", head("HR gain")
+    (True, True, 'HR gain')
     """
-    return escape(re.sub(r" (?=\(?[MU]\b)", "\u00a0", name))
+    return escape(re.sub(r" (?=\(?[MU]\b)|(?<=,) (?=m?s$)", "\u00a0", name))
 
 
 def _unbroken(cell: str) -> str:
-    """The markup of a cell, in which no line ends within an interval or before its ±."""
+    """The markup of a cell, in which no line ends within an interval, a count or before its ±."""
     joined = re.sub(r"\[[^]]*\]", lambda found: found[0].replace(" ", "\u00a0"), cell)
-    return escape(re.sub(r" (?=[±\[])|(?<=±) ", "\u00a0", joined))
+    return escape(re.sub(r" (?=[±\[]|common seeds?)|(?<=±) ", "\u00a0", joined))
 
 
 def framed(caption: str, heads: str, rows: str) -> str:
