@@ -65,6 +65,23 @@ def test_every_table_has_a_caption_and_no_key(notebook):
                 assert not {w for w in words if re.fullmatch(r"[a-z]+(_[a-z0-9]+)+|NaN|None", w)}
 
 
+def test_both_tabs_of_the_protocols_have_what_their_caption_names(notebook):
+    """Columns of one tab alone are named in the caption with their letter: "under M, ..."."""
+    tab = r'<table class="shown"><caption><span>(.*?) \(([MU]): earlier[^<]*<.*?<tr>(.*?)</tr>'
+    for cell in code(notebook):
+        for output in cell.outputs:
+            data = " ".join(map(str, output.get("data", {}).values()))
+            there = {}
+            for caption, letter, heads in re.findall(tab, data, re.DOTALL):
+                names = re.findall(r">([^<]+)</th>", heads)
+                alike = {re.sub(rf"\b{letter}\b", "·", name) for name in names}
+                other = there.pop(caption, None)
+                if other is None:
+                    there[caption] = alike
+                else:
+                    assert alike == other or re.search(r"under [MU]\b", caption), caption
+
+
 def test_the_parameters_have_the_same_names_everywhere(notebook):
     tagged = [cell for cell in code(notebook) if "parameters" in cell.metadata.get("tags", [])]
     assert len(tagged) == 1 and tagged[0] is code(notebook)[0]

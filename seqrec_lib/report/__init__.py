@@ -6,6 +6,7 @@ from seqrec_lib.report.axes import (
     cost_quality,
     curves,
     gains_by,
+    legend_above,
     style,
     turns,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "interval",
     "judged",
     "label",
+    "legend_above",
     "looks",
     "marked",
     "marker",

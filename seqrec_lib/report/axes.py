@@ -61,22 +61,48 @@ def style() -> None:
     )  # fmt: skip
 
 
+def legend_above(ax: Axes, own: bool = False) -> None:
+    """A legend above the figure, or above one panel as its ``own``, in as few rows as fit.
+
+    There it covers nothing that is drawn, and its marks are not read as data. Panels of one figure
+    that say the same share theirs.
+    """
+    handles, names = ax.get_legend_handles_labels()
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    if not names or any([text.get_text() for text in one.get_texts()] == names
+                        for one in figure.legends):  # fmt: skip
+        return
+    place: dict[str, Any] = {"loc": "outside upper center"}
+    if own := own or bool(figure.legends):  # two would stand upon each other
+        place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1)}
+    for rows in range(1, len(names) + 1):
+        drawn = (ax if own else figure).legend(
+            handles, names, ncols=-(-len(names) // rows), fontsize=SMALL, **place
+        )
+        if drawn.get_window_extent().width <= figure.bbox.width:
+            break
+        drawn.remove()
+    else:
+        raise ValueError(f"the figure is narrower than one name of its legend: {names}")
+
+
 def curves(ax: Axes, runs: Sequence[Runs]) -> None:
     """Validation NDCG@10 by epoch, as it was selected on: a line a seed, the best epoch marked."""
     selected = {run.seeds[0].spec.get("training", {}).get("select", "masked") for run in runs}
     letters = ", ".join(sorted(PROTOCOLS[protocol] for protocol in selected))
     for place, run in enumerate(runs):
         dashes = LOOKS[place % len(LOOKS)]["linestyle"]
-        for number, seed in enumerate(run.seeds):
+        ax.plot([], [], marker(run.name), color=colour(run.name), ls=dashes, label=label(run.name))
+        for seed in run.seeds:
             epoch, score = seed.history["epoch"], seed.history["valid_ndcg@10"]
-            ax.plot(epoch, score, color=colour(run.name), ls=dashes, lw=1.2, alpha=0.85,
-                    label=label(run.name) if number == 0 else None)  # fmt: skip
+            ax.plot(epoch, score, color=colour(run.name), ls=dashes, lw=1.2, alpha=0.85)
             best = score.idxmax()
             ax.plot(epoch[best], score[best], marker(run.name), color=colour(run.name), ms=6)
     ax.set(xlabel="epoch (passes over the training positions)")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(ylabel=f"validation NDCG@10, {letters}")
-    ax.legend(loc="best", fontsize=SMALL)
+    legend_above(ax)
 
 
 def gains_by(
@@ -128,7 +154,7 @@ def gains_by(
     else:
         ax.axhline(0, color=colour(base.name), lw=0.8)
         ax.set_ylabel(f"{ax.get_ylabel()} − that of {label(base.name)}")
-    ax.legend()
+    legend_above(ax)
     return pd.DataFrame(columns | {"users": sizes}, index=names)
 
 
@@ -202,23 +228,33 @@ def turns(
 def cost_quality(ax: Axes, runs: Sequence[Runs], protocol: str = "masked") -> None:
     """NDCG@10 against the seconds that training took."""
     points: dict[str, tuple[float, float, str]] = {}
+    bars: list[tuple[float, float, float]] = []
     for run in runs:
         seconds = max(run.costs["total_seconds"], 0.1)
         found = mean(run, protocol)
         ax.errorbar(seconds, found.mean, yerr=ends([found])[1], marker=marker(run.name),
                     color=colour(run.name), ms=8, capsize=2)  # fmt: skip
         points[marked(run, found)] = (seconds, found.mean, colour(run.name))
+        bars += [(seconds, found.low, found.high)] * bool(np.isfinite(found.low))
     ax.set_xscale("log")
     ax.margins(x=0.35, y=0.15)
     ax.set(xlabel="training time, seconds", ylabel=f"NDCG@10, {PROTOCOLS[protocol]}")
-    beside(ax, points)
+    beside(ax, points, bars)
 
 
-def beside(ax: Axes, points: Mapping[str, tuple[float, float, str]]) -> None:
-    """Names beside their points, (x, y, colour) by name, where they cover no point and no name."""
+def beside(
+    ax: Axes,
+    points: Mapping[str, tuple[float, float, str]],
+    bars: Iterable[tuple[float, float, float]] = (),
+) -> None:
+    """Names beside their points, (x, y, colour) by name, where they cover no point and no name, nor
+    one of the upright ``bars``, (x, low, high)."""
     ax.figure.draw_without_rendering()  # type: ignore[union-attr]
     places = ax.transData.transform([(x, y) for x, y, _ in points.values()])
     taken = [Bbox.from_extents(x - 9, y - 9, x + 9, y + 9) for x, y in places]
+    for x, low, high in bars:
+        (left, bottom), (right, top) = ax.transData.transform([(x, low), (x, high)])
+        taken.append(Bbox.from_extents(left - 5, bottom, right + 5, top))
     for name, (x, y, shade) in points.items():
         word = ax.annotate(name, (x, y), (0, 0), textcoords="offset points", color=ink(shade))
         for side, across, up in PLACES:

@@ -9,9 +9,9 @@ from html import escape
 from seqrec_lib.report.show import Shown
 
 _ARROW = (
-    '<span class="sd-summary-state-marker sd-summary-chevron-right"><svg width="1.2em" '
-    'height="1.2em" viewBox="0 0 24 24" aria-hidden="true"><path d="M9 5l7 7-7 7" fill="none" '
-    'stroke="currentColor" stroke-width="2.5"/></svg></span>'
+    '<span class="sd-summary-state-marker sd-summary-chevron-right"><svg width="1.5em" '
+    'height="1.5em" viewBox="0 0 24 24" aria-hidden="true"><path d="M9 6l6 6-6 6" fill="none" '
+    'stroke="currentColor" stroke-width="1.5" stroke-linecap="round"/></svg></span>'
 )
 
 

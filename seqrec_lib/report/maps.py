@@ -44,7 +44,8 @@ def by_label(ax: Axes, points: pd.DataFrame, label: str, most: int = len(LOOKS) 
     for at in reversed(range(len(names))):  # what is left over lies below
         own = points[number == at]
         colour, shape = looks[at]
-        ax.scatter(own["x"], own["y"], s=5, c=colour, marker=shape, lw=0, label=names[at])
+        ax.scatter(own["x"], own["y"], s=5, c=colour, marker=shape, lw=0,
+                   label=names[at].replace(" (", "\n("))  # fmt: skip
     handles, texts = ax.get_legend_handles_labels()
     ax.legend(handles[::-1], texts[::-1], fontsize=SMALL, markerscale=2.5, title=label,
               loc="upper left", bbox_to_anchor=(1, 1))  # fmt: skip
@@ -139,7 +140,8 @@ let view, spread=0, middle=null, dark=false, scale=1, W=1, H=1;
 canvas.setAttribute("aria-label","Map of "+n+" items, coloured by "+d.label+
   " or popularity. Arrow keys move, "+
   "plus and minus zoom, 0 shows the whole map; the item in the middle is named.");
-const shade=p=>{const t=Math.log(p+1)/top10, u=dark?1-t:t; // cividis; the frequent stand out
+const said=p=>p.toLocaleString("en")+(p==1?" event":" events");
+const shade=p=>{const t=(1+2*Math.log(p+1)/top10)/3, u=dark?1-t:t; // cividis; the rare are seen too
   return `rgb(${[[253,0],[231,34],[55,78]].map(([a,b])=>Math.round(a+(b-a)*u))})`};
 const ink=g=>dark&&d.colours[g]=="#000000"?"#ffffff":dark&&d.colours[g]=="#BBBBBB"?"#666666"
   :d.colours[g];
@@ -153,7 +155,7 @@ function draw(){pen.setTransform(scale,0,0,scale,0,0);pen.clearRect(0,0,W,H);
     pen.fillRect(px(d.x[i])-2,py(d.y[i])-2,4,4)}
   key.textContent="";
   const rows=kind?d.names.map((name,i)=>[ink(i),name])
-    :[1,10,100,1000,10000].filter(p=>p<Math.exp(top10)).map(p=>[shade(p),p+" events"]);
+    :[1,10,100,1000,10000].filter(p=>p<Math.exp(top10)).map(p=>[shade(p),said(p)]);
   for(const [colour,name] of rows){const row=document.createElement("div"),
     box=document.createElement("i"); box.style.background=colour;
     row.append(box,name); key.append(row)}}
@@ -171,7 +173,7 @@ function show(a,b,reach){let best=-1,far=reach*reach;
   for(let i=0;i<n;i++){const u=px(d.x[i])-a,v=py(d.y[i])-b,r=u*u+v*v;if(r<far){far=r;best=i}}
   tip.style.display=best<0?"none":"block"; if(best<0)return;
   tip.textContent=d.item[best]+" | "+d.label+": "+d.kinds[d.kind[best]]+" | "+
-    d.popularity[best]+" training events";
+    said(d.popularity[best])+" of training";
   tip.style.top=Math.min(b+bar.offsetHeight+14,innerHeight-tip.offsetHeight-4)+"px";
   tip.style.left=Math.max(0,Math.min(a+12,W-tip.offsetWidth-4))+"px"}
 canvas.onpointerdown=e=>{fingers.set(e.pointerId,[e.offsetX,e.offsetY]);spread=0;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from html import escape
 from numbers import Integral, Real
@@ -15,8 +15,10 @@ from seqrec_lib.report.styles import label
 from seqrec_lib.report.tables import WORDS
 
 EMPTY = "–"  # stands where there is nothing
+# "0.1", "+0.1 [0.0, 0.2], 3 common seeds (higher)", "0.10 / 0.05"
 NUMBER = re.compile(
-    r"\(?[−+±≤≥<>]?[\d.,]+ ?(%|± ?[\d.]+|\[[^]]*\])?\)?(?P<note>,? \(?[a-z][^\d]*)?"
+    r"none|\(?[−+±≤≥<>]?[\d.,]+ ?(%|± ?[\d.]+|\[[^]]*\]|(/|to) [\d.,]+)?\)?"
+    r"(?P<note>(, \d common seeds)?(,? \(?[a-z][^\d]*)?)"
 )
 PLACES = 4
 LONG = 40  # characters of a word that is broken anywhere: digests, paths
@@ -26,13 +28,15 @@ def show(
     table: pd.DataFrame | Mapping[str, pd.DataFrame],
     caption: str,
     digits: int | Mapping[str, int] = PLACES,
+    code: Collection[str] = (),
 ) -> Shown:
     """A table, or several behind tabs with their names, under a caption that says what is seen.
 
     Names of models become those of the book; whole numbers get thousands separators, others
     ``digits`` places (by column, where it names some: the rest has four); what is missing is a
-    dash. A plain numbering of rows is left out. Raises ``ValueError`` for a caption that is empty
-    or no sentence, and for digits of a column that no table has.
+    dash. A plain numbering of rows is left out. Columns of ``code`` are set as such. Raises
+    ``ValueError`` for a caption that is empty or no sentence, and for digits of a column that no
+    table has.
     """
     if not caption.strip().endswith((".", "?")):
         raise ValueError(f"a caption is a sentence that says what is seen, not {caption!r}")
@@ -40,7 +44,9 @@ def show(
     if not isinstance(digits, int):
         if unknown := set(digits) - {str(name) for one in tables.values() for name in one}:
             raise ValueError(f"digits for {sorted(unknown)}, which are no columns")
-    return Shown({name: _in_words(one, digits) for name, one in tables.items()}, caption.strip())
+    return Shown(
+        {name: _in_words(one, digits) for name, one in tables.items()}, caption.strip(), tuple(code)
+    )
 
 
 def by_protocol(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -87,6 +93,7 @@ class Shown:
 
     tables: dict[str, pd.DataFrame]
     caption: str
+    code: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         parts = [f"{name}\n{table}" if name else str(table) for name, table in self.tables.items()]
@@ -94,7 +101,7 @@ class Shown:
 
     def _repr_html_(self) -> str:
         if len(self.tables) == 1:
-            return _html(next(iter(self.tables.values())), self.caption)
+            return _html(next(iter(self.tables.values())), self.caption, code=self.code)
         # the markup of sphinx-design's tabs, whose style every page loads
         group = re.sub(r"\W+", "-", self.caption)[:40]
         tabs = []
@@ -103,7 +110,8 @@ class Shown:
             tabs.append(
                 f'<input id="{here}" name="{group}" type="radio"{" checked" * (number == 0)}>'
                 f'<label class="sd-tab-label" for="{here}">{escape(name)}</label>'
-                f'<div class="sd-tab-content docutils">{_html(table, self.caption, name)}</div>'
+                f'<div class="sd-tab-content docutils">'
+                f"{_html(table, self.caption, name, self.code)}</div>"
             )
         return f'<div class="sd-tab-set docutils">{"".join(tabs)}</div>'
 
@@ -139,22 +147,23 @@ def _plain(index: pd.Index) -> bool:
     return isinstance(index, pd.RangeIndex) and index.name is None
 
 
-def _html(table: pd.DataFrame, caption: str, tab: str = "") -> str:
+def _html(table: pd.DataFrame, caption: str, tab: str = "", code: Collection[str] = ()) -> str:
     numeric = [
         all(NUMBER.fullmatch(cell) or cell == EMPTY for cell in table.iloc[:, place])
         for place in range(table.shape[1])
     ]
     sides = ["number" if yes and place else "words" for place, yes in enumerate(numeric)]
     heads = "".join(
-        f'<th scope="col" class="{side}">{escape(name)}</th>'
+        f'<th scope="col" class="{side}">{head(name)}</th>'
         for name, side in zip(table.columns, sides, strict=True)
     )
     rows = []
     for cells in table.itertuples(index=False):
         first, *rest = cells
         line = f'<th scope="row">{escape(first)}</th>' + "".join(
-            f'<td class="{side}{_noted(cell, side)}">{_code(_unbroken(cell))}</td>'
-            for cell, side in zip(rest, sides[1:], strict=True)
+            f'<td class="{side}{_noted(cell, side)}">'
+            f"{f'<code>{escape(cell)}</code>' if name in code else _code(_unbroken(cell))}</td>"
+            for cell, side, name in zip(rest, sides[1:], table.columns[1:], strict=True)
         )
         rows.append(f"<tr>{line}</tr>")
     return framed(f"{caption} ({tab})" if tab else caption, heads, "".join(rows))
@@ -169,10 +178,19 @@ def _noted(cell: str, side: str) -> str:
     return " noted" if found and found["note"] else ""
 
 
+def head(name: str) -> str:
+    """The markup of a column's name, which no line parts from its protocol's letter or its second.
+
+    >>> head("HR@10 U") == "HR@10\u00a0U", head("cost, s") == "cost,\u00a0s", head("HR gain")
+    (True, True, 'HR gain')
+    """
+    return escape(re.sub(r" (?=\(?[MU]\b)|(?<=,) (?=m?s$)", "\u00a0", name))
+
+
 def _unbroken(cell: str) -> str:
-    """The markup of a cell, in which no line ends within an interval or before its ±."""
+    """The markup of a cell, in which no line ends within an interval, a count or before its ±."""
     joined = re.sub(r"\[[^]a-z]*\]", lambda found: found[0].replace(" ", "\u00a0"), cell)
-    return escape(re.sub(r" (?=[±\[])|(?<=±) ", "\u00a0", joined))
+    return escape(re.sub(r" (?=[±\[]|common seeds?)|(?<=±) ", "\u00a0", joined))
 
 
 def _code(markup: str) -> str:

@@ -6,7 +6,7 @@ items, ``unmasked`` (U) ranks do not; the two never share a column.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from seqrec_lib.report.styles import label
 from seqrec_lib.statistics.intervals import ONE_SEED, Interval, over_seeds
 from seqrec_lib.statistics.populations import per_user
 
-HOLM = "verdicts corrected (Holm)"  # stands on a table whose verdicts are
+HOLM = "Verdicts are corrected together (Holm)."  # ends the caption of a table that has some
 PROTOCOLS = {"masked": "M", "unmasked": "U"}
 WORDS = {"masked": "M: earlier items taken out", "unmasked": "U: earlier items left in"}
 Metric = Callable[[np.ndarray, int], np.ndarray]
@@ -159,12 +159,17 @@ def paired_seeds(*runs: Runs) -> list[list[int]]:
     ]
 
 
-def table(runs: Sequence[Runs], baseline: str | None = None, k: int = 10) -> pd.DataFrame:
-    """HR and NDCG of each run under both protocols, 95 % half-widths over users and seeds.
+def table(
+    runs: Sequence[Runs],
+    baseline: str | None = None,
+    k: int = 10,
+    protocols: Collection[str] = tuple(PROTOCOLS),
+) -> pd.DataFrame:
+    """HR, NDCG and coverage of each run under each protocol, 95 % half-widths over users and seeds.
 
     A row whose half-width is over users alone says so beside its number of seeds; a counter needs
-    none. With ``baseline``, the name of one of the runs, each row says whether its masked NDCG
-    differs from it (:func:`judged`).
+    none. With ``baseline``, the name of one of the runs, each row says whether its NDCG differs
+    from it (:func:`judged`); verdicts of all protocols are corrected together.
     """
     floor = next((r for r in runs if r.name == baseline), None)
     if baseline is not None and floor is None:
@@ -172,19 +177,21 @@ def table(runs: Sequence[Runs], baseline: str | None = None, k: int = 10) -> pd.
     rows = []
     for run in runs:
         row = {"model": label(run.name), "seeds": _seeds(run)}
-        for protocol, letter in PROTOCOLS.items():
+        for protocol in protocols:
+            letter = PROTOCOLS[protocol]
             for name, metric in (("HR", hr), ("NDCG", ndcg)):
                 row[f"{name}@{k} {letter}"] = with_half_width(mean(run, protocol, metric, k))
-        covered = np.mean([one.card["coverage@10"]["masked"] for one in run.seeds])
-        row["coverage M"] = f"{100 * covered:.1f} %"
+            covered = np.mean([one.card["coverage@10"][protocol] for one in run.seeds])
+            row[f"coverage {letter}"] = f"{100 * covered:.1f} %"
         rows.append(row)
     found = pd.DataFrame(rows).set_index("model").rename_axis(None)
     if floor is not None:
-        other = [run is not floor for run in runs]
-        differences = [gain(run, floor, "masked", ndcg, k) for run in runs if run is not floor]
-        name = f"NDCG@{k} M against {label(floor.name)}, {HOLM}"
-        found[name] = ""
-        found.loc[other, name] = judged(differences)
+        other = [run for run in runs if run is not floor]
+        said = judged([gain(run, floor, one, ndcg, k) for one in protocols for run in other])
+        for place, protocol in enumerate(protocols):
+            words = iter(said[place * len(other) :])
+            name = f"NDCG@{k} {PROTOCOLS[protocol]} against {label(floor.name)}"
+            found[name] = ["" if run is floor else next(words) for run in runs]
     return found
 
 
@@ -252,9 +259,10 @@ def by_dataset(
             for name, metric in (("HR", hr), ("NDCG", ndcg)):
                 row[f"{name}@10 {letter}"] = with_half_width(mean(run, protocol, metric))
         pair = published_rows.get(run.dataset)
-        row[f"{label(floor.name)} M"] = " / ".join(
-            f"{mean(floor, 'masked', metric).mean:.4f}" for metric in (hr, ndcg)
-        )
+        for protocol, letter in PROTOCOLS.items():
+            row[f"{label(floor.name)} {letter}"] = " / ".join(
+                f"{mean(floor, protocol, metric).mean:.4f}" for metric in (hr, ndcg)
+            )
         row["published M"] = "" if pair is None else f"{pair[0]:.4f} / {pair[1]:.4f}"
         rows.append(row)
     return pd.DataFrame(rows).set_index("data set").rename_axis(None)

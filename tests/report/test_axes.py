@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.transforms import Bbox
 
 from seqrec_lib import report
 from seqrec_lib.data.files import root
@@ -65,14 +66,57 @@ def test_names_beside_points_cover_neither_points_nor_names(ax):
     far = {"far": (2.0, 2.0, "green")}
     for x, y, _ in (near | far).values():
         ax.plot(x, y, "o")
-    axes.beside(ax, near | far)
+    axes.beside(ax, near | far, bars=[(2.0, 1.5, 2.5)])
     boxes = [word.get_window_extent() for word in ax.texts]
     assert [word.get_text() for word in ax.texts] == [*near, *far]
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    (x, low), (_, high) = ax.transData.transform([(2.0, 1.5), (2.0, 2.5)])
+    assert not any(box.overlaps(Bbox.from_extents(x, low, x + 1, high)) for box in boxes)
     spots = ax.transData.transform([(x, y) for x, y, _ in (near | far).values()])
     assert not any(box.contains(x, y) for box in boxes for x, y in spots)
     for box, (x, y) in zip(boxes, spots, strict=True):  # and each is near its own
         assert abs(np.clip(x, box.x0, box.x1) - x) + abs(np.clip(y, box.y0, box.y1) - y) < 45
+
+
+def test_a_legend_stands_above_all_panels_once():
+    report.style()
+    figure, panels = plt.subplots(2, 1)
+    for ax in panels:
+        for name in ("one", "another"):
+            ax.plot([0, 1], [0, 1], label=name)
+        report.legend_above(ax)
+    (drawn,) = figure.legends
+    figure.draw_without_rendering()
+    box = drawn.get_window_extent()
+    assert all(ax.get_window_extent().y1 <= box.y0 for ax in panels) and drawn._ncols == 2
+    panels[1].plot([0, 1], [1, 0], label="of this panel")
+    report.legend_above(panels[1])  # other names: a legend of its own, not upon the first
+    assert len(figure.legends) == 1
+    figure.draw_without_rendering()
+    low = panels[1].get_legend().get_window_extent().y0
+    assert panels[1].get_window_extent().y1 <= low < panels[0].get_window_extent().y0
+    plt.close(figure)
+    plt.rcdefaults()
+
+
+def test_a_legend_that_is_wider_than_its_figure_takes_rows():
+    report.style()
+    figure, ax = plt.subplots()
+    for number in range(4):
+        ax.plot([0, 1], [0, 1], label=f"name {number} of four, not short")
+    report.legend_above(ax)
+    assert figure.legends[0]._ncols == 2
+    assert figure.legends[0].get_window_extent().width <= figure.bbox.width
+    plt.close(figure)
+    plt.rcdefaults()
+
+
+def test_no_legend_is_drawn_over_the_data():
+    places = {"axes.py": 1, "maps.py": 1, "performance.py": 1}  # above, beside, below
+    found = {
+        name: len(re.findall(r"\.legend\(|\)\.legend\(", code)) for name, code in drawing_code()
+    }
+    assert {name: count for name, count in found.items() if count} == places
 
 
 def test_what_is_drawn_of_one_seed_says_so(ax, made):

@@ -107,3 +107,26 @@ def test_a_number_with_a_note_is_a_number_whose_interval_stays_on_a_line():
     assert page.count('class="number noted"') == 1 and page.count('class="number"') == 3
     assert "−0.0018\u00a0[−0.0034,\u00a0−0.0002], one seed (lower)" in page
     assert "0.0569\u00a0±\u00a00.0021" in page
+
+
+@pytest.mark.parametrize(
+    "cell", ["none", "0.0669 / 0.0433", "−0.0286 [−0.0316, −0.0257], 3 common seeds (lower)"]
+)
+def test_what_counts_as_a_number_stands_with_the_others(cell):
+    table = pd.DataFrame({"name": ["a", "b"], "level": ["0.5", cell]})
+    assert 'scope="col" class="number">level' in report.show(table, "Levels.")._repr_html_()
+    words = pd.DataFrame({"name": ["a", "b"], "level": ["0.5", "three"]})
+    assert 'scope="col" class="words">level' in report.show(words, "Levels.")._repr_html_()
+
+
+def test_a_head_keeps_the_letter_of_its_protocol_on_its_line():
+    table = pd.DataFrame({"name": ["a"], "HR@10 (M)": [0.5], "gain, % U": [1.5]})
+    assert cells(report.show(table, "Levels."))[:3] == [
+        "name", "HR@10\u00a0(M)", "gain, %\u00a0U"
+    ]  # fmt: skip
+
+
+def test_names_of_columns_are_set_as_code():
+    table = pd.DataFrame({"table": ["events"], "column": ["user_id < 3"]})
+    page = report.show(table, "Columns.", code=["column"])._repr_html_()
+    assert "<code>user_id &lt; 3</code>" in page and "<code>events" not in page

@@ -1,5 +1,7 @@
 """Tables follow from ranks, by arithmetic."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,18 @@ def test_a_table_holds_the_mean_over_seeds_and_users(runs):
     assert found.loc["SASRec", "HR@10 M"].startswith(f"{by_hand:.4f} ± ")
     assert found.loc["SASRec", "seeds"] == "4" and found.loc["SASRec", "coverage M"] == "50.0 %"
     assert "(higher)" in found.loc["SASRec"].iloc[-1] and found.loc["Markov chain"].iloc[-1] == ""
+
+
+def test_each_protocol_has_the_same_columns_and_its_own_comparison(made):
+    good, poor = np.full(200, 2), np.full(200, 11)
+    one = made("sasrec", *[good] * 4, unmasked=poor)
+    floor = made("markov", poor, unmasked=good)
+    found = report.table([floor, one], baseline="markov")
+    assert found.loc["SASRec"].iloc[-2].endswith("(higher)")
+    assert found.loc["SASRec"].iloc[-1].endswith("(lower)")
+    m, u = (list(part.columns) for part in report.by_protocol(found).values())
+    assert [re.sub(r"\bM\b", "U", name) for name in m] == u
+    assert list(report.table([floor, one], "markov", protocols=("masked",))) == m
 
 
 def test_a_baseline_that_is_not_there_is_named(runs):
@@ -38,7 +52,7 @@ def test_three_seeds_that_spread_wide_say_so_in_place_of_a_verdict(runs, made):
     assert found.iloc[-1].endswith("], too few seeds")
 
 
-def test_verdicts_of_a_table_are_corrected_together_and_the_table_says_so(made):
+def test_verdicts_of_a_table_are_corrected_together(made):
     missed = np.full(200, 12)
     found = np.where(
         np.arange(200) < 6, 1, missed
@@ -47,10 +61,11 @@ def test_verdicts_of_a_table_are_corrected_together_and_the_table_says_so(made):
     assert 0.05 / 20 < report.gain(one, floor, "masked").p < 0.05
     noise = [made("gru", *[missed] * 4) for _ in range(19)]
     alone, together = (report.table([floor, one, *more], "markov") for more in ([], noise))
-    assert alone.columns[-1] == "NDCG@10 M against Markov chain, verdicts corrected (Holm)"
-    assert alone.loc["SASRec"].iloc[-1].endswith("(higher)")
-    assert together.loc["SASRec"].iloc[-1].endswith("(no difference)")
-    ends = [cell.loc["SASRec"].iloc[-1].split(" (")[0] for cell in (alone, together)]
+    name = "NDCG@10 M against Markov chain"
+    assert alone.columns[-2] == name and alone.columns[-1] == name.replace(" M ", " U ")
+    assert alone.loc["SASRec", name].endswith("(higher)")
+    assert together.loc["SASRec", name].endswith("(no difference)")
+    ends = [cell.loc["SASRec", name].split(" (")[0] for cell in (alone, together)]
     assert ends[0] == ends[1]  # the interval is that of the difference alone
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from seqrec_lib import report
 from seqrec_lib.data.simulator import store
@@ -82,7 +83,7 @@ def draw_defects(ax: Axes, found: pd.DataFrame) -> None:
     ax.set_yticks(height, names)
     ax.set(xscale="log", xlabel="% of the rows of the table", ylim=(len(shown) - 0.5, -0.5))
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.legend(loc="upper left", fontsize=report.SMALL)
+    report.legend_above(ax)
 
 
 def growth(bench: Mapping[str, Any]) -> pd.DataFrame:
@@ -119,8 +120,10 @@ def draw_growth(axes: Iterable[Axes], costs: pd.DataFrame) -> None:
             ax.plot(run["million rows"], run[unit], style, color=ink, label=name)
         ax.set(xscale="log", yscale="log", ylabel=unit)
         for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 3)))
             axis.set_major_formatter("{x:g}")
-    axes[0].legend(fontsize=report.SMALL)
+            axis.set_minor_formatter(NullFormatter())
+    report.legend_above(axes[0])
     axes[-1].set_xlabel("million receipt rows")
 
 
@@ -162,4 +165,4 @@ def draw_prices(ax: Axes, prices: Mapping[str, pd.Series]) -> None:
     ax.axvline(-1, color="black", lw=0.8)
     ax.set(xlabel="standardised price", ylabel="% of the rows")
     ax.annotate("−1", (-1, ax.get_ylim()[1] * 0.95), xytext=(4, 0), textcoords="offset points")
-    ax.legend(loc="upper right")
+    report.legend_above(ax)

@@ -39,7 +39,7 @@ def levels(ax: Axes, found: Mapping[str, Mapping[str, Interval]], of: str) -> No
     ax.set_yticks(range(len(found)), list(found))
     ax.set(ylim=(len(found) - 0.5, -0.5), xlabel=of)
     ax.set_xlim(0, None)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(ways), fontsize=report.SMALL)
+    report.legend_above(ax)
 
 
 def by_model(

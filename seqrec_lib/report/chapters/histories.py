@@ -58,7 +58,7 @@ def draw_years(ax: Axes, log: EventLog, split: Split) -> None:
         ax.plot(when, 100 * share, dashes, color=report.colour(ink), lw=1.8, label=f"{name} events")
     ends = np.quantile(log.time[split.train], 0.01), log.time.max()
     ax.set(ylabel="% of the events so far", ylim=(0, 101), xlim=_dates(np.array(ends)))
-    ax.legend(loc="upper left")
+    report.legend_above(ax)
 
 
 def draw_last_days(ax: Axes, sizes: Int[np.ndarray, "U"]) -> None:
@@ -85,8 +85,7 @@ def draw_order(ax: Axes, order: Mapping[str, Mapping[str, float]]) -> None:
     ax.set_yticks(list(places.values()), ["events of\none day", "events of\ndifferent days"])
     ax.set(xlim=(0, 103), ylim=(1.5, -0.5), xlabel="% in which the second has the larger number")
     ax.grid(axis="y", visible=False)
-    if order:
-        ax.legend(loc="center left", ncols=1, fontsize=report.SMALL)
+    report.legend_above(ax)
 
 
 def _dates(seconds: np.ndarray) -> np.ndarray:

@@ -63,7 +63,7 @@ def draw_surfaces(ax: Axes, found: pd.DataFrame) -> None:
         ax.text(view + other + 0.6, row, f"{view + other:.1f}", va="center", fontsize=report.SMALL)
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
-    ax.set(xlabel="% of all events; hatched: clicks, clickouts, likes")
+    ax.set(xlabel="% of all events")
 
 
 def in_words(distance: pd.DataFrame) -> pd.DataFrame:
@@ -90,7 +90,7 @@ def draw_marginals(axes: Iterable[Axes], real: Marginals, made: Marginals) -> No
         ax.plot(edges, getattr(made, field), "--", color="#C00000", lw=1.6, label="simulated")
         ax.set(xlabel=label, ylabel="share", ylim=(0, None), xscale="log" if log else "linear")
         ax.set_title(title, loc="left", fontsize=10)
-    axes[0].legend(loc="lower right")
+    report.legend_above(axes[0])
 
 
 def draw_linkage(ax: Axes, link: pd.DataFrame) -> None:

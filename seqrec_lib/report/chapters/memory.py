@@ -63,12 +63,12 @@ def in_print(search: pd.DataFrame) -> pd.DataFrame:
 def growth(top: Axes, bottom: Axes, grown: pd.DataFrame) -> None:
     """Memory and time of a search by entries, a line an index; ``grown`` as from ``searched``."""
     for (kind, rows), look in zip(grown.groupby("index"), report.LOOKS, strict=False):
-        name = f"{kind}: {rows['found'].iloc[-1]:.2f}"
+        name = f"{kind}, finds {rows['found'].iloc[-1]:.2f}"
         top.loglog(rows["entries"], rows["GiB"], label=name, **look)
         bottom.loglog(rows["entries"], rows["seconds"], **look)
     top.set(xlabel="entries", ylabel="GiB")
     bottom.set(xlabel="entries", ylabel="seconds for 1,000 histories")
-    top.legend(title="share found, at its last point")
+    report.legend_above(top)
 
 
 def heat_map(ax: Axes, change: pd.DataFrame) -> None:

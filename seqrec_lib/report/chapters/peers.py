@@ -109,4 +109,4 @@ def curves(ax: Axes, ours: Runs, theirs: Mapping[str, Runs]) -> None:
         if found:
             ax.plot(range(1, len(found) + 1), found, "--", color="black", label=f"{name}, U")
     ax.set(xlabel="pass", ylabel="validation NDCG@10", ylim=(0, None))
-    ax.legend(loc="lower right")
+    report.legend_above(ax)

@@ -98,7 +98,8 @@ def draw_joined(ax: Axes, trials: Mapping[str, pd.DataFrame]) -> None:
                 share + 0.8, y, f"{JOINS[name]}: {share:.0f} %", va="center", fontsize=report.SMALL
             )
     ax.set_yticks(range(len(trials)), list(trials))
-    ax.set(xlabel="% of the answers that training would have read otherwise", xlim=(0, 100))
+    ax.set(xlabel="% of the training rows", xlim=(0, 100))
+    ax.tick_params(axis="y", length=0)  # else a dash before the words on a short bar
     ax.grid(axis="y", visible=False)
     ax.invert_yaxis()
 
@@ -108,7 +109,7 @@ def draw_features(ax: Axes, found: pd.DataFrame) -> None:
     wrong = 100 * found.loc["by event time"] / found["requests"].iloc[0]
     wrong = wrong[[name for name in FEATURES if name in wrong]].sort_values()
     ax.barh([FEATURES[name] for name in wrong.index], wrong, color=report.colour("sasrec"))
-    ax.set(xlabel="% of the requests in which it differs from what was served")
+    ax.set(xlabel="% of the requests")
     ax.grid(axis="y", visible=False)
 
 
@@ -127,7 +128,7 @@ def draw_clocks(ax: Axes, events: pd.DataFrame) -> None:
     ax.set_yticks([-1, 0, 1, 6, 24, 96])
     ax.yaxis.set_major_formatter("{x:g}")
     ax.set_ylim(-10, 200)
-    ax.legend(ncols=2, loc="upper left", bbox_to_anchor=(0, 1.14))
+    report.legend_above(ax)
 
 
 def wider(features: registry.FeatureSet) -> registry.FeatureSet:

@@ -94,7 +94,7 @@ def table(errors: Errors, base: str = "svdpp", long: bool = False) -> pd.DataFra
         rows[report.label(name)] = {
             "seeds": len(runs),
             "RMSE": report.with_half_width(rmse(errors, name, long)),
-            f"below {report.label(base)}, {report.HOLM}": "" if name == base else next(said),
+            f"below {report.label(base)}": "" if name == base else next(said),
             "seconds": round(runs["seconds"].mean(), 1),
         }
     return pd.DataFrame.from_dict(rows, "index")

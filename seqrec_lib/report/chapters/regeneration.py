@@ -62,8 +62,8 @@ def shape(top: Axes, bottom: Axes, lengths: Int[np.ndarray, "N"], sequences: pd.
     bottom.set_xlabel("items of a regenerated sequence that are held by …")
     for ax in (top, bottom):
         ax.set_ylabel("share of sequences")
-        ax.yaxis.set_major_formatter(PercentFormatter(1))
-        ax.legend()
+        ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+        report.legend_above(ax, own=True)
 
 
 def _bars(ax: Axes, heights: np.ndarray, place: int, name: str) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from seqrec_lib.report.cells import with_half_width
 from seqrec_lib.report.chapters.results import Row, raw
-from seqrec_lib.report.show import framed, written
+from seqrec_lib.report.show import framed, head, written
 from seqrec_lib.statistics.intervals import TOO_FEW, Interval
 
 FIGURES = ("HR@10 M", "NDCG@10 M", "HR@10 U", "NDCG@10 U")
@@ -40,7 +40,7 @@ class Sortable:
 
     def _repr_html_(self) -> str:
         heads = "".join(
-            f'<th scope="col" class="{_class(name)}">{escape(name)}</th>' for name in self._heads()
+            f'<th scope="col" class="{_class(name)}">{head(name)}</th>' for name in self._heads()
         )
         lines = "".join(self._line(row) for row in self.rows)
         return f'<div class="results">{self._controls()}{framed(self.caption, heads, lines)}</div>'
@@ -102,5 +102,5 @@ def _figure(one: Interval, wide: bool) -> str:
 
 def _class(name: str) -> str:
     """On which side a column is set, and the protocol that it is of."""
-    side = "words" if name in ("model", "file", "seeds", "trained on") else "number"
+    side = "words" if name in ("model", "file", "trained on") else "number"
     return f"{side} {name[-1].lower()}" if name in FIGURES else side

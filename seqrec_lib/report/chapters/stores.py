@@ -56,7 +56,7 @@ def gains(runs: Sequence[Runs], bases: Sequence[Runs]) -> pd.DataFrame:
             name = metric.__name__.upper()
             row[f"{name}@10 U"] = f"{report.mean(run, 'unmasked', metric).mean:.4f}"
             row[f"{name} gain, %"] = "" if run is base else f"{gain(run, base, metric):+.1f}"
-        row[f"by NDCG, {report.HOLM}"] = "" if run is base else next(said)
+        row["verdict on NDCG"] = "" if run is base else next(said)
         rows.append(row)
     return pd.DataFrame(rows).set_index("model").rename_axis(None)
 
@@ -77,7 +77,7 @@ def as_sets(pairs: dict[str, tuple[Runs, Runs]]) -> pd.DataFrame:
                 mean = report.mean(run, protocol).mean
                 rows[name][f"NDCG@10 {how} {letter}"] = f"{mean:.4f}"
             rows[name][f"gain, % {letter}"] = f"{gain(one, flat, ndcg, protocol):+.1f}"
-            rows[name][f"{report.HOLM} {letter}"] = next(said)
+            rows[name][f"verdict {letter}"] = next(said)
     return pd.DataFrame.from_dict(rows, "index")
 
 
@@ -150,7 +150,7 @@ def bars(ax: Axes, rows: dict[str, Interval], marks: Sequence[float]) -> None:
     ax.axvline(0, color="black", lw=0.8)
     ax.set_yticks(place, list(rows))
     ax.set(xlabel="gain in HR@10 over online only, %")
-    ax.legend()
+    report.legend_above(ax)
 
 
 def oracle_gains(best: pd.DataFrame, order: Sequence[str]) -> list[float]:
@@ -187,13 +187,13 @@ def lags(ax: Axes, tables: dict[str, pd.DataFrame], category: str) -> None:
     """Lift of a category by lag, a line a world, and what other people's receipts give."""
     for (name, table), look in zip(tables.items(), report.LOOKS, strict=False):
         rows = table[table["category"] == category]
-        ax.plot(rows["lag"], rows["lift"], label=name, ms=4, **look)
+        ax.plot(rows["lag"], rows["lift"], label=name, ms=4, markevery=4, **look)  # the grey shows
         ax.fill_between(
             rows["lag"], rows["null_low"], rows["null_high"], color="#888888", alpha=0.4
         )
     ax.axvline(0, color="black", lw=0.8)
     ax.set(xlabel="days from the receipt to the event online", ylabel=f"lift of the {category}")
-    ax.legend()
+    report.legend_above(ax)
 
 
 def _times(one: Interval, factor: float) -> Interval:
