@@ -2,10 +2,10 @@
 
 ``worlds/<world>.csv`` beside the results has a row a kind and level of a world, model and seed.
 Which models meet where, and what is searched of them: :mod:`seqrec_lib.studies.worlds_plans`.
-All models have about as many parameters, as many passes, and settings drawn from a declared
-space, as many trials each, judged on validation alone (in the world of seed 0; the others take
-what was chosen there). A search that has found the best there can be ends. An interrupted study
-goes on.
+All models have about as many parameters, as many passes (but for those to whom a pass shows fewer
+targets: ``Family.more``), and settings drawn from a declared space, as many trials each, judged on
+validation alone (in the world of seed 0; the others take what was chosen there). A search that has
+found the best there can be ends. An interrupted study goes on.
 
 python -m seqrec_lib.studies.worlds union --results book/results --trials 6 --seeds 3
 """
@@ -97,8 +97,11 @@ def hits(
 
 
 def tried(family: Family, world: World, chosen: dict[str, Any], seed: int, passes: int) -> Tried:
-    """Train a model, its rate falling to zero over the passes; the best on validation is kept."""
-    began = time.process_time()
+    """Train a model, its rate falling to zero over the passes; the best on validation is kept.
+
+    It makes as many times ``passes`` as its family needs.
+    """
+    began, passes = time.process_time(), passes * family.more
     settings = dict(chosen)
     rate, std = settings.pop("learning_rate", 1e-3), settings.pop("item_std", None)
     catalogue, length = Catalogue.learned(world.log, world.split.train), world.length + 1

@@ -35,10 +35,12 @@ LEARNED: dict[str, tuple[Any, ...]] = {
 
 @dataclass(frozen=True)
 class Family:
-    """A model's settings by its width, the longest history and what was drawn from ``space``."""
+    """A model's settings by its width, the longest history and what was drawn from ``space``; it
+    makes ``more`` times as many passes as the world's plan says."""
 
     config: Callable[..., Any]
     space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    more: int = 1
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,10 @@ FAMILIES: dict[str, Family] = {
     "lstm": Family(_gru("lstm"), LEARNED),
     "rnn": Family(_gru("rnn"), LEARNED),
     "sasrec": Family(_sasrec, LEARNED | {"num_layers": (1, 2)}),
-    "bert4rec": Family(_bert4rec, LEARNED | {"num_layers": (1, 2), "mask_share": (0.2, 0.4)}),
+    # a pass asks it for a fifth of the steps, or two, where the others learn from each
+    "bert4rec": Family(
+        _bert4rec, LEARNED | {"num_layers": (1, 2), "mask_share": (0.2, 0.4)}, more=5
+    ),
     "pinnerformer": Family(_pinnerformer, LEARNED | {"num_layers": (1, 2)}),
     "hstu": Family(_hstu("none"), LEARNED | {"num_layers": (1, 2)}),
     "hstu-events": Family(_hstu("events"), LEARNED | {"num_layers": (1, 2)}),

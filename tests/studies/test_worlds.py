@@ -151,3 +151,13 @@ def test_what_no_plan_has_is_refused():
 def test_every_world_runs_within_seconds(name, capsys):
     worlds.main([name, "--smoke"])
     assert "gru" in capsys.readouterr().out
+
+
+def test_who_learns_from_fewer_targets_makes_more_passes(monkeypatch):
+    made = []
+    monkeypatch.setattr(worlds, "fit", lambda *run: made.append(run[-1].epochs))
+    monkeypatch.setattr(worlds, "hits", lambda *asked: np.zeros(1))
+    world = union.draw(0, num_users=32)
+    for name in ("sasrec", "bert4rec"):
+        worlds.tried(FAMILIES[name], world, worlds.drawn(FAMILIES[name].space, 1), 0, 3)
+    assert made == [3, 15]
