@@ -28,7 +28,8 @@ def levels(ax: Axes, found: Mapping[str, Mapping[str, Interval]], of: str) -> No
 
     ``found`` holds, by model and then by way, means of the metric that ``of`` names.
     """
-    ways = list(dict.fromkeys(way for row in found.values() for way in row))
+    fullest = max(found.values(), key=len)  # its order is that of the legend and the colours
+    ways = list(dict.fromkeys([*fullest, *(way for row in found.values() for way in row)]))
     for number, way in enumerate(ways):
         rows = [at for at, row in enumerate(found.values()) if way in row]
         own = [row[way] for row in found.values() if way in row]
