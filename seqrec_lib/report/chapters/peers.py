@@ -18,10 +18,13 @@ OURS = "this library"
 NAMES = {"recbole": "RecBole", "rectools": "RecTools"}
 
 
-def peers() -> dict[str, Runs]:
+def peers(dataset: str = "beauty") -> dict[str, Runs]:
     """What ``benchmarks/peers_quality.py`` kept, by the library's name: a run of one seed, whose
-    card is the report of its training. Ranks are read when asked for."""
-    found = {}
+    card is the report of its training. Ranks are read when asked for. Of other data sets than
+    Beauty nothing is kept."""
+    found: dict[str, Runs] = {}
+    if dataset != "beauty":
+        return found
     for name, about in benchmark("peers_quality")["systems"].items():
         folder = files.root() / "benchmarks" / "results" / "peers" / name
         one = Run(folder, {"model": "sasrec", "training": {"seed": 0}}, about)
@@ -80,6 +83,21 @@ def efforts(ours: Runs, theirs: Mapping[str, Runs]) -> pd.DataFrame:
             "parameters": about["parameters"],
         }
     return pd.DataFrame.from_dict(rows, "index")
+
+
+def facts(theirs: Mapping[str, Runs]) -> dict[str, float]:
+    """What the prose says of single libraries: RecTools with its last weights, RecBole by its own
+    ranking and by ours; nothing of those that are not there."""
+    found = {}
+    for name, run in theirs.items():
+        card = run.seeds[0].card
+        for way, letter in report.PROTOCOLS.items():
+            found[f"{name}-ndcg-{letter.lower()}"] = report.mean(run, way).mean
+            if "last" in card:
+                found[f"{name}-last-{letter.lower()}"] = float(card["last"][way]["NDCG@10"])
+        if "own_test" in card:
+            found[f"{name}-own"] = float(card["own_test"]["ndcg@10"])
+    return found
 
 
 def draw(ax: Axes, ours: Runs, theirs: Mapping[str, Runs]) -> None:
