@@ -65,3 +65,18 @@ def test_curves_are_of_each_seed_and_of_a_library_that_says_its_own(kept, made, 
     before = len(ax.lines)
     peers.curves(ax, made("sasrec", OURS), kept)
     assert len(ax.lines) == before + 1
+
+
+def test_what_the_prose_says_is_of_the_libraries_that_are_there(kept):
+    assert peers.facts(kept) == pytest.approx({"RecBole-ndcg-m": 0.25, "RecBole-ndcg-u": 0.25})
+    kept["RecBole"].seeds[0].card["own_test"] = {"ndcg@10": 0.3}
+    kept["RecBole"].seeds[0].card["last"] = {
+        way: {"NDCG@10": 0.2} for way in ("masked", "unmasked")
+    }
+    found = peers.facts(kept)
+    assert found["RecBole-own"] == 0.3 and found["RecBole-last-m"] == 0.2
+
+
+def test_of_other_data_nothing_is_kept():
+    assert peers.peers("simulated") == {}
+    assert peers.facts({}) == {}
