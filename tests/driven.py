@@ -66,7 +66,8 @@ class Browser:
         features = [{"name": k.replace("_", "-"), "value": v} for k, v in media.items()]
         self.call("Emulation.setEmulatedMedia", features=features)
         self.size(width, height)
-        self.call("Page.navigate", url=address)
+        went = self.call("Page.navigate", url=address)
+        assert "errorText" not in went, f"{address}: {went['errorText']}"
         self.until("document.readyState === 'complete'")
 
     def size(self, width, height):

@@ -1,4 +1,4 @@
-"""What a reader is told of items: titles and genres where the data have them, and how often seen."""
+"""What a reader is told of items: titles, genres, and how often they came."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Items:
         words = [self._genres[place]] if self._genres and self._genres[place] else []
         if self._events is not None:
             count = int(self._events[place])
-            words.append(f"{count:,} event{'' if count == 1 else 's'} in training")
+            words.append(f"{count:,} in training")
         return {"title": self._titles[place], "genres": " · ".join(words)}
 
     def search(self, text: str, most: int) -> dict[str, Any]:

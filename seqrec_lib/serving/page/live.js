@@ -62,7 +62,12 @@
       say(words);
     }
 
-    const begin = (paused) => from.replay({ rate: rate(), paused });
+    async function begin(paused) {
+      const begun = rate(); // the next frame says so too
+      const found = await from.replay({ rate: begun, paused });
+      frame = { ...frame, pace: { rate: begun } };
+      return found;
+    }
 
     part("start").addEventListener("click", () => asked(begin(false), "The replay has started."));
     part("pause").addEventListener("click", () => {

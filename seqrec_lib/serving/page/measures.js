@@ -22,9 +22,10 @@ window.seqrec = window.seqrec || {};
       ["Model", "1 event", "2", "3 to 5", "6 and more"]);
     const times = table(root, "Response times in ms, of the latest 10,000 answers",
       ["Model", "Median", "p95", "p99", "Answers"]);
+    const chances = root.appendChild(make("div"));
     const bins = new Map(models.map(({ name, title }) => {
       const part = make("details", {}, make("summary", { textContent: `Chances of ${title}` }));
-      root.append(part);
+      chances.append(part);
       return [name, table(part, `The chance that ${title} gave its first item, and how often that came`,
         ["Chance given", "Came", "Events"])];
     }));
@@ -48,7 +49,7 @@ window.seqrec = window.seqrec || {};
       const { arrived, decided, late, lost } = frame.counts;
       const drift = frame.drift_psi === null ? "" : ` Drift of popularity (PSI): ${share(frame.drift_psi)}.`;
       write(counts, `${arrived.toLocaleString("en")} events came, ${decided.toLocaleString("en")} decided ` +
-        `(${late} late, ${lost} refused); ${frame.achieved_per_s.toFixed(1)} answers a second of ` +
+        `(${late} before a list was there, ${lost} refused); ${frame.achieved_per_s.toFixed(1)} answers a second of ` +
         `${frame.offered_per_s.toFixed(1)} asked.${drift}`);
       point(frame, own, protocol);
     }

@@ -38,6 +38,8 @@ window.seqrec = window.seqrec || {};
     return found;
   }
 
+  const DASHES = ["", "7 3", "2 3", "9 3 2 3"]; // for readers who see no colours
+
   /** Lines of `models` over the latest `most` points; add({name: [mean, low, high]}), clear(). */
   function chart(root, label, models, most) {
     const svg = drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label });
@@ -46,13 +48,18 @@ window.seqrec = window.seqrec || {};
     foot.textContent = "0";
     const axis = { class: "seqrec-axis", x1: LEFT, x2: WIDTH - RIGHT, y1: base, y2: base };
     svg.append(drawn("line", axis), top, foot);
-    const lines = new Map(models.map(({ name, colour }) => {
-      const [path, end] = [drawn("polyline", { stroke: colour }),
+    const legend = make("ul", { className: "seqrec-legend" });
+    const lines = new Map(models.map(({ name, title, colour }, number) => {
+      const look = { stroke: colour, "stroke-dasharray": DASHES[number % DASHES.length] };
+      const sign = drawn("svg", { viewBox: "0 0 36 8", "aria-hidden": "true" });
+      sign.append(drawn("polyline", { points: "0,4 36,4", ...look }));
+      legend.append(make("li", {}, sign, ` ${title}`));
+      const [path, end] = [drawn("polyline", look),
         drawn("line", { stroke: colour, class: "seqrec-end" })];
       svg.append(path, end);
       return [name, { path, end, points: [] }];
     }));
-    root.append(make("p", { className: "seqrec-note", textContent: label }), svg);
+    root.append(make("p", { className: "seqrec-note", textContent: label }), svg, legend);
 
     function draw() {
       const all = [...lines.values()];
