@@ -82,7 +82,7 @@ class Browser:
         assert "exceptionDetails" not in found, f"{script}: {found['exceptionDetails']}"
         return found["result"].get("value")
 
-    def until(self, script, seconds=60):
+    def until(self, script, seconds=30):
         """Wait until an expression is true, and give it."""
         end = time.monotonic() + seconds
         while not (found := self.value(script)):
@@ -130,9 +130,7 @@ class Browser:
         }})()"""
         x, y = self.value(script)
         for kind in ("mousePressed", "mouseReleased"):
-            self.call(
-                "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1
-            )
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
 
 @contextmanager

@@ -5,8 +5,8 @@ the lists of all models, or of those that ``models`` names. ``GET /health`` says
 ``GET /metrics`` counts for Prometheus. With a log, ``POST /v1/replay`` with ``{"rate": 20}`` plays
 its test events, ``POST /v1/pace`` changes how fast, and ``GET /v1/stream`` sends what comes of it.
 ``GET /`` is a page that shows all this; it asks too for ``/v1/about``, ``/v1/items``,
-``/v1/search`` and ``/v1/attention`` (:mod:`seqrec_lib.serving.showing`). An error is ``{"error": "in
-words"}``; no history that is asked about is kept or logged.
+``/v1/search`` and ``/v1/attention`` (:mod:`seqrec_lib.serving.showing`). An error is
+``{"error": "in words"}``; no history that is asked about is kept or logged.
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ def _error(status: int, words: str, headers: dict[str, str] | None = None) -> Re
 
 
 async def _http_error(_: Request, error: HTTPException) -> Response:
-    words = {404: "there is nothing at this address: a page at /, POST /v1/top, GET /health, GET /metrics"}
+    words = {404: "there is nothing at this address: the page is /, lists come by POST /v1/top"}
     return _error(error.status_code, words.get(error.status_code, error.detail))
 
 

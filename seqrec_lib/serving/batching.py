@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from seqrec_lib.serving.served import Answer, Question, Served
 
-
 Found = TypeVar("Found")
 
 

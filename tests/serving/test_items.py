@@ -17,7 +17,8 @@ def test_an_item_has_its_title_genres_and_how_often_it_was_learned():
         {"item": [10, 30], "title": ["Amélie (2001)", "Big"], "genres": ["Comedy|Romance", ""]}
     )
     items = Items(log.items, log, np.array([0, 1, 2]), films)  # the last 10 is held out
-    assert items.describe(10) == {"title": "Amélie (2001)", "genres": "Comedy, Romance · 1 in training"}  # fmt: skip
+    told = {"title": "Amélie (2001)", "genres": "Comedy, Romance · 1 in training"}
+    assert items.describe(10) == told
     assert items.describe("30") == {"title": "Big", "genres": "1 in training"}
     assert items.describe(20)["title"] == "20"  # no film is known by that number
     assert items.describe("x") == {"title": "x", "genres": "not in the log"}

@@ -82,27 +82,52 @@ def chromium(tmp_path_factory):
         yield found
 
 
+def start(page, server, **how):
+    """Open the page, and wait for whom a replay before has left there."""
+    page.open(server[0], **how)
+    page.until(IDLE)
+    monitor = server[1].state.live.monitor
+    if monitor is not None and monitor.latest is not None:
+        shown(page, monitor.latest)
+
+
 @pytest.fixture
 def page(server, chromium):
     """The page as it opens, nothing playing; it is to have asked nobody else, without an error."""
-    address, app = server
+    address, _ = server
     httpx.post(address + "v1/replay", json={"stop": True})
-    app.state.live.monitor = None  # nobody of the test before
-    chromium.requests.clear(), chromium.problems.clear()
-    chromium.open(address)
-    chromium.until(IDLE)
+    chromium.requests.clear()
+    chromium.problems.clear()
+    start(chromium, server)
     yield chromium
     assert chromium.problems == []
     assert {one[: len(address)] for one in chromium.requests} == {address}
 
 
-def step(page):
+def step(page, server, act=lambda page: page.click("#seqrec-step")):
     """One event more, and what is seen once it is drawn."""
-    before = page.value(SEEN)["person"]
-    page.click("#seqrec-step")
-    page.until(f"document.getElementById('seqrec-person').textContent !== {json.dumps(before)}")
-    page.until("document.querySelectorAll('#seqrec-attention tbody tr').length > 0")
+    live = server[1].state.live
+    before = decided(live)
+    act(page)
+    end = time.monotonic() + 30
+    while (now := decided(live)) == before or not now[1]:
+        assert time.monotonic() < end, "nothing was decided"
+        time.sleep(0.02)
+    shown(page, live.monitor.latest)
     return page.value(SEEN)
+
+
+def decided(live):
+    return live.monitor, live.monitor and live.monitor.counts["decided"]
+
+
+def shown(page, latest):
+    """Wait until a decision is drawn, to the last of it."""
+    count = len(latest["history"])
+    events = f"{count} event{'s' * (count > 1)} so far"
+    words = f"Person {latest['user']}: {events}. Then came {latest['item']}."
+    page.until(f"document.getElementById('seqrec-person').textContent === {json.dumps(words)}")
+    page.until("document.querySelectorAll('#seqrec-attention tbody tr').length > 0")
 
 
 def after(page, act):
@@ -115,7 +140,7 @@ def after(page, act):
 
 def test_a_step_shows_every_model_s_list_and_marks_what_came(page, server):
     live = server[1].state.live
-    seen = [step(page) for _ in range(4)][-1]
+    seen = [step(page, server) for _ in range(4)][-1]
     latest = live.monitor.latest
     assert seen["state"] == "The replay is paused."
     assert seen["person"].endswith(f"Then came {latest['item']}.")
@@ -125,7 +150,9 @@ def test_a_step_shows_every_model_s_list_and_marks_what_came(page, server):
         told = latest["models"][name]["masked"]
         assert one["titles"] == [str(item) for item in told["items"]]
         place = told["rank"]
-        assert one["came"] == ([str(latest["item"])] if str(latest["item"]) in one["titles"] else [])
+        assert one["came"] == (
+            [str(latest["item"])] if str(latest["item"]) in one["titles"] else []
+        )
         words = f"rank {place} of 90" if place else "not in this list|in no list"
         assert any(word in one["under"] for word in words.split("|"))
 
@@ -167,7 +194,7 @@ def test_pausing_stands_still_and_another_speed_holds_from_then_on(page, server)
 
 
 def test_a_changed_history_is_answered_by_all_and_moves_are_marked(page, server, served):
-    first = step(page)
+    first = step(page, server)
     last = "#seqrec-history li:last-of-type button"
     swapped = after(page, lambda: page.click(f"{last}[aria-label^='Move earlier']"))
     assert swapped["history"][-2:] == first["history"][:-3:-1]
@@ -197,17 +224,14 @@ def test_a_changed_history_is_answered_by_all_and_moves_are_marked(page, server,
         assert one["titles"] == first["lists"][title]["titles"]
 
 
-def test_under_u_what_is_in_the_history_may_come_again(page):
-    first = step(page)
+def test_under_u_what_is_in_the_history_may_come_again(page, server):
+    first = step(page, server)
+    text = "document.getElementById('seqrec-lists').textContent"
+    masked = page.value(text)
     page.click("[value=unmasked]")
-    page.until(
-        "document.querySelector('.seqrec-column .seqrec-title').textContent !== "
-        + json.dumps(first["lists"]["Markov chain"]["titles"][0])
-    )
-    shown = page.value(SEEN)
-    assert any(
-        set(one["titles"]) & set(first["history"]) for one in shown["lists"].values()
-    )
+    page.until(f"{text} !== {json.dumps(masked)}")
+    lists = page.value(SEEN)["lists"].values()
+    assert any(set(one["titles"]) & set(first["history"]) for one in lists)
 
 
 def test_a_held_person_is_not_overtaken_and_attention_is_shown(page, served):
@@ -231,7 +255,7 @@ def test_a_held_person_is_not_overtaken_and_attention_is_shown(page, served):
 
 
 def test_a_cold_user_s_first_events_come_one_by_one(page, server):
-    step(page)
+    step(page, server)
     latest = server[1].state.live.monitor.latest
     own = [str(one) for one in (*latest["history"], latest["item"])]
     none = after(page, lambda: page.click("#seqrec-empty"))
@@ -244,7 +268,7 @@ def test_a_cold_user_s_first_events_come_one_by_one(page, server):
         assert all(len(one["titles"]) == 10 for one in seen["lists"].values())
 
 
-def test_all_of_it_can_be_done_by_keys_alone(page):
+def test_all_of_it_can_be_done_by_keys_alone(page, server):
     def reach(name, most=60):
         for _ in range(most):
             page.press("Tab")
@@ -252,7 +276,7 @@ def test_all_of_it_can_be_done_by_keys_alone(page):
                 return
         raise AssertionError(f"no way to {name} by Tab")
 
-    step(page)
+    step(page, server)
     page.value("document.body.tabIndex = -1, document.body.focus()")  # the top of the page
     order = []
     for _ in range(80):
@@ -268,23 +292,32 @@ def test_all_of_it_can_be_done_by_keys_alone(page):
     page.value("document.getElementById('seqrec-start').focus()")
     reach("seqrec-step")
     assert page.value(outline) == "solid"
-    before = page.value(SEEN)["person"]
-    page.press("Enter")
-    page.until(f"document.getElementById('seqrec-person').textContent !== {json.dumps(before)}")
+    step(page, server, lambda page: page.press("Enter"))
     reach("seqrec-words")
     page.write("10")
     page.until("document.querySelectorAll('#seqrec-add li').length === 8")
     page.press("Tab")
     seen = after(page, lambda: page.press("Enter"))
     assert "added" in seen["said"] and seen["focus"] == "seqrec-words"
+    page.value("document.getElementById('seqrec-start').focus()")
+    reach("seqrec-step")
+    assert "held" not in step(page, server, lambda page: page.press("Enter"))["person"]
+
+
+def test_a_history_under_the_keys_is_held_while_the_replay_plays(page):
+    page.click("#seqrec-start")
+    page.until("document.getElementById('seqrec-state').textContent.includes('is playing')")
+    page.until("document.querySelector('#seqrec-history button') !== null")
+    page.value("document.querySelector('#seqrec-history button:not(:disabled)').focus()")
+    page.until("document.getElementById('seqrec-person').textContent.includes(', held')")
+    assert "so that you can change" in page.value(SEEN)["said"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1300, 390])
 def test_nobody_is_kept_from_it(server, page, scheme, width):
-    page.open(server[0], width=width, height=844, prefers_color_scheme=scheme)
-    page.until(IDLE)
-    step(page)
+    start(page, server, width=width, height=844, prefers_color_scheme=scheme)
+    step(page, server)
     page.value("document.querySelectorAll('details').forEach(one => one.open = true)")
     assert page.barriers() == []
     assert page.value("document.documentElement.scrollWidth") <= width
@@ -293,8 +326,7 @@ def test_nobody_is_kept_from_it(server, page, scheme, width):
 
 
 def test_who_wants_little_motion_has_few_changes_and_none_that_glides(server, page):
-    page.open(server[0], prefers_reduced_motion="reduce")
-    page.until(IDLE)
+    start(page, server, prefers_reduced_motion="reduce")
     page.value("document.getElementById('seqrec-rate').value = '50'")
     page.value(
         "window.drawn = 0; new MutationObserver(() => window.drawn++).observe("

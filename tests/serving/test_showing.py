@@ -1,4 +1,4 @@
-"""What the live page is sent: its files, under a rule that lets nothing else in, and its answers."""
+"""What the live page is sent: its files, under a rule that lets nothing else in, and answers."""
 
 import asyncio
 import re
@@ -68,7 +68,12 @@ def test_it_says_who_answers_and_what_items_are_called(served, kept):
     about, named, found = scene_of(served, scene, **how)
     assert (about["dataset"], about["plays"]) == ("small", True)
     gru, sasrec = about["models"]
-    assert (gru["title"], gru["colour"], gru["items"], gru["length"]) == ("GRU-CE", "#56B4E9", 90, 5)
+    assert (gru["title"], gru["colour"], gru["items"], gru["length"]) == (
+        "GRU-CE",
+        "#56B4E9",
+        90,
+        5,
+    )
     assert "no attention" in gru["attention"] and sasrec["attention"] == ""
     assert re.fullmatch(r"\d+ in training", named[0]["genres"]) and named[1]["title"] == "x"
     assert len(found["items"]) == 3 < found["all"]

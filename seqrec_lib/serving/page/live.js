@@ -69,12 +69,16 @@
       return found;
     }
 
-    part("start").addEventListener("click", () => asked(begin(false), "The replay has started."));
+    part("start").addEventListener("click", async () => {
+      if (who.isHeld()) await who.release();
+      await asked(begin(false), "The replay has started.");
+    });
     part("pause").addEventListener("click", () => {
       const paused = frame.state === "playing";
       return asked(from.pace({ paused }), paused ? "Paused." : "The replay goes on.");
     });
     part("step").addEventListener("click", async () => {
+      if (who.isHeld()) await who.release();
       if (!runs()) await begin(true);
       await asked(from.pace({ step: true }), "One event more.");
     });
@@ -85,6 +89,11 @@
     part("rate").addEventListener("change", () => {
       if (runs() && frame.pace?.rate)
         return asked(from.pace({ factor: rate() / frame.pace.rate }), `${rate()} events a second.`);
+    });
+    // a history that changes under the keys of who goes through it cannot be changed by them
+    part("history").addEventListener("focusin", () => {
+      if (frame.state === "playing" && !who.isHeld())
+        return who.hold("The person is held, so that you can change the history.");
     });
     from.watch(draw, (off) =>
       broken(off ? "The server does not answer; the page tries again by itself." : ""));

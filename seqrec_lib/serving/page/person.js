@@ -79,6 +79,14 @@ window.seqrec = window.seqrec || {};
       await look(mine);
     }
 
+    /** Let the replay show its people again, beginning with the latest. */
+    async function release() {
+      if (!latest) await changed([], "");
+      [held, grown] = [false, -1];
+      if (latest) await watched(latest, false);
+      else state();
+    }
+
     async function look(mine) {
       if (models.every((one) => one.attention)) return;
       const { models: found } = await server.attention(history);
@@ -113,28 +121,18 @@ window.seqrec = window.seqrec || {};
     }
 
     on("hold", () => hold("The person is held; the replay goes on behind."), "watch");
-    on("watch", () => {
-      [held, grown] = [false, -1];
-      ++turn;
-      if (latest) {
-        history = latest.history;
-        return watched(latest, false);
-      }
-      return changed([], "").then(() => { held = false; state(); });
-    }, "hold");
+    on("watch", release, "hold");
     on("restore", () => changed(latest ? latest.history : [], "The history is as it was."), "watch");
     on("empty", () => changed([], "No event is known.", latest ? 0 : -1), "more");
     on("more", () => changed(whole().slice(0, grown + 1),
       `${describe(whole()[grown]).title} is known too.`, grown + 1), "restore");
-    part("history").addEventListener("focusin", () =>
-      hold("The person is held, so that you can change the history."));
     for (const choice of document.querySelectorAll("input[name=seqrec-protocol]"))
       choice.addEventListener("change", () => {
         if (held) return changed(history, "", grown);
         return latest && watched(latest, false);
       });
     state();
-    return { watched, protocol, isHeld: () => held };
+    return { watched, protocol, hold, release, isHeld: () => held };
   }
 
   Object.assign(window.seqrec, { person });
