@@ -32,7 +32,8 @@ window.seqrec = window.seqrec || {};
         const percent = (value) => `${(100 * value).toFixed(1)} %`;
         rows.fill(told.map(([title, one]) => [title, percent(mean(one)),
           one.map((value) => (100 * value).toFixed(0)).join(" · ")]));
-        told.forEach(([, one], i) => bar(rows.body.rows[i].cells[1], mean(one)));
+        const most = Math.max(...told.map(([, one]) => mean(one)));
+        told.forEach(([, one], i) => bar(rows.body.rows[i].cells[1], mean(one) / most));
         part.hidden = !places.length;
       }
     }

@@ -33,6 +33,7 @@
 
     function draw(now) {
       frame = now;
+      keep();
       const waits = frame.state !== "playing";
       if (still.matches && !waits && performance.now() - drawn < SELDOM) return;
       drawn = performance.now();
@@ -60,6 +61,13 @@
       frame = { ...frame, state: now };
       state();
       say(words);
+    }
+
+    /** A history that changes under the keys of who goes through it cannot be changed by them. */
+    function keep() {
+      const within = part("history").contains(document.activeElement);
+      if (within && frame.state === "playing" && !who.isHeld())
+        return who.hold("The person is held, so that you can change the history.");
     }
 
     async function begin(paused) {
@@ -90,11 +98,7 @@
       if (runs() && frame.pace?.rate)
         return asked(from.pace({ factor: rate() / frame.pace.rate }), `${rate()} events a second.`);
     });
-    // a history that changes under the keys of who goes through it cannot be changed by them
-    part("history").addEventListener("focusin", () => {
-      if (frame.state === "playing" && !who.isHeld())
-        return who.hold("The person is held, so that you can change the history.");
-    });
+    part("history").addEventListener("focusin", keep);
     from.watch(draw, (off) =>
       broken(off ? "The server does not answer; the page tries again by itself." : ""));
     state();
