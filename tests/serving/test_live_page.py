@@ -307,8 +307,8 @@ def test_all_of_it_can_be_done_by_keys_alone(page, server):
 def test_a_history_under_the_keys_is_held_while_the_replay_plays(page):
     page.click("#seqrec-start")
     page.until("document.getElementById('seqrec-state').textContent.includes('is playing')")
-    page.until("document.querySelector('#seqrec-history button') !== null")
-    page.value("document.querySelector('#seqrec-history button:not(:disabled)').focus()")
+    page.until("document.querySelector('#seqrec-history li button') !== null")
+    page.value("document.querySelector('#seqrec-history li button:not(:disabled)').focus()")
     page.until("document.getElementById('seqrec-person').textContent.includes(', held')")
     assert "so that you can change" in page.value(SEEN)["said"]
 
