@@ -341,7 +341,7 @@ def test_who_wants_little_motion_has_few_changes_and_none_that_glides(server, pa
     assert page.value(glides) == "0s"
 
 
-def test_a_server_that_goes_away_is_told_and_comes_back(served, kept, tmp_path):
+def test_a_server_that_goes_away_is_told(served, kept, tmp_path):
     with browser(tmp_path) as page:
         with serving([served("gru")], kept("gru")[2]) as (address, _):
             page.open(address)
