@@ -20,6 +20,7 @@ from tests.browser import AXE, opened
 ROOT = Path(__file__).parents[1]
 STATIC = ROOT / "book" / "_static" / "demo"
 EXPORT = STATIC / "movielens_small"
+SHARED = ROOT / "seqrec_lib" / "serving" / "page" / "shared"
 
 ASKING = """<!doctype html><html><head><meta charset="utf-8"></head><body>%s<script>
 const {data, kinds, source} = window.seqrec, from = source(data, kinds);
@@ -155,6 +156,7 @@ def page(folder, scripts=ACTS):
     text = (ROOT / "book" / "play.md").read_text(encoding="utf-8")
     (body,) = re.findall(r"```{raw} html\n(.*?)```", text, flags=re.DOTALL)
     body = body.replace("../_static/demo", STATIC.as_uri())
+    body = body.replace("../_static", SHARED.as_uri())
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     # whatever a script asks for elsewhere is refused, and told
     rule = "default-src file: 'unsafe-inline'"

@@ -43,6 +43,7 @@ def test_the_wheel_trains_and_recommends_outside_the_repository(tmp_path):
     assert wheel.name.startswith(f"seqrec_lib-{seqrec_lib.__version__}-")
     names = zipfile.ZipFile(wheel).namelist()
     assert "seqrec_lib/py.typed" in names
+    assert {"live.html", "shared/lists.js"} <= {name.partition("/page/")[2] for name in names}
     assert {name.split("/")[0].split("-")[0] for name in names} == {"seqrec_lib"}
     pip("install", "--no-deps", "--target", str(library), str(wheel))
     folder.mkdir()

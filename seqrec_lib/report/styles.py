@@ -1,5 +1,6 @@
 """One colour, marker and name a model through the whole book."""
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -108,6 +109,16 @@ _STYLES = {
     "rrn-still": ("#7D6608", "P", "RRN, both constant"),
     "rrn-moving-alone": ("#C76D8B", "v", "RRN, nothing stationary"),
 }
+
+
+def known(name: str) -> str:
+    """The run that a model file is named after, seed and data set aside; empty if it is none.
+
+    >>> known("beauty-sasrec-retrieval-s0"), known("mine")
+    ('sasrec-retrieval', '')
+    """
+    stem = re.sub(r"-s\d+$", "", name)
+    return max((one for one in _STYLES if f"-{stem}".endswith(f"-{one}")), key=len, default="")
 
 
 def colour(name: str) -> str:

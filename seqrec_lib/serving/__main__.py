@@ -1,6 +1,8 @@
 """Serve model files by HTTP, on this computer alone unless told otherwise.
 
 python -m seqrec_lib.serving build/results/models/<run>.safetensors ... --dataset beauty --port 8000
+
+With ``--dataset`` a browser shows at that port how the models answer as the test events come.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from seqrec_lib.data.options import add_variants
 from seqrec_lib.data.splits import Split
 from seqrec_lib.serving.app import create_app
 from seqrec_lib.serving.guard import LOOPBACK
+from seqrec_lib.serving.items import Items, of_log
 from seqrec_lib.serving.patience import MOST_CONNECTIONS, impatient
 from seqrec_lib.serving.rerank import CANDIDATES, reranked
 from seqrec_lib.serving.served import Served
@@ -64,10 +67,8 @@ def main(arguments: list[str] | None = None) -> None:
         for first, ranker in chosen.rerank:
             models.append(reranked(Served.load(first, device), Served.load(ranker, device)))
         hosts = (*LOOPBACK, chosen.host, *chosen.name)
-        replayed = _replayed(chosen, models) if chosen.dataset else None
-        app = create_app(
-            models, hosts, chosen.limit, chosen.waiting, chosen.patience, replayed=replayed
-        )
+        shown = _shown(chosen, models) if chosen.dataset else ()
+        app = create_app(models, hosts, chosen.limit, chosen.waiting, chosen.patience, *shown)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(str(error))
     uvicorn.run(
@@ -77,15 +78,18 @@ def main(arguments: list[str] | None = None) -> None:
     )  # fmt: skip
 
 
-def _replayed(chosen: argparse.Namespace, models: list[Served]) -> tuple[EventLog, Split]:
-    """The log to replay; whoever learned from other data is named."""
+def _shown(
+    chosen: argparse.Namespace, models: list[Served]
+) -> tuple[tuple[EventLog, Split], Items, str]:
+    """The log to replay, what is known of its items, and its name; whoever learned from other data
+    is named."""
     dataset = composed(chosen.dataset, chosen)
     log, split = load(dataset)
     digest = digest_of(dataset)
     for one in models:
         if one.about.get("data_digest") != digest:
             logger.warning("%s did not learn from %s as it is here", one.name, dataset)
-    return log, split
+    return (log, split), of_log(log, split.train, dataset.source), dataset.name
 
 
 if __name__ == "__main__":

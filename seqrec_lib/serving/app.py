@@ -3,8 +3,10 @@
 ``POST /v1/top`` with ``{"history": [raw ids, oldest first], "k": 10, "protocol": "masked"}`` gives
 the lists of all models, or of those that ``models`` names. ``GET /health`` says what is loaded,
 ``GET /metrics`` counts for Prometheus. With a log, ``POST /v1/replay`` with ``{"rate": 20}`` plays
-its test events, and ``GET /v1/stream`` sends what comes of it. An error is ``{"error": "in
-words"}``; no history that is asked about is kept or logged.
+its test events, ``POST /v1/pace`` changes how fast, and ``GET /v1/stream`` sends what comes of it.
+``GET /`` is a page that shows all this; it asks too for ``/v1/about``, ``/v1/items``,
+``/v1/search`` and ``/v1/attention`` (:mod:`seqrec_lib.serving.showing`). An error is
+``{"error": "in words"}``; no history that is asked about is kept or logged.
 """
 
 from __future__ import annotations
@@ -29,8 +31,11 @@ from seqrec_lib.data.splits import Split
 from seqrec_lib.serving.asking import Asked, Refused, read
 from seqrec_lib.serving.batching import Batcher, Closed, Overloaded
 from seqrec_lib.serving.guard import LOOPBACK, Guard
-from seqrec_lib.serving.live import Live, Stream, Wanted
+from seqrec_lib.serving.items import Items
+from seqrec_lib.serving.live import Live, Paced, Stream, Wanted
+from seqrec_lib.serving.pages import Page
 from seqrec_lib.serving.served import Answer, Question, Served
+from seqrec_lib.serving.showing import Looked, Named, Showing, Sought
 from seqrec_lib.serving.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
@@ -52,11 +57,14 @@ def create_app(
     waiting: int = 256,
     body_seconds: float = 10.0,
     replayed: tuple[EventLog, Split] | None = None,
+    items: Items | None = None,
+    dataset: str = "",
 ) -> Starlette:
     """The application for ``models``, which answers by the names ``hosts`` alone.
 
     ``limit`` and ``waiting`` are those of ``batching.Batcher``; a question
-    must arrive within ``body_seconds``; ``replayed`` is the log whose test part can be played.
+    must arrive within ``body_seconds``; ``replayed`` is the log whose test part can be played,
+    ``dataset`` what a page calls it, and ``items`` what is known of its items.
     Raises ``ValueError`` for no model, for two of one name, and for one that is not asked by items
     alone.
     """
@@ -68,6 +76,8 @@ def create_app(
     batchers = {one.name: Batcher(one, limit, waiting) for one in models}
     telemetry = Telemetry(batchers)
     live = Live(batchers, *replayed) if replayed else None
+    showing = Showing(batchers, items or Items(models[0].items), dataset, live is not None)
+    page = Page()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -119,8 +129,27 @@ def create_app(
     async def stream(_: Request) -> Response:
         return Stream(_there(live))
 
+    async def pace(request: Request) -> Response:
+        return Finite(_there(live).steer(await read(request, Paced, body_seconds)))
+
+    async def about(_: Request) -> Response:
+        return Finite(showing.about())
+
+    async def named(request: Request) -> Response:
+        return Finite(showing.names(await read(request, Named, body_seconds)))
+
+    async def search(request: Request) -> Response:
+        return Finite(await showing.search(await read(request, Sought, body_seconds)))
+
+    async def looked(request: Request) -> Response:
+        return Finite(await showing.attention(await read(request, Looked, body_seconds)))
+
     routes = {"/v1/top": (top, "POST"), "/health": (health, "GET"), "/metrics": (metrics, "GET")}
     routes |= {"/v1/replay": (replay, "POST"), "/v1/stream": (stream, "GET")}
+    routes |= {"/v1/pace": (pace, "POST"), "/v1/attention": (looked, "POST")}
+    routes |= {"/v1/items": (named, "POST"), "/v1/search": (search, "POST")}
+    routes |= {"/": (page.root, "GET"), "/page/{name}": (page.part, "GET")}
+    routes |= {"/v1/about": (about, "GET")}
     app = Starlette(
         routes=[
             Route(path, _counted(path, answer, telemetry), methods=[method])
@@ -174,7 +203,7 @@ def _error(status: int, words: str, headers: dict[str, str] | None = None) -> Re
 
 
 async def _http_error(_: Request, error: HTTPException) -> Response:
-    words = {404: "there is nothing at this address: POST /v1/top, GET /health, GET /metrics"}
+    words = {404: "there is nothing at this address: the page is /, lists come by POST /v1/top"}
     return _error(error.status_code, words.get(error.status_code, error.detail))
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from time import perf_counter
 from types import TracebackType
+from typing import TypeVar
 
 from seqrec_lib.serving.served import Answer, Question, Served
+
+Found = TypeVar("Found")
 
 
 class Overloaded(RuntimeError):
@@ -43,6 +47,7 @@ class Batcher:
         self._queue: deque[_Asked] = deque()
         self._something = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
+        self._aside = 0
 
     def __len__(self) -> int:
         """How many questions wait."""
@@ -71,6 +76,21 @@ class Batcher:
             if asked in self._queue:
                 self._queue.remove(asked)
             raise
+
+    async def aside(self, work: Callable[[], Found]) -> Found:
+        """What ``work`` finds, computed by the thread that answers, between two batches.
+
+        Raises :class:`Overloaded` and :class:`Closed` as :meth:`ask` does.
+        """
+        if not self.working:
+            raise Closed(f"{self.served.name} takes no more questions")
+        if self._aside >= self.waiting:
+            raise Overloaded(f"{self.served.name}: {self.waiting} questions wait; ask again later")
+        self._aside += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        finally:
+            self._aside -= 1
 
     async def __aenter__(self) -> Batcher:
         self._thread = ThreadPoolExecutor(1, f"score {self.served.name}")

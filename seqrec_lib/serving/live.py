@@ -17,6 +17,7 @@ from seqrec_lib.data.splits import Split, of_sampled_users
 from seqrec_lib.serving.asking import Refused
 from seqrec_lib.serving.batching import Batcher
 from seqrec_lib.serving.monitor import Monitor
+from seqrec_lib.serving.pace import Pace
 from seqrec_lib.serving.replay import Answers, Replay, play
 from seqrec_lib.serving.served import Question
 from seqrec_lib.training.evaluation import PROTOCOLS
@@ -28,7 +29,8 @@ MOST_STREAMS = 32
 
 class Wanted(BaseModel):
     """The body of ``POST /v1/replay``: ``speed`` or ``rate`` as
-    :class:`seqrec_lib.serving.replay.Replay` has them, of so many ``users`` (0: all), or ``stop``.
+    :class:`seqrec_lib.serving.replay.Replay` has them, of so many ``users`` (0: all), ``paused``
+    before its first event, or ``stop``.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -37,7 +39,18 @@ class Wanted(BaseModel):
     rate: float | None = Field(None, gt=0)
     users: int = Field(0, ge=0)
     seed: int = Field(0, ge=0, lt=2**32)
+    paused: bool = False
     stop: bool = False
+
+
+class Paced(BaseModel):
+    """The body of ``POST /v1/pace``: what :meth:`seqrec_lib.serving.pace.Pace.change` takes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    paused: bool | None = None
+    factor: float | None = Field(None, gt=0, le=1000)
+    step: bool = False
 
 
 class Live:
@@ -46,6 +59,7 @@ class Live:
     def __init__(self, batchers: Mapping[str, Batcher], log: EventLog, split: Split, k: int = 10):
         self.batchers, self.log, self.split, self.k = batchers, log, split, k
         self.monitor: Monitor | None = None
+        self.pace: Pace | None = None
         self.streams: set[Stream] = set()
         self.state = "idle"
         self._playing: asyncio.Task[None] | None = None
@@ -64,11 +78,25 @@ class Live:
         """What there is to see now: the state, the latest decision, and all measures, of the window
         while it plays, of the whole once it is played to the end."""
         waiting = {name: len(batcher) for name, batcher in self.batchers.items()}
-        found: dict[str, Any] = {"state": self.state, "waiting": waiting}
-        if self.monitor is not None:
+        found: dict[str, Any] = {"state": self.shown, "waiting": waiting}
+        if self.monitor is not None and self.pace is not None:
+            replay = self.monitor.replay
+            found["pace"] = {"rate": replay.rate, "speed": replay.speed, "factor": self.pace.factor}
             measured = self._whole or self.monitor.snapshot()
             found |= {"latest": self.monitor.latest, **measured}
         return found
+
+    @property
+    def shown(self) -> str:
+        paused = self.state == "playing" and self.pace is not None and self.pace.paused
+        return "paused" if paused else self.state
+
+    def steer(self, paced: Paced) -> dict[str, Any]:
+        """Change the pace of what plays; raises :class:`seqrec_lib.serving.asking.Refused`."""
+        if self.pace is None or self.state != "playing":
+            raise Refused(409, "nothing plays; start a replay: POST /v1/replay")
+        self.pace.change(paced.paused, paced.factor, paced.step)
+        return {"state": self.shown, "factor": self.pace.factor}
 
     async def change(self, wanted: Wanted) -> dict[str, Any]:
         """Stop the replay, and start another one unless told to stop.
@@ -87,9 +115,10 @@ class Live:
         if replay is not None:
             models = [one.served for one in self.batchers.values()]
             self.monitor = Monitor(replay, models, self.split.train, self.k)
+            self.pace = Pace(wanted.paused)
             self.state, self._whole = "playing", None
-            self._playing = asyncio.create_task(self._play(replay, self.monitor))
-        return {"state": self.state, "events": 0 if replay is None else len(replay.positions)}
+            self._playing = asyncio.create_task(self._play(replay, self.monitor, self.pace))
+        return {"state": self.shown, "events": 0 if replay is None else len(replay.positions)}
 
     async def stop(self) -> None:
         """Stop the replay, if one plays, and wait until it has."""
@@ -104,9 +133,9 @@ class Live:
         for stream in list(self.streams):
             stream.end()
 
-    async def _play(self, replay: Replay, monitor: Monitor) -> None:
+    async def _play(self, replay: Replay, monitor: Monitor, pace: Pace) -> None:
         try:
-            await play(replay, self._ask, monitor)
+            await play(replay, self._ask, monitor, pace)
             self.state, self._whole = "played", monitor.snapshot(whole=True)
         # a model's error ends the replay, not the server; its words may hold a history
         except Exception as error:

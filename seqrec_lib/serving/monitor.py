@@ -46,6 +46,7 @@ class Monitor:
         }
         self._shown: dict[tuple[str, str], set[Any]] = {key: set() for key in self.decisions}
         self.latency, self.offered, self.achieved = Latency(), Rate(clock=clock), Rate(clock=clock)
+        self.latencies = {name: Latency() for name in self.models}  # of each, in the server
         self.counts = Counter(arrived=0, answered=0, lost=0, decided=0, late=0, cold=0, unknown=0)
         self._band: np.ndarray | None = None
         self._expected: np.ndarray | None = None
@@ -72,6 +73,7 @@ class Monitor:
         self.achieved.add()
         self.latency.add(seconds)
         for name, answer in answers.items():
+            self.latencies[name].add(sum(answer.ms.values()) / 1000)
             for protocol, shown in answer.lists.items():
                 self._shown[name, protocol].update(shown.items[: self.k])
 
@@ -88,8 +90,8 @@ class Monitor:
         (item,) = log.items[log.item[at] - 1].tolist()
         seen = set(map(str, before))
         self.latest = {
-            "user": str(log.users[user]), "history": before[-10:], "item": item, "late": late,
-            "models": {name: {} for name in answers},
+            "position": position, "user": str(log.users[user]), "history": before, "item": item,
+            "seen": str(item) in seen, "late": late, "models": {name: {} for name in answers},
         }  # fmt: skip
         for name, answer in answers.items():
             number = self.models[name].number
@@ -123,6 +125,7 @@ class Monitor:
         found: dict[str, Any] = {
             "counts": dict(self.counts),
             "response_ms": self.latency.summary(),
+            "model_ms": {name: one.summary() for name, one in self.latencies.items()},
             "offered_per_s": self.offered.value(),
             "achieved_per_s": self.achieved.value(),
             "drift_psi": self.drift(),

@@ -18,6 +18,7 @@ from jaxtyping import Int
 
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.serving.batching import Closed, Overloaded
+from seqrec_lib.serving.pace import Pace
 from seqrec_lib.serving.served import Answer
 
 Answers = Mapping[str, Answer]  # by model
@@ -109,14 +110,16 @@ class Watching(Protocol):
     def decided(self, event: Event, answers: Answers, late: bool) -> None: ...
 
 
-async def play(replay: Replay, ask: Ask, watching: Watching) -> None:
-    """Play to the end, and wait for what is still to be answered.
+async def play(replay: Replay, ask: Ask, watching: Watching, pace: Pace | None = None) -> None:
+    """Play to the end at ``pace``, and wait for what is still to be answered.
 
     A question that is refused (503) is lost: its event decides nothing. An answer that comes after
-    the event that it was to foresee is judged all the same, and told to be late.
+    the event that it was to foresee is judged all the same, and told to be late, unless that event
+    came because somebody asked for a step.
     """
     loop = asyncio.get_running_loop()
-    start = loop.time()
+    pace = pace or Pace()
+    pace.begin()
     slots = asyncio.Semaphore(AT_ONCE)
     shown: dict[int, asyncio.Task[Answers | None]] = {}
 
@@ -132,16 +135,14 @@ async def play(replay: Replay, ask: Ask, watching: Watching) -> None:
         return answers
 
     async def decide(event: Event, list_of: asyncio.Task[Answers | None]) -> None:
-        late = not list_of.done() and replay.scheduled
+        late = not list_of.done() and replay.scheduled and not pace.paused
         answers = await list_of
         if answers is not None:
             watching.decided(event, answers, late)
 
     async with asyncio.TaskGroup() as group:
         for event in replay:
-            due = start + event.due
-            if replay.scheduled:
-                await asyncio.sleep(max(0.0, due - loop.time()))
+            due = await pace.reach(event.due, event.decides)
             watching.arrived(event)
             if event.decides:
                 group.create_task(decide(event, shown.pop(event.position - 1)))

@@ -148,7 +148,7 @@ class Served:
         ]
         ms = {"read": _ms(begun), "score": 0.0, "select": 0.0}
         if rows:
-            log, asked = self._log([ids[row] for row in rows])
+            log, asked = self.log_of([ids[row] for row in rows])
             most = max(one.k for one in questions)
             asked_for = {protocol for one in questions for protocol in one.protocols}
             ms["read"] = _ms(begun)
@@ -179,7 +179,7 @@ class Served:
                 "asked by items alone; pass a table to seqrec_lib.serving.recommend"
             )
 
-    def _log(self, histories: list[list[int]]) -> tuple[EventLog, Int[np.ndarray, "P"]]:
+    def log_of(self, histories: list[list[int]]) -> tuple[EventLog, Int[np.ndarray, "P"]]:
         """A log of these histories, each with an event that stands for the one to come."""
         offsets = np.r_[0, np.cumsum([len(one) + 1 for one in histories])].astype(np.int64)
         item = np.ones(offsets[-1], dtype=np.int32)

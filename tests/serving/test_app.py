@@ -275,7 +275,7 @@ def test_an_error_nobody_thought_of_repeats_no_history(served, caplog):
 def test_other_addresses_and_methods_are_refused_in_words(served):
     async def scene():
         async with opened([served("gru")]) as client:
-            return await client.get("/"), await client.get("/v1/top"), await client.put("/health")
+            return await client.get("/v2"), await client.get("/v1/top"), await client.put("/health")
 
     nothing, *methods = asyncio.run(scene())
     assert nothing.status_code == 404 and "POST /v1/top" in nothing.json()["error"]

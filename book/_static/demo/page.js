@@ -32,7 +32,8 @@
     }));
     const board = lists(part("lists"), models, describe);
     const events = editor(part("history"), describe, changed);
-    adder(part("add"), source.search, describe, (item) =>
+    const search = (text, most, found) => found(source.search(text, most));
+    adder(part("add"), search, describe, (item) =>
       changed([...history, item], `${describe(item).title} added.`));
     const hits = replay.map(() => null); // by person: which models had what came, by protocol
     let [person, came, frame] = [0, false, null];

@@ -1,12 +1,4 @@
-// Where frames come from when the models run in the reader's browser. A frame is plain data, the
-// same whoever makes it: a server's stream can feed lists.js with frames of its own.
-//
-//   frame.history    items, the oldest first
-//   frame.next       the item that came, once it has; else null
-//   frame.protocol   "masked" (M) or "unmasked" (U)
-//   frame.numItems   how many items there are
-//   frame.lists      by model: {items: [{item, score}], rank: of next, null while nothing has come}
-//   frame.ms         how long the answers took, together
+// Where frames (lists.js says what these are) come from when the models run in the reader's browser.
 "use strict";
 window.seqrec = window.seqrec || {};
 (() => {

@@ -1,6 +1,14 @@
-// Draws a frame (source.js says what that is): lists side by side, what moved, and what came. Any
-// source may feed it. Rows are made once and changed in place, so that nothing flickers and a
-// reader's place is kept.
+// Draws a frame: lists side by side, what moved, and what came. Rows are made once and changed in
+// place, so that nothing flickers and a reader's place is kept. A frame is plain data, the same
+// whoever makes it, the models in a reader's browser or a server's stream:
+//
+//   frame.history    items, the oldest first
+//   frame.next       the item that came, once it has; else null
+//   frame.protocol   "masked" (M) or "unmasked" (U)
+//   frame.numItems   how many items there are
+//   frame.lists      by model: {items: [{item, score}], rank: of next; null while nothing has come,
+//                    Infinity where all that is known is that the list does not have it}
+//   frame.ms         how long the answers took, together
 "use strict";
 window.seqrec = window.seqrec || {};
 (() => {
@@ -98,6 +106,7 @@ window.seqrec = window.seqrec || {};
   function placed(rank, frame) {
     if (frame.protocol === "masked" && frame.history.includes(frame.next))
       return "What came next is in the history, and so in no list.";
+    if (rank === Infinity) return "What came next is not in this list.";
     const [at, all] = [rank, frame.numItems].map((one) => one.toLocaleString("en"));
     return `What came next has rank ${at} of ${all}.`;
   }

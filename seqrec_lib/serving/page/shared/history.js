@@ -1,12 +1,12 @@
-// Draws a history that the reader may change: each film can go, or change places with the one
-// before or after it. Whoever calls decides what a change does.
+// Draws a history that the reader may change: each event can go, or change places with the one
+// before or after it. Whoever calls decides what a change does, and what `things` are called.
 "use strict";
 window.seqrec = window.seqrec || {};
 (() => {
   const LAST = 6; // shown at first
 
   /** In `root`; `change(history, words)` is told what the reader wants. */
-  function editor(root, describe, change) {
+  function editor(root, describe, change, things = "films") {
     const { make, write } = window.seqrec;
     const list = make("ol", { className: "seqrec-history" });
     const more = make("button", { type: "button", className: "seqrec-more" });
@@ -75,9 +75,9 @@ window.seqrec = window.seqrec || {};
         buttons.earlier.disabled = from + number === 0;
         buttons.later.disabled = from + number === history.length - 1;
       });
-      write(empty, history.length ? "" : "No films yet. Add one below.");
+      write(empty, history.length ? "" : `No ${things} yet. Add one below.`);
       more.hidden = history.length <= LAST;
-      write(more, all ? `Show the last ${LAST} alone` : `Show all ${history.length} films`);
+      write(more, all ? `Show the last ${LAST} alone` : `Show all ${history.length} ${things}`);
     }
 
     more.addEventListener("click", () => {
@@ -87,14 +87,20 @@ window.seqrec = window.seqrec || {};
     return { show };
   }
 
-  /** A field of text in `root`, and what it finds as buttons; `add(item)` is told which one. */
-  function adder(root, search, describe, add) {
+  /**
+   * A field of text in `root`, and what it finds as buttons; `add(item)` is told which one.
+   * `search(text, most, found)` tells `found` of {items, all}, at once or later.
+   */
+  function adder(root, search, describe, add, things = "films") {
     const { make, write } = window.seqrec;
     const input = root.querySelector("input");
     const found = root.querySelector("ul");
     const said = root.querySelector("output");
     const look = () => {
-      const { items, all } = search(input.value, 8);
+      const text = input.value;
+      search(text, 8, (result) => text === input.value && draw(result)); // not what came too late
+    };
+    const draw = ({ items, all }) => {
       found.hidden = !items.length;
       found.replaceChildren(...items.map((item) => {
         const button = make("button", { type: "button", textContent: describe(item).title });
@@ -106,7 +112,7 @@ window.seqrec = window.seqrec || {};
         });
         return make("li", {}, button);
       }));
-      const words = all > items.length ? `${items.length} of ${all} films` : `${all} films`;
+      const words = all > items.length ? `${items.length} of ${all} ${things}` : `${all} ${things}`;
       write(said, input.value.trim() ? words : "");
     };
     input.addEventListener("input", look);
