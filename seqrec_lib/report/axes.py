@@ -87,6 +87,14 @@ def legend_above(ax: Axes, own: bool = False) -> None:
         raise ValueError(f"the figure is narrower than one name of its legend: {names}")
 
 
+def bare(ax: Axes) -> None:
+    """No grid, no dashes at the ticks and no frame: of pictures that are no plots."""
+    ax.grid(visible=False)
+    ax.tick_params(length=0)
+    for side in ax.spines.values():
+        side.set_visible(False)
+
+
 def curves(ax: Axes, runs: Sequence[Runs]) -> None:
     """Validation NDCG@10 by epoch, as it was selected on: a line a seed, the best epoch marked."""
     selected = {run.seeds[0].spec.get("training", {}).get("select", "masked") for run in runs}

@@ -11,9 +11,10 @@ python -m seqrec_lib.studies.pruning --results book/results
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -85,27 +86,23 @@ def study(
     """The table; what is kept is not made again. Settings are searched in the world of seed 0."""
     path = place(results)
     rows = pd.read_csv(path).to_dict("records") if path.exists() else []
-    have = {tuple(one[key] for key in KEYS) for one in rows}
-    for level in levels:
-        for name, family in MODELS.items():
-            chosen: dict[str, Any] | None = None
-            for seed in range(seeds):
-                if (level, name, seed) in have:
-                    continue
-                world = noise.draw(level, seed=seed, num_users=num_users)
-                if chosen is None:
-                    first = noise.draw(level, seed=0, num_users=num_users)
-                    found, _ = searched(family, first, trials, 0, passes)
-                    chosen = found.chosen
-                if seed:
-                    found = tried(family, world, chosen, seed, passes)
-                row = dict(zip(KEYS, (level, name, seed), strict=True))
-                row |= {"test": found.test, "best": world.ideal(world.split.test)}
-                row |= {"parameters": found.parameters, "seconds": found.seconds}
-                if isinstance(found.model, SURGE):
-                    row |= pruned(found.model, world, world.split.test)
-                rows.append(row)
-                keep(pd.DataFrame(rows), path, "%.4f")
+    have = {tuple(one[key] for key in KEYS): one for one in rows}
+    for level, name, seed in itertools.product(levels, MODELS, range(seeds)):
+        if (level, name, seed) in have:
+            continue
+        family, world = MODELS[name], noise.draw(level, seed=seed, num_users=num_users)
+        if first := have.get((level, name, 0)):
+            found = tried(family, world, json.loads(first["settings"]), seed, passes)
+        else:
+            found, _ = searched(family, world, trials, seed, passes)
+        row = dict(zip(KEYS, (level, name, seed), strict=True))
+        row |= {"test": found.test, "best": world.ideal(world.split.test)}
+        row |= {"parameters": found.parameters, "seconds": found.seconds}
+        row["settings"] = json.dumps(found.chosen)
+        if isinstance(found.model, SURGE):
+            row |= pruned(found.model, world, world.split.test)
+        have[level, name, seed] = row
+        keep(pd.DataFrame(list(have.values())), path, "%.4f")
     return pd.read_csv(path)
 
 

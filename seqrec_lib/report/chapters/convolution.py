@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 
 from seqrec_lib.models.encoders.nextitnet import KERNEL
 from seqrec_lib.report import LOOKS, SMALL
+from seqrec_lib.report.axes import bare
 
 INK, PALE = "#767676", "#B0B0B0"
 ACROSS, DOWN = LOOKS[0]["color"], LOOKS[1]["color"]
@@ -48,7 +49,7 @@ def filters(ax: Axes, height: int = 5, width: int = 8, rows: int = 2) -> str:
     ax.set_yticks([row + 0.5 for row in range(height)], ticks, fontsize=SMALL, color=INK)
     ax.set(xlim=(-0.8, width + 6), ylim=(height + 0.2, -0.2), xticks=[])
     ax.set_xlabel("coordinates of an item's vector", color=INK, loc="left", fontsize=SMALL)
-    _bare(ax)
+    bare(ax)
     return (
         f"A grid of {height} rows, the last {height} items, oldest on top. A frame over the whole "
         f"width of {rows} rows can slide to {places} places; another over one column is as high as "
@@ -86,7 +87,7 @@ def field(ax: Axes, dilations: Sequence[int] = (1, 4)) -> str:
     ax.set_yticks(range(len(names)), names, fontsize=SMALL, color=INK)
     ax.set(ylim=(-0.5, len(names) - 0.5), xlim=(-steps + 0.3, 0.7))
     ax.set_xticks([-steps + 1, 0], [f"{steps - 1} before", "last item"], fontsize=SMALL, color=INK)
-    _bare(ax)
+    bare(ax)
     return (
         f"{len(names)} rows of dots, the items below and a layer a row above. Lines go from the "
         f"last state down, {KERNEL} from each dot, ever closer together: it sees {steps} items and "
@@ -97,10 +98,3 @@ def field(ax: Axes, dilations: Sequence[int] = (1, 4)) -> str:
 def _holes(dilations: Sequence[int]) -> list[int]:
     """The dilation of each layer, from the items up."""
     return [dilation * more for dilation in dilations for more in (1, 2)]
-
-
-def _bare(ax: Axes) -> None:
-    ax.grid(visible=False)
-    ax.tick_params(length=0)
-    for side in ax.spines.values():
-        side.set_visible(False)

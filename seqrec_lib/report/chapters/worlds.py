@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from seqrec_lib.data.worlds.base import World
-from seqrec_lib.report.axes import SMALL, named
+from seqrec_lib.report.axes import SMALL, bare, named
 from seqrec_lib.report.forest import rows
 from seqrec_lib.report.styles import colour, label, marker
 from seqrec_lib.studies import worlds as study
@@ -40,7 +40,7 @@ ABILITIES = {
     ("reach", ""): "reach",
     ("staleness", ""): "staleness",
 }
-SHOWN = {"clock": {"timed": True}}  # how a history is drawn, where not by its order
+TIMED = ("clock",)  # worlds whose histories stand in time
 # Okabe and Ito's, then grey
 INKS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#777777")
 
@@ -136,18 +136,19 @@ def made(
     return {name: study.study(name, results, seeds=seeds, anew=retrain) for name in PLANS}
 
 
-def panels(name: str, table: pd.DataFrame, user: int = -1) -> tuple[Figure, pd.DataFrame]:
+def panels(name: str, table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """A history of a world above, and below a panel of :func:`curves` for each kind that was run;
     with the means that are drawn, by kind, level and model."""
     kinds = list(dict.fromkeys(table["kind"]))
     plan = PLANS[name]
     world = plan.draw(plan.levels[len(plan.levels) // 2], kinds[0], num_users=20)
+    last = world.log.num_users - 1
     heights = [2.2, *[4.2] * len(kinds)]
     figure, axes = plt.subplots(
         len(heights), 1, figsize=(5.2, sum(heights)), layout="constrained",
         gridspec_kw={"height_ratios": heights},
     )  # fmt: skip
-    history(axes[0], world, user % 20, **SHOWN.get(name, {}))
+    history(axes[0], world, last, timed=name in TIMED)
     found = {}
     for ax, kind in zip(axes[1:], kinds, strict=True):
         found[kind] = curves(ax, table, name, kind)
@@ -170,7 +171,6 @@ def shares(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def matrix(ax: Axes, table: pd.DataFrame) -> None:
     """The figures of :func:`shares`, darker the nearer to the best."""
-    ax.grid(visible=False)
     ax.imshow(table, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
     for (row, column), value in np.ndenumerate(table.to_numpy()):
         if np.isfinite(value):
@@ -179,6 +179,4 @@ def matrix(ax: Axes, table: pd.DataFrame) -> None:
     ax.set_yticks(range(len(table)), [label(model) for model in table.index])
     ax.set_xticks(range(table.shape[1]), table.columns, rotation=35, ha="left")
     ax.xaxis.tick_top()
-    ax.tick_params(length=0)
-    for side in ax.spines.values():
-        side.set_visible(False)
+    bare(ax)
