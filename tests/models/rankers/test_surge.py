@@ -99,14 +99,11 @@ def by_hand(model, history, candidate):
     ids=str,
 )
 @torch.no_grad()
-def test_a_score_by_hand(small_catalogue, shaken, settings):
+def test_a_score_by_hand(small_catalogue, shaken, as_by_hand, settings):
     model = made(small_catalogue, shaken, **settings)
+    histories = [history[history > 0].numpy() for history in HISTORIES]
     found = model.score(Batch(HISTORIES), CANDIDATES)
-    assert found.std() > 1e-2
-    for row, history in enumerate(HISTORIES):
-        for place, candidate in enumerate(CANDIDATES[row].tolist()):
-            expected = by_hand(model, history[history > 0].numpy(), candidate)
-            np.testing.assert_allclose(found[row, place], expected, rtol=1e-4, atol=1e-5)
+    as_by_hand(found, CANDIDATES, lambda row, candidate: by_hand(model, histories[row], candidate))
 
 
 @torch.no_grad()
@@ -200,10 +197,8 @@ def test_every_position_is_the_end_of_a_window_of_its_own(small_log, small_split
         assert (last > 0).all()
 
 
-def test_a_shorter_history_has_to_be_read_by_itself(small_catalogue):
-    model = SURGE(small_catalogue, SMALL)
-    with pytest.raises(ValueError, match="read it by itself"):
-        model.match(model.read(Batch(HISTORIES)), CANDIDATES, torch.zeros_like(CANDIDATES))
+def test_a_shorter_history_has_to_be_read_by_itself(small_catalogue, read_by_itself):
+    read_by_itself(SURGE(small_catalogue, SMALL), HISTORIES, CANDIDATES)
 
 
 @pytest.mark.parametrize("settings, words", [({"share": 0.0}, "share"), ({"clusters": 0}, "1 or")])

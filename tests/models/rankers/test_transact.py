@@ -55,15 +55,14 @@ def by_hand(model, history, actions, candidate):
 
 @pytest.mark.parametrize("names", [(), ("action",)])
 @torch.no_grad()
-def test_a_score_by_hand(made, names):
+def test_a_score_by_hand(made, as_by_hand, names):
     model = made(names)
-    found = model.score(ACTED, CANDIDATES)
-    assert found.std() > 1e-2
-    for row, history in enumerate(HISTORIES):
-        there = history > 0
-        for place, candidate in enumerate(CANDIDATES[row].tolist()):
-            expected = by_hand(model, history[there], ACTIONS[row, there], candidate)
-            torch.testing.assert_close(found[row, place], expected, rtol=1e-4, atol=1e-5)
+
+    def expected(row, candidate):
+        there = HISTORIES[row] > 0
+        return by_hand(model, HISTORIES[row, there], ACTIONS[row, there], candidate)
+
+    as_by_hand(model.score(ACTED, CANDIDATES), CANDIDATES, expected)
 
 
 @torch.no_grad()
@@ -142,10 +141,8 @@ def test_nothing_is_hidden_without_a_window_and_one_event_stays_of_any(made, log
         assert found == lengths, window
 
 
-def test_a_shorter_history_has_to_be_read_by_itself(made):
-    model = made()
-    with pytest.raises(ValueError, match="read it by itself"):
-        model.match(model.read(Batch(HISTORIES)), CANDIDATES, torch.zeros_like(CANDIDATES))
+def test_a_shorter_history_has_to_be_read_by_itself(made, read_by_itself):
+    read_by_itself(made(), HISTORIES, CANDIDATES)
 
 
 @pytest.mark.parametrize(
