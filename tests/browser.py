@@ -16,6 +16,7 @@ import pdf
 import pytest
 
 CHROMIUM = next(filter(shutil.which, pdf.NAMES), None)
+OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 AXE = files("axe_playwright_python") / "axe.min.js"
 
 # Put before everything else on a page: collects what goes wrong, and reports it in an attribute.
@@ -142,17 +143,21 @@ def look(folder: Path, page: str, profile: Path) -> dict:
     return found
 
 
+def found_chromium() -> str:
+    """Where Chromium is; without it a test is skipped, in CI failed."""
+    if CHROMIUM is None:
+        said = "chromium is not installed: apt-get install chromium fonts-dejavu"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(said)
+    return CHROMIUM
+
+
 def opened(address: str, profile: Path, size: str = "1300,2000", seconds: int = 120) -> dict:
     """What the page at an address, of a server or of the disk, reports in headless Chromium."""
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is not installed: apt-get install chromium fonts-dejavu")
-        pytest.skip("chromium is not installed: apt-get install chromium fonts-dejavu")
+    chromium = found_chromium()
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=15000"]
-    options += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
-    options += [f"--user-data-dir={profile}", f"--window-size={size}", "--dump-dom"]
+    options += [OFFLINE, f"--user-data-dir={profile}", f"--window-size={size}", "--dump-dom"]
     seen = subprocess.run(
-        [CHROMIUM, *options, address], capture_output=True, text=True, timeout=seconds
+        [chromium, *options, address], capture_output=True, text=True, timeout=seconds
     )
     report = re.search(r'data-report="([^"]*)"', seen.stdout)
     assert report, f"no report from {address}: {seen.stdout[:500]} {seen.stderr[-2000:]}"

@@ -1,84 +1,53 @@
-"""Drives headless Chromium as a person would: real keys, clicks, sizes and settings, no driver.
+"""Drives headless Chromium as a person would: real keys, clicks, sizes and settings."""
 
-The browser talks the Chrome DevTools Protocol over two pipes; https://chromedevtools.github.io has
-its methods.
-"""
-
-import base64
-import json
-import os
-import subprocess
+import shutil
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
-import pytest
+from playwright.sync_api import sync_playwright
 
-from tests.browser import AXE, CHROMIUM
+from tests.browser import AXE, OFFLINE, found_chromium
 
 
 class Browser:
     """One page of a browser, and what it asked for and complained of."""
 
-    def __init__(self, to, answers):
-        self._to, self._answers, self._number, self._session = to, answers, 0, None
+    def __init__(self, page):
+        self._page, self._session = page, page.context.new_cdp_session(page)
         self.requests, self.problems = [], []
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
-        self._session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Network", "Log"):
-            self.call(f"{domain}.enable")
+        page.on("request", lambda one: self.requests.append(one.url))
+        page.on("pageerror", lambda one: self.problems.append(str(one)))
+        page.on("console", self._said)
 
-    def call(self, method, **values):
-        self._number += 1
-        asked = {"id": self._number, "method": method, "params": values}
-        if self._session:
-            asked["sessionId"] = self._session
-        os.write(self._to, json.dumps(asked).encode() + b"\0")
-        while True:
-            told = self._told()
-            if told.get("id") == self._number:
-                assert "error" not in told, f"{method}: {told['error']}"
-                return told["result"]
+    def _said(self, message):
+        if message.type == "error":
+            self.problems.append(f"{message.text} {message.location['url']}")
 
-    def _told(self):
-        parts = bytearray()
-        while (one := self._answers.read(1)) != b"\0":
-            assert one, "the browser has gone"
-            parts += one
-        told = json.loads(parts)
-        values = told.get("params", {})
-        if told.get("method") == "Network.requestWillBeSent":
-            self.requests.append(values["request"]["url"])
-        elif told.get("method") == "Runtime.exceptionThrown":
-            about = values["exceptionDetails"]
-            self.problems.append(about.get("exception", {}).get("description") or about["text"])
-        elif told.get("method") == "Runtime.consoleAPICalled" and values["type"] == "error":
-            self.problems.append(str(values["args"]))
-        elif told.get("method") == "Log.entryAdded" and values["entry"]["level"] == "error":
-            self.problems.append(values["entry"]["text"] + " " + values["entry"].get("url", ""))
-        return told
+    def another(self):
+        """A page beside this one, in front of it."""
+        return Browser(self._page.context.new_page())
+
+    def close(self):
+        self._page.close()
 
     # --- looking ----------------------------------------------------------------------------
 
     def open(self, address, width=1300, height=1000, **media):
-        """``media`` are features such as ``prefers_color_scheme="dark"``."""
-        features = [{"name": k.replace("_", "-"), "value": v} for k, v in media.items()]
-        self.call("Emulation.setEmulatedMedia", features=features)
+        """``media`` are features such as ``color_scheme="dark"``."""
+        self._page.emulate_media(**media)
         self.size(width, height)
-        went = self.call("Page.navigate", url=address)
-        assert "errorText" not in went, f"{address}: {went['errorText']}"
-        self.until("document.readyState === 'complete'")
+        self._page.goto(address)
 
     def size(self, width, height):
-        mobile = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        self.call("Emulation.setDeviceMetricsOverride", **mobile)
+        self._page.set_viewport_size({"width": width, "height": height})
 
     def value(self, script):
-        """What an expression of JavaScript gives, a promise kept."""
-        found = self.call(
-            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
-        )
+        """What an expression of JavaScript gives, a promise kept.
+
+        By the protocol of the browser: a page whose policy forbids ``eval`` is asked all the same.
+        """
+        asked = {"expression": script, "returnByValue": True, "awaitPromise": True}
+        found = self._session.send("Runtime.evaluate", asked)
         assert "exceptionDetails" not in found, f"{script}: {found['exceptionDetails']}"
         return found["result"].get("value")
 
@@ -87,7 +56,7 @@ class Browser:
         end = time.monotonic() + seconds
         while not (found := self.value(script)):
             assert time.monotonic() < end, f"it did not come to {script}; {self.problems}"
-            time.sleep(0.05)
+            self._page.wait_for_timeout(50)
         return found
 
     def barriers(self):
@@ -98,70 +67,35 @@ class Browser:
         return [(one["id"], node["html"]) for one in found for node in one["nodes"]]
 
     def picture(self, path):
-        shot = self.call("Page.captureScreenshot", captureBeyondViewport=True)
-        Path(path).write_bytes(base64.b64decode(shot["data"]))
+        self._page.screenshot(path=path, full_page=True)
 
     def heap(self):
         """Bytes of JavaScript in use after everything unused was let go."""
-        self.call("HeapProfiler.collectGarbage")
-        return self.call("Runtime.getHeapUsage")["usedSize"]
+        self._session.send("HeapProfiler.collectGarbage")
+        return self._session.send("Runtime.getHeapUsage")["usedSize"]
 
     # --- acting -----------------------------------------------------------------------------
 
     def press(self, key):
         """A key by its name (Tab, Enter, a letter); with Shift where it says so: Shift+Tab."""
-        *shift, name = key.split("+")
-        code = {"Tab": 9, "Enter": 13, " ": 32, "ArrowDown": 40, "ArrowUp": 38}.get(name, 0)
-        text = {"Enter": "\r"}.get(name, name if len(name) == 1 else "")
-        about = {"key": name, "windowsVirtualKeyCode": code, "modifiers": 8 * bool(shift)}
-        self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **about)
-        self.call("Input.dispatchKeyEvent", type="keyUp", **about)
+        self._page.keyboard.press(key)
 
     def write(self, text):
-        self.call("Input.insertText", text=text)
+        self._page.keyboard.insert_text(text)
 
     def click(self, selector):
-        """With the mouse, in the middle of what is seen of an element."""
-        script = f"""(() => {{
-          const one = document.querySelector({json.dumps(selector)});
-          one.scrollIntoView({{block: "center"}});
-          const {{x, y, width, height}} = one.getBoundingClientRect();
-          return [x + width / 2, y + height / 2];
-        }})()"""
-        x, y = self.value(script)
-        for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        """With the mouse, in the middle of the first such element."""
+        self._page.locator(selector).first.click()
 
 
 @contextmanager
 def browser(folder):
     """A browser with nothing but this computer to ask, its profile in ``folder``."""
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is not installed: apt-get install chromium fonts-dejavu")
-        pytest.skip("chromium is not installed: apt-get install chromium fonts-dejavu")
-    theirs_in, ours_out = os.pipe()
-    ours_in, theirs_out = os.pipe()
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe"]
-    options += ["--no-first-run", "--disable-background-networking", f"--user-data-dir={folder}"]
-    options += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
-    join = f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}'  # the browser reads 3 and writes 4
-    process = subprocess.Popen(
-        ["bash", "-c", join, CHROMIUM, *options],
-        pass_fds=(theirs_in, theirs_out),
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(theirs_in)
-    os.close(theirs_out)
-    try:
-        with os.fdopen(ours_in, "rb") as answers:
-            page = Browser(ours_out, answers)
-            yield page
-            page._session = None
-            page.call("Browser.close")
-    finally:
-        os.close(ours_out)
+    with sync_playwright() as driver:
+        context = driver.chromium.launch_persistent_context(
+            folder, executable_path=shutil.which(found_chromium()), args=["--no-sandbox", OFFLINE]
+        )
         try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
+            yield Browser(context.pages[0])
+        finally:
+            context.close()
