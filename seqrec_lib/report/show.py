@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from numbers import Integral, Real
@@ -28,15 +28,14 @@ def show(
     table: pd.DataFrame | Mapping[str, pd.DataFrame],
     caption: str,
     digits: int | Mapping[str, int] = PLACES,
-    code: Collection[str] = (),
 ) -> Shown:
     """A table, or several behind tabs with their names, under a caption that says what is seen.
 
     Names of models become those of the book; whole numbers get thousands separators, others
     ``digits`` places (by column, where it names some: the rest has four); what is missing is a
-    dash. A plain numbering of rows is left out. Columns of ``code`` are set as such. Raises
-    ``ValueError`` for a caption that is empty or no sentence, and for digits of a column that no
-    table has.
+    dash. What stands between backticks is set as code. A plain numbering of rows is left out.
+    Raises ``ValueError`` for a caption that is empty or no sentence, and for digits of a column
+    that no table has.
     """
     if not caption.strip().endswith((".", "?")):
         raise ValueError(f"a caption is a sentence that says what is seen, not {caption!r}")
@@ -44,9 +43,7 @@ def show(
     if not isinstance(digits, int):
         if unknown := set(digits) - {str(name) for one in tables.values() for name in one}:
             raise ValueError(f"digits for {sorted(unknown)}, which are no columns")
-    return Shown(
-        {name: _in_words(one, digits) for name, one in tables.items()}, caption.strip(), tuple(code)
-    )
+    return Shown({name: _in_words(one, digits) for name, one in tables.items()}, caption.strip())
 
 
 def by_protocol(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -93,7 +90,6 @@ class Shown:
 
     tables: dict[str, pd.DataFrame]
     caption: str
-    code: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         parts = [f"{name}\n{table}" if name else str(table) for name, table in self.tables.items()]
@@ -101,7 +97,7 @@ class Shown:
 
     def _repr_html_(self) -> str:
         if len(self.tables) == 1:
-            return _html(next(iter(self.tables.values())), self.caption, code=self.code)
+            return _html(next(iter(self.tables.values())), self.caption)
         # the markup of sphinx-design's tabs, whose style every page loads
         group = re.sub(r"\W+", "-", self.caption)[:40]
         tabs = []
@@ -110,8 +106,7 @@ class Shown:
             tabs.append(
                 f'<input id="{here}" name="{group}" type="radio"{" checked" * (number == 0)}>'
                 f'<label class="sd-tab-label" for="{here}">{escape(name)}</label>'
-                f'<div class="sd-tab-content docutils">'
-                f"{_html(table, self.caption, name, self.code)}</div>"
+                f'<div class="sd-tab-content docutils">{_html(table, self.caption, name)}</div>'
             )
         return f'<div class="sd-tab-set docutils">{"".join(tabs)}</div>'
 
@@ -147,7 +142,7 @@ def _plain(index: pd.Index) -> bool:
     return isinstance(index, pd.RangeIndex) and index.name is None
 
 
-def _html(table: pd.DataFrame, caption: str, tab: str = "", code: Collection[str] = ()) -> str:
+def _html(table: pd.DataFrame, caption: str, tab: str = "") -> str:
     numeric = [
         all(NUMBER.fullmatch(cell) or cell == EMPTY for cell in table.iloc[:, place])
         for place in range(table.shape[1])
@@ -161,9 +156,8 @@ def _html(table: pd.DataFrame, caption: str, tab: str = "", code: Collection[str
     for cells in table.itertuples(index=False):
         first, *rest = cells
         line = f'<th scope="row">{escape(first)}</th>' + "".join(
-            f'<td class="{side}{_noted(cell, side)}">'
-            f"{f'<code>{escape(cell)}</code>' if name in code else _code(_unbroken(cell))}</td>"
-            for cell, side, name in zip(rest, sides[1:], table.columns[1:], strict=True)
+            f'<td class="{side}{_noted(cell, side)}">{_code(_unbroken(cell))}</td>'
+            for cell, side in zip(rest, sides[1:], strict=True)
         )
         rows.append(f"<tr>{line}</tr>")
     return framed(f"{caption} ({tab})" if tab else caption, heads, "".join(rows))

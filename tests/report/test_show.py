@@ -127,6 +127,6 @@ def test_a_head_keeps_the_letter_of_its_protocol_on_its_line():
 
 
 def test_names_of_columns_are_set_as_code():
-    table = pd.DataFrame({"table": ["events"], "column": ["user_id < 3"]})
-    page = report.show(table, "Columns.", code=["column"])._repr_html_()
+    table = pd.DataFrame({"table": ["events"], "column": ["`user_id < 3`"]})
+    page = report.show(table, "Columns.")._repr_html_()
     assert "<code>user_id &lt; 3</code>" in page and "<code>events" not in page
