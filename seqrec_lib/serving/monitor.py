@@ -81,18 +81,13 @@ class Monitor:
         self.counts["lost"] += 1
 
     def decided(self, event: Event, answers: Answers, late: bool) -> None:
-        self.counts["decided"] += 1
-        self.counts["late"] += late
         log, position = self.replay.log, event.position
         at = np.array([position])
         user, length = int(log.user_of(at)[0]), int(log.history_length(at)[0])
         before = self.replay.history(position)
         (item,) = log.items[log.item[at] - 1].tolist()
         seen = set(map(str, before))
-        self.latest = {
-            "position": position, "user": str(log.users[user]), "history": before, "item": item,
-            "seen": str(item) in seen, "late": late, "models": {name: {} for name in answers},
-        }  # fmt: skip
+        models: dict[str, dict[str, Any]] = {name: {} for name in answers}
         for name, answer in answers.items():
             number = self.models[name].number
             known = sum(one in number for one in seen)
@@ -109,10 +104,17 @@ class Monitor:
                 first = bool(shown.items) and shown.items[0] == own
                 chance = np.nan if shown.chance is None else shown.chance
                 self.decisions[name, protocol].add(position, user, length, rank, chance, first)
-                self.latest["models"][name][protocol] = {
+                models[name][protocol] = {
                     "items": shown.items[: self.k],
                     "rank": rank if rank <= self.k else None,
                 }
+        self.latest = {
+            "position": position, "user": str(log.users[user]), "history": before, "item": item,
+            "seen": str(item) in seen, "late": late, "models": models,
+        }  # fmt: skip
+        # last: who reads it from another thread and finds an event counted finds it whole
+        self.counts["late"] += late
+        self.counts["decided"] += 1
 
     # --- what it tells ----------------------------------------------------------------------
 
