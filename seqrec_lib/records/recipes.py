@@ -44,10 +44,10 @@ _bce = replace(SASREC, objective=BCE())
 _inner = replace(SASREC, temperature=None)  # inner products, as in the papers of the losses
 _sessions = Training(epochs=80, batch_size=128, optimizer="adagrad", learning_rate=0.1, patience=10)
 _duorec = DuoRec.Config(temperature=0.07, cosine=True, contrast_temperature=0.2)
-# paper: six tenths masked on Beauty; the encoder, its loss and its schedule are SASRec's, with two
-# thirds as many passes, each of as many targets
+# paper: six tenths masked on Beauty; the encoder, its loss and its schedule are SASRec's, with four
+# times as many passes
 _bert4rec = BERT4Rec.Config(temperature=0.07, mask_share=0.6, head=False)
-_cloze = replace(ENCODER, epochs=24)
+_cloze = replace(ENCODER, epochs=160, patience=160)
 _tuning = replace(ENCODER, epochs=2)  # more passes, slower, end alike: book/protocol.md
 _asking = Training(epochs=0)  # nothing is learned
 _unfrozen = Retrieval.Config(SASREC, frozen=False)

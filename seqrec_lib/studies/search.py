@@ -62,10 +62,10 @@ SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
         "height": (3, 5, 10),
         "horizontal": (4, 16, 32),
         "vertical": (2, 4, 8),
-        "dropout": (0.3, 0.5, 0.7),
-        "temperature": (0.05, 0.07, 0.1),
-        "learning_rate": (5e-4, 1e-3, 2e-3),
-    },
+        "user": (True, False),  # who asks
+    }
+    | _cosines
+    | {"dropout": (0.3, 0.5, 0.7)},
     "nextitnet": _cosines | {"dilations": ((1, 2), (1, 4), (1, 2, 1, 2), (1, 4, 1, 4, 1, 4))},
     "hstu": _cosines | {"num_layers": (1, 2, 3), "num_heads": (1, 2, 4)},
     "bert4rec": _cosines | {"mask_share": (0.2, 0.4, 0.6, 0.8), "num_layers": (1, 2, 3)},
