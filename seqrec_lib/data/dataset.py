@@ -32,9 +32,10 @@ from seqrec_lib.data.tables import FORMATS
 
 REGENERATED = ("every", "distinct", "released")
 PAIRS = ("apart", "leaking")
+FLAGS = ("shuffled", "unordered", "with_validation")
 _ENDINGS = re.compile(
     rf"(?:-(?P<split>users|tail|time))?(?:-stores-(?P<stores>{'|'.join(VARIANTS)}))?"
-    r"(?P<shuffled>-shuffled)?"
+    r"(?P<shuffled>-shuffled)?(?P<unordered>-unordered)?"
     r"(?:-(?P<regenerated>regenerated(?:-distinct|-released)?))?"
     r"(?P<with_validation>-with-validation)?(?:-(?P<pairs>pairs(?:-leaking)?))?"
 )
@@ -49,10 +50,10 @@ class Dataset:
     ``last`` (leave-last-out), ``tail`` (the last fifth of each user), ``time``, or ``users``
     (held-out users, of T-ECD alone); empty for the source's own. By ``time`` two shares of the
     events may follow, those that validate and those that test, or two borders: ``time:0.1,0.1``,
-    ``time:2011-10-01,2011-11-01``. Events of equal time are put in random order if ``shuffled``;
-    with ``stores`` the lines of a store are history alone, those that it names
-    (:func:`seqrec_lib.data.channels.joined`); :func:`seqrec_lib.data.datasets.load` says what the
-    other variants are.
+    ``time:2011-10-01,2011-11-01``. Events of equal time are put in random order if ``shuffled``,
+    all of a user's but the last, which tests, if ``unordered``; with ``stores`` the lines of a
+    store are history alone, those that it names (:func:`seqrec_lib.data.channels.joined`);
+    :func:`seqrec_lib.data.datasets.load` says what the other variants are.
     Raises ``ValueError`` for a variant that the source does not have.
     """
 
@@ -64,6 +65,7 @@ class Dataset:
     pairs: str = ""
     reading: Reading = ()
     stores: str = ""
+    unordered: bool = False
 
     def __post_init__(self) -> None:
         known, kind = self.about.splits, self.split.partition(":")[0]
@@ -82,6 +84,8 @@ class Dataset:
             wrong = "with stores it is not regenerated or cut in pairs"
         elif self.shuffled and self.about.tecd:
             wrong = "T-ECD is not shuffled"
+        elif self.unordered and ((self.split or known[0]) != "last" or self.stores):
+            wrong = "unordered is for what tests the last event of each user, of one channel"
         elif self.regenerated not in ("", *REGENERATED):
             wrong = f"regenerated can be {', '.join(REGENERATED)}"
         elif self.pairs not in ("", *PAIRS):
@@ -128,7 +132,7 @@ class Dataset:
         options = [_written(*one) for one in self.reading]
         options += [f"split={self.split}"] * bool(self.split)
         options += [f"stores={self.stores}"] * bool(self.stores)
-        options += ["shuffled"] * self.shuffled
+        options += ["shuffled"] * self.shuffled + ["unordered"] * self.unordered
         options += [f"regenerated={self.regenerated}"] * bool(self.regenerated)
         options += ["with_validation"] * self.with_validation
         options += [f"pairs={self.pairs}"] * bool(self.pairs)
@@ -142,6 +146,7 @@ class Dataset:
             (f"-{self.split.partition(':')[0]}" if self.split else "")
             + (f"-stores-{self.stores}" if self.stores else "")
             + "-shuffled" * self.shuffled
+            + "-unordered" * self.unordered
             + regenerated.removesuffix("-every")
             + "-with-validation" * self.with_validation
             + pairs.removesuffix("-apart")
@@ -189,7 +194,7 @@ def _ours(text: str) -> Dataset | None:
         if text.startswith(source) and (end := _ENDINGS.fullmatch(text[len(source) :])):
             kinds = {"regenerated": "every", "pairs": "apart"}
             given: dict[str, Any] = {n: value for n, value in end.groupdict().items() if value}
-            for name in ("shuffled", "with_validation"):
+            for name in FLAGS:
                 given[name] = name in given
             for name, plain in kinds.items():
                 if name in given:
@@ -218,14 +223,14 @@ def _given(options: str, text: str) -> dict[str, Any]:
     for one in options.split("&"):
         name, _, value = one.partition("=")
         name = name.replace("-", "_")
-        if name in ("shuffled", "with_validation") and value in ("", "true", "false"):
+        if name in FLAGS and value in ("", "true", "false"):
             variants[name] = value != "false"
         elif name in ("split", "stores", "regenerated", "pairs"):
             variants[name] = value or {"regenerated": "every", "pairs": "apart"}.get(name, "")
         elif name in READING:
             reading[name] = value
         elif one:
-            known = ("split", "stores", "shuffled", "regenerated", "with_validation", "pairs")
+            known = ("split", "stores", *FLAGS, "regenerated", "pairs")
             raise ValueError(
                 f"{text!r}: there is no option {one!r}; behind the ? can stand "
                 f"{', '.join((*READING, *known))}"

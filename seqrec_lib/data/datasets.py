@@ -48,7 +48,8 @@ def load(dataset: str | Dataset) -> tuple[EventLog, Split]:
     Any but T-ECD can be split otherwise (:func:`seqrec_lib.data.splits.named`).
 
     With ``stores``, store lines are history alone (:func:`seqrec_lib.data.channels.joined`).
-    What is ``shuffled`` has its events of equal time in random order. Of ``pairs``, each pair of
+    What is ``shuffled`` has its events of equal time in random order, what is ``unordered`` all of
+    a user's but the last (:func:`seqrec_lib.data.ties.unordered`). Of ``pairs``, each pair of
     items that co-occurs in the training part is a history of one item and its target
     (``seqrec_lib.data.pairs``); of ``leaking`` ones, those of the validation and the test part
     are among them, as in the report.
@@ -105,6 +106,8 @@ def _load(dataset: Dataset, state: tuple[Any, ...]) -> tuple[EventLog, Split]:
             log = EventLog.build(table)
             if dataset.shuffled:
                 log = ties.shuffled(log, seed=0)
+            if dataset.unordered:
+                log = ties.unordered(log, seed=0)
         if dataset.about.read and dataset.split == "time" and not ties.has_days(log):
             raise ValueError(f"{dataset}: the edition at hand has no times; split it otherwise")
         split = splits.named(log, dataset.split or dataset.about.splits[0])

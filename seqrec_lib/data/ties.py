@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Bool, Int
 
@@ -68,6 +70,15 @@ def shuffled(log: EventLog, seed: int) -> EventLog:
     user = log.user_of(np.arange(len(log)))
     order = np.lexsort((chance, log.time, user))
     return log.reordered(order)
+
+
+def unordered(log: EventLog, seed: int) -> EventLog:
+    """The same log with each user's events but the last in random order: what they are moves, the
+    times stay. Tells what order is worth, as a model's last answer is asked of the same items."""
+    chance = np.random.default_rng(seed).random(len(log))
+    last = np.isin(np.arange(len(log)), log.offsets[1:] - 1)
+    order = np.lexsort((chance, last, log.user_of(np.arange(len(log)))))
+    return replace(log.reordered(order), time=log.time)
 
 
 def tied(log: EventLog, positions: Positions) -> Bool[np.ndarray, "P"]:

@@ -28,6 +28,8 @@ def here(tmp_path, monkeypatch):
     [
         ("beauty", Dataset("beauty")),
         ("beauty-shuffled", Dataset("beauty", shuffled=True)),
+        ("beauty-unordered", Dataset("beauty", unordered=True)),
+        ("/d/e.csv?unordered", Dataset("/d/e.csv", unordered=True)),
         ("toys-tail", Dataset("toys", split="tail")),
         ("toys-regenerated", Dataset("toys", regenerated="every")),
         (
@@ -142,6 +144,8 @@ def test_a_name_with_a_question_mark_takes_options_behind_the_last_one(here):
         ("beauty-pairs-shuffled", "is no data set; use"),
         ("beauty-users", "'beauty-users' is no data set: it can be split by last, tail, time"),
         ("tecd-sim-shuffled", "'tecd-sim-shuffled' is no data set: T-ECD is not shuffled"),
+        ("beauty-tail-unordered", "unordered is for what tests the last event of each user"),
+        ("tecd-sim-unordered", "unordered is for what tests the last event of each user"),
         ("beauty?unit=ms", "unit is for files, beauty is read as it was published"),
         ("beauty?split=time:0.2,0.2", "shares and borders are for files"),
         ("a.csv?untt=ms", "no option 'untt=ms'; behind the .* columns, unit, .*, pairs"),

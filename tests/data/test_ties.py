@@ -63,3 +63,14 @@ def test_facts_are_those_of_the_log(days):
     assert facts["% of test items never trained"] == 50
     assert facts["% of users whose last two share a day"] == 50
     assert facts["% of events that repeat an item"] == 0
+
+
+def test_without_order_all_but_the_last_event_move_and_times_stay(days):
+    orders = set()
+    for seed in range(40):
+        one = ties.unordered(days, seed)
+        assert one.time.tolist() == days.time.tolist()
+        assert one.item[[3, 6]].tolist() == [4, 2]  # they test
+        assert sorted(one.item[:3]) == [1, 2, 3] and sorted(one.item[4:6]) == [1, 5]
+        orders.add(tuple(one.item[:3]))
+    assert len(orders) == 6
