@@ -93,9 +93,10 @@ def attributes() -> np.ndarray:
 def world(folder: Path) -> Iterator[None]:
     """The worlds are data sets inside the block, and ``folder`` is the working folder."""
     table = events()
+    acted = table.assign(action=np.where(table["item"] % 3, "view", "like"))
     here = {
         "golden": Source(lambda: table, studied=True, attributes=attributes),
-        "golden-tecd": Source(lambda: table, studied=True, attributes=attributes, tecd=True),
+        "golden-tecd": Source(lambda: acted, studied=True, attributes=attributes, tecd=True),
         "golden-omni": Source(joined, **OMNI),
     }
     before, threads = Path.cwd(), torch.get_num_threads()

@@ -143,6 +143,7 @@ TECD_RECIPES: dict[str, tuple[Any, ...]] = {
     "gru-leaking": ("gru", _tecd_gru, _tecd, "{leaking}/item2vec"),
     "hrnn": ("hrnn", _hrnn, _tecd),
     "hrnn-fed": ("hrnn", replace(_hrnn, fed=True), _tecd),
+    "hrnn-actions": ("hrnn", replace(_hrnn, actions=True), _tecd),
     "sasrec": ("sasrec", _tecd_sasrec, _tecd),
     "sasrec-pretrained": ("sasrec", _tecd_sasrec, _tecd, "{pairs}/item2vec"),
     "sasrec-leaking": ("sasrec", _tecd_sasrec, _tecd, "{leaking}/item2vec"),

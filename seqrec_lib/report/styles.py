@@ -24,6 +24,7 @@ _STYLES = {
     "lstm": ("#1A5276", "d", "LSTM"),
     "hrnn": ("#148F77", "D", "HRNN"),
     "hrnn-fed": ("#76D7C4", "P", "HRNN, fed at every step"),
+    "hrnn-actions": ("#0B5345", "X", "HRNN, actions too"),
     "surge": ("#7E5109", "H", "SURGE"),
     "surge-unpruned": ("#CA9A5B", "h", "SURGE, no pruning"),
     "sasrec-unplaced": ("#E6B0AA", "v", "SASRec, no places"),
