@@ -20,6 +20,7 @@ HEADS = {
     "height": "rows seen",
     "horizontal": "horizontal filters",
     "vertical": "vertical filters",
+    "user": "knows who asks",
     "mask_share": "share masked",
     "share": "share of the user",
     "dropout": "dropout",
@@ -38,6 +39,7 @@ def trials(dataset: str, name: str, results: str = "book/results") -> pd.DataFra
     found = pd.read_csv(place(dataset, name, results)).sort_values("NDCG@10", ascending=False)
     names = ["first settings" if trial == 0 else f"draw {trial}" for trial in found["trial"]]
     shown = found[[key for key in HEADS if key in found]].rename(columns=HEADS)
-    if "rate falls" in shown:
-        shown["rate falls"] = shown["rate falls"].map({True: "yes", False: "no"})
+    for name in ("rate falls", "knows who asks"):
+        if name in shown:
+            shown[name] = shown[name].map({True: "yes", False: "no"})
     return shown.set_axis(names)
