@@ -16,8 +16,12 @@ from seqrec_lib.models.losses import Softmax
 from seqrec_lib.models.rankers.surge import SURGE
 from seqrec_lib.records.settled import ENCODER, GRU_CE, RANKING, SASREC
 
-_caser = Caser.Config(temperature=0.07)
 # the best of random searches on validation: book/searches/beauty/<name>.csv
+# paper: a vector of who asks; here the best draws do without
+_caser = Caser.Config(
+    height=10, horizontal=32, vertical=8, user=False, dropout=0.7, temperature=0.1
+)
+_undecayed = replace(ENCODER, learning_rate=2e-3, weight_decay=0.0)
 _fpmc = FPMC.Config(embed_dim=128)
 _factors = replace(ENCODER, weight_decay=0.0, patience=10)
 _hstu = HSTU.Config(num_layers=1, num_heads=1, temperature=0.07)
@@ -35,12 +39,12 @@ SURVEY_RECIPES: dict[str, tuple[Any, ...]] = {
     "prme": ("prme", PRME.Config(embed_dim=128), _factors),
     "rnn": ("gru", replace(GRU_CE, cell="rnn"), ENCODER),
     "lstm": ("gru", replace(GRU_CE, cell="lstm"), ENCODER),
-    "caser": ("caser", _caser, ENCODER),
-    "caser-author": ("caser", replace(_caser, tied=False), ENCODER),
-    "caser-nobody": ("caser", replace(_caser, user=False), ENCODER),
-    "caser-whole": ("caser", replace(_caser, pooled=False), ENCODER),
-    "caser-vertical": ("caser", replace(_caser, horizontal=0), ENCODER),
-    "caser-horizontal": ("caser", replace(_caser, vertical=0), ENCODER),
+    "caser": ("caser", _caser, _undecayed),
+    "caser-author": ("caser", replace(_caser, user=True, tied=False), _undecayed),
+    "caser-user": ("caser", replace(_caser, user=True), _undecayed),
+    "caser-whole": ("caser", replace(_caser, pooled=False), _undecayed),
+    "caser-vertical": ("caser", replace(_caser, horizontal=0), _undecayed),
+    "caser-horizontal": ("caser", replace(_caser, vertical=0), _undecayed),
     "nextitnet": ("nextitnet", NextItNet.Config(dilations=(1, 2), temperature=0.07), _faster),
     "surge": ("surge", _surge, _graphs),
     "surge-unpruned": ("surge", replace(_surge, pruned=False), _graphs),
