@@ -162,7 +162,7 @@ def failing(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             "its limit": own["limit"].iloc[-1],
             "off at most": (own["test"] - own["limit"]).abs().max(),
         }
-    return pd.DataFrame.from_dict(found, "index")
+    return pd.DataFrame.from_dict(found, "index").rename_axis(["ability", "model"])
 
 
 def in_full(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -193,7 +193,7 @@ def searches(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                 "tried": one["trials"],
                 "chosen": ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in chosen),
             }
-    return pd.DataFrame.from_dict(found, "index")
+    return pd.DataFrame.from_dict(found, "index").rename_axis(["ability", "model"])
 
 
 def made(
