@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from seqrec_lib.data.worlds.base import World
 from seqrec_lib.report.axes import SMALL, bare, named
@@ -232,27 +233,26 @@ def panels(name: str, table: pd.DataFrame) -> Figure:
     return figure
 
 
-def shares(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def shares(tables: Mapping[str, pd.DataFrame], of: str = "test") -> pd.DataFrame:
     """Share of the best possible at the hardest level: a row a model, a column an ability; nan
-    where a model was not run. Means over seeds."""
-    found = {}
-    for (name, kind), word in ABILITIES.items():
-        if name not in tables:
-            continue
-        own = tables[name][tables[name]["kind"] == kind]
-        hardest = own[own["level"] == own["level"].max()].groupby("model")[["test", "best"]].mean()
-        found[word] = hardest["test"] / hardest["best"]
-    table = pd.DataFrame(found).dropna(axis=1, how="all")
-    return table.reindex([model for model in FAMILIES if model in table.index])
+    where a model was not run. Means over seeds. ``of`` may be ``limit``: nan for who has none."""
+    hardest = means(tables).groupby(["world", "kind", "model"], sort=False).tail(1)
+    share = (hardest[of] / hardest["best"]).droplevel("level").unstack(["world", "kind"])
+    there = [asked for asked in ABILITIES if asked in share]
+    table = share.loc[[model for model in FAMILIES if model in share.index], there]
+    return table.set_axis([ABILITIES[asked] for asked in there], axis="columns")
 
 
-def matrix(ax: Axes, table: pd.DataFrame) -> None:
-    """The figures of :func:`shares`, darker the nearer to the best."""
+def matrix(ax: Axes, tables: Mapping[str, pd.DataFrame]) -> None:
+    """:func:`shares`, darker the nearer to the best; a frame around who is denied something."""
+    table, limits = shares(tables), shares(tables, "limit")
     ax.imshow(table, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
     for (row, column), value in np.ndenumerate(table.to_numpy()):
         if np.isfinite(value):
             ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=SMALL,
                     color="white" if value > 0.8 else "black")  # fmt: skip
+        if np.isfinite(limits.iloc[row, column]):
+            ax.add_patch(Rectangle((column - 0.45, row - 0.4), 0.9, 0.8, fill=False, ls=":"))
     ax.set_yticks(range(len(table)), [named_here(model) for model in table.index])
     ax.set_xticks(range(table.shape[1]), table.columns, rotation=35, ha="left")
     ax.xaxis.tick_top()

@@ -126,13 +126,16 @@ def test_every_world_says_what_makes_it_harder():
 
 def test_the_matrix_has_the_share_of_the_best_at_the_hardest_level(ax, table):
     table["best"] = 0.8
-    none = table[table["kind"] == "none"]
-    found = worlds.shares({"union": none, "noise": table})  # the others are not made yet
-    assert found.columns.tolist() == ["noise"]
-    assert found.index.tolist() == ["markov-1", "sasrec"]  # as the families are told
-    assert found["noise"].tolist() == pytest.approx([0.26 / 0.8, 0.79 / 0.8])
-    worlds.matrix(ax, found)
-    assert [text.get_text() for text in ax.texts] == ["0.33", "0.99"]
+    tables = {"noise": table, "drift": table.assign(kind="ordered").replace("sasrec", "din")}
+    found = worlds.shares(tables)
+    assert found.columns.tolist() == ["noise", "drift"]  # the others are not made yet
+    assert found.index.tolist() == ["markov-1", "din", "sasrec"]  # as the families are told
+    assert found["noise"].tolist() == pytest.approx([0.26 / 0.8, np.nan, 0.79 / 0.8], nan_ok=True)
+    worlds.matrix(ax, tables)
+    assert [text.get_text() for text in ax.texts] == ["0.33", "0.33", "0.99", "0.99"]
+    # a frame around the chain alone, in both worlds
+    assert [frame.get_y() for frame in ax.patches] == [-0.4, -0.4]
+    assert [frame.get_x() for frame in ax.patches] == [-0.45, 0.55]
 
 
 def test_a_world_is_drawn_with_a_panel_for_each_kind(table):
