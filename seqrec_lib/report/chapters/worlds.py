@@ -152,10 +152,13 @@ def figures(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
 
 def failing(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Who is denied something, a row an ability and model: what it sees, its HR@k and its limit at
-    the hardest level, and how far it is from its limit at any level, at most."""
+    the hardest level, and how far it is from its limit at any level, at most. Controls, of kinds
+    that ask for no ability, are left out."""
     denied = means(tables).dropna(subset="limit")
     found = {}
     for (name, kind, model), own in denied.groupby(["world", "kind", "model"], sort=False):
+        if (name, kind) not in ABILITIES:
+            continue
         sees = PLANS[name].models[model]
         found[ability(name, kind), named_here(model)] = {
             "sees": SEEN.get(sees, f"the {sees} events"),

@@ -87,6 +87,8 @@ def test_who_must_fail_stands_beside_its_limit(table):
     row = found.iloc[0]
     assert row["sees"] == "the last event"
     assert row.iloc[1:].tolist() == pytest.approx([0.26, 0.25, 0.01])
+    shuffled = table.assign(kind="shuffled")
+    assert len(worlds.failing({"drift": pd.concat([shuffled, table.assign(kind="ordered")])})) == 1
     table["limit"] = table["limit"].where(table["limit"] != 0.5, 0.9)
     last = table.assign(kind="xor").replace("markov-1", "markov")
     found = worlds.failing({"union": last})
