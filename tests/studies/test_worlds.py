@@ -1,6 +1,7 @@
 """Models in small worlds: what is tried, chosen, measured and kept."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -161,3 +162,19 @@ def test_who_learns_from_fewer_targets_makes_more_passes(monkeypatch):
     for name in ("sasrec", "bert4rec"):
         worlds.tried(FAMILIES[name], world, worlds.drawn(FAMILIES[name].space, 1), 0, 3)
     assert made == [3, 15]
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_committed_world_is_sound(name):
+    """One model reaches the best possible, and who is denied the answer ends at its limit."""
+    path = Path(__file__).parents[2] / "book" / "worlds" / f"{name}.csv"
+    if not path.exists():
+        pytest.skip("not made yet")
+    table, plan = pd.read_csv(path, keep_default_na=False, na_values={"limit": [""]}), PLANS[name]
+    size = table.groupby("model").size()
+    assert set(size) == {len(plan.kinds) * len(plan.levels) * worlds.SEEDS}
+    mean = table.groupby(["kind", "level", "model"])[["test", "best", "limit"]].mean()
+    share = (mean["test"] / mean["best"]).groupby(["kind", "level"]).max()
+    assert share[share < 0.95].to_dict() == {}
+    off = (mean["test"] - mean["limit"]).abs().dropna()
+    assert len(off) and off[off > 0.05].to_dict() == {}

@@ -3,6 +3,7 @@ reaches how much of the best there can be."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from seqrec_lib.data.worlds.base import World
 from seqrec_lib.report.axes import SMALL, bare, named
@@ -40,12 +42,25 @@ ABILITIES = {
     ("reach", ""): "reach",
     ("staleness", ""): "staleness",
 }
+# what is left of a history to who is denied the rest (``World.limits``)
+SEEN = {"nothing": "nothing", "last 1": "the last event", "set": "all, without order",
+        "sum": "each item by itself"}  # fmt: skip
 TIMED = ("clock",)  # worlds whose histories stand in time
 # Okabe and Ito's, then grey
 INKS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#777777")
 
 
-def history(ax: Axes, world: World, user: int, most: int = 30, timed: bool = False) -> list[str]:
+def named_here(model: str) -> str:
+    """A model as this chapter calls it: how pooling pools was searched."""
+    return "pooling and MLP" if model == "pooling" else label(model)
+
+
+def ability(world: str, kind: str) -> str:
+    """What is asked in a world, in a word or two."""
+    return ABILITIES.get((world, kind), f"{world}, {kind}")
+
+
+def history(ax: Axes, world: World, user: int, most: int = 24, timed: bool = False) -> list[str]:
     """The last events of a user, a dot each, and the answer to the last question, in a ring.
 
     A row holds the items of a role, numbered within it. With ``timed`` events stand at the days
@@ -66,7 +81,7 @@ def history(ax: Axes, world: World, user: int, most: int = 30, timed: bool = Fal
         ink = INKS[min(number, len(INKS) - 1)]
         for event in np.flatnonzero(np.isin(log.item[span], items)):
             asked = event == len(span) - 1
-            ax.plot(places[event], height, "o", ms=13, color=ink, mfc="white" if asked else ink)
+            ax.plot(places[event], height, "o", ms=11.5, color=ink, mfc="white" if asked else ink)
             ax.annotate(str(1 + np.searchsorted(items, log.item[span[event]])),
                         (places[event], height), ha="center", va="center_baseline", fontsize=SMALL,
                         color=ink if asked else "white")  # fmt: skip
@@ -75,8 +90,8 @@ def history(ax: Axes, world: World, user: int, most: int = 30, timed: bool = Fal
     return list(there)
 
 
-def curves(ax: Axes, table: pd.DataFrame, name: str, kind: str = "") -> pd.DataFrame:
-    """HR@k of a world's models against its level, a line each; returns the means over seeds.
+def curves(ax: Axes, table: pd.DataFrame, name: str, kind: str = "") -> None:
+    """HR@k of a world's models against its level, a line each: means over seeds.
 
     Bars run from the least to the most of the seeds. Dashed stands what the best possible answers
     have, dotted what those have who are denied something. Raises ``ValueError`` for a kind that the
@@ -94,7 +109,7 @@ def curves(ax: Axes, table: pd.DataFrame, name: str, kind: str = "") -> pd.DataF
         at, value = zip(*limit, strict=True)
         ax.plot([place[level] for level in at], value, ":_", color="0.45", lw=1.6, ms=9, zorder=1)
     tips = {"the best possible": (float(best.iloc[-1]), "black")}
-    found, models = {}, list(dict.fromkeys(table["model"]))
+    models = list(dict.fromkeys(table["model"]))
     for number, model in enumerate(models):
         over = table[table["model"] == model].groupby("level")["test"].agg(["mean", "min", "max"])
         at = over.index.map(place) + 0.03 * (number - (len(models) - 1) / 2)
@@ -102,43 +117,108 @@ def curves(ax: Axes, table: pd.DataFrame, name: str, kind: str = "") -> pd.DataF
         ax.errorbar(at, over["mean"], yerr=reach, color=colour(model), marker=marker(model),
                     ms=5, lw=1.2, capsize=2)  # fmt: skip
         if over.index[-1] == levels[-1]:
-            tips[label(model)] = (float(over["mean"].iloc[-1]), colour(model))
-        found[label(model)] = over["mean"]
+            tips[named_here(model)] = (float(over["mean"].iloc[-1]), colour(model))
     ax.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
     k = "k" if table["k"].nunique() > 1 else table["k"].iloc[0]
     ax.set(xlabel=LEVELS[name], ylabel=f"HR@{k}", ylim=(0, 1.04), xlim=(-0.3, len(levels) - 0.7))
     named(ax, tips, len(levels) - 0.75)
-    return pd.DataFrame(found)
 
 
-def reached(table: pd.DataFrame) -> pd.DataFrame:
-    """A row a kind and model: its share of the best possible at the easiest level and at the
-    hardest, and how far it ends from its limit where it has one, at most; means over seeds."""
-    mean = table.groupby(["kind", "model", "level"], sort=False)[["test", "best", "limit"]].mean()
-    share, off = mean["test"] / mean["best"], (mean["test"] - mean["limit"]).abs()
-    made = {}
-    for (kind, model), one in share.groupby(["kind", "model"], sort=False):
-        by_level = one.droplevel(["kind", "model"]).sort_index()
-        made[kind, label(model)] = {
-            "share of the best, easiest": by_level.iloc[0],
-            "share of the best, hardest": by_level.iloc[-1],
-            "off its limit, at most": off.loc[kind, model].max(),
+def means(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """HR@k, that of the best possible, and the limit of who is denied something, by world, kind,
+    level and model; means over seeds."""
+    keys = ["kind", "level", "model"]
+    found = {
+        name: table.sort_values("level", kind="stable")
+        .groupby(keys, sort=False)[["test", "best", "limit"]]
+        .mean()
+        for name, table in tables.items()
+    }
+    return pd.concat(found, names=["world"])
+
+
+def figures(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
+    """HR@k by world, kind, level and model, as in ``union-xor-3-gru``; with ``-share`` its part of
+    the best possible, with ``-limit`` the limit of who is denied something."""
+    found = {}
+    for (name, kind, level, model), row in means(tables).iterrows():
+        key = "-".join(filter(None, (name, kind, f"{level:g}", model)))
+        found[key] = float(row["test"])
+        found[f"{key}-share"] = float(row["test"] / row["best"])
+        if np.isfinite(row["limit"]):
+            found[f"{key}-limit"] = float(row["limit"])
+    return found
+
+
+def failing(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Who is denied something, a row an ability and model: what it sees, its HR@k and its limit at
+    the hardest level, and how far it is from its limit at any level, at most. Controls, of kinds
+    that ask for no ability, are left out."""
+    denied = means(tables).dropna(subset="limit")
+    found = {}
+    for (name, kind, model), own in denied.groupby(["world", "kind", "model"], sort=False):
+        if (name, kind) not in ABILITIES:
+            continue
+        sees = PLANS[name].models[model]
+        found[ability(name, kind), named_here(model)] = {
+            "sees": SEEN.get(sees, f"the {sees} events"),
+            "HR@k": own["test"].iloc[-1],
+            "its limit": own["limit"].iloc[-1],
+            "off at most": (own["test"] - own["limit"]).abs().max(),
         }
-    return pd.DataFrame.from_dict(made, "index")
+    return pd.DataFrame.from_dict(found, "index").rename_axis(["ability", "model"])
+
+
+def in_full(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """HR@k by ability: a row a model, and the best possible above; a column a level."""
+    found = {}
+    for (name, kind), own in means(tables).groupby(["world", "kind"], sort=False):
+        own = own.droplevel(["world", "kind"])
+        levels = own.index.unique("level")
+        table = own["test"].unstack("level")[levels].loc[own.index.unique("model")]
+        table.index = table.index.map(named_here)
+        best = own["best"].groupby("level").mean()[levels].to_frame("the best possible").T
+        found[ability(name, kind)] = pd.concat([best, table]).rename(columns="{:g}".format)
+    return found
+
+
+def searches(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """What a search found at the hardest level, a row an ability and model: its size, its passes,
+    how many settings were tried, and which were chosen."""
+    found = {}
+    for name, table in tables.items():
+        hardest = table[(table["seed"] == 0) & (table["level"] == table["level"].max())]
+        for one in hardest[hardest["settings"] != "{}"].to_dict("records"):
+            chosen = json.loads(one["settings"]).items()
+            passes = PLANS[name].passes * FAMILIES[one["model"]].more
+            found[ability(name, one["kind"]), named_here(one["model"])] = {
+                "parameters": one["parameters"],
+                "passes": passes if one["parameters"] else 1,  # what counts passes once
+                "tried": one["trials"],
+                "chosen": ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in chosen),
+            }
+    return pd.DataFrame.from_dict(found, "index").rename_axis(["ability", "model"])
 
 
 def made(
     results: str, seeds: int, retrain: bool = False, small: bool = False
 ) -> dict[str, pd.DataFrame]:
-    """The table of each world, read or made; ``small``: of few users, models and passes."""
+    """The table of each world: those that are kept; all, made anew, to ``retrain``; or all,
+    ``small``: of few users, models and passes.
+
+    Raises ``FileNotFoundError`` where none is kept.
+    """
     if small:
         return {name: study.smoke(name) for name in PLANS}
-    return {name: study.study(name, results, seeds=seeds, anew=retrain) for name in PLANS}
+    if retrain:
+        return {name: study.study(name, results, seeds=seeds, anew=True) for name in PLANS}
+    there = [name for name in PLANS if study.place(name, results).exists()]
+    tables = {name: study.kept(name, results) for name in there or PLANS}
+    return {name: table[table["seed"] < seeds] for name, table in tables.items()}
 
 
-def panels(name: str, table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """A history of a world above, and below a panel of :func:`curves` for each kind that was run;
-    with the means that are drawn, by kind, level and model."""
+def panels(name: str, table: pd.DataFrame) -> Figure:
+    """A history of a world above, and below a panel of :func:`curves` for each kind of it."""
     kinds = list(dict.fromkeys(table["kind"]))
     plan = PLANS[name]
     world = plan.draw(plan.levels[len(plan.levels) // 2], kinds[0], num_users=20)
@@ -149,34 +229,34 @@ def panels(name: str, table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         gridspec_kw={"height_ratios": heights},
     )  # fmt: skip
     history(axes[0], world, last, timed=name in TIMED)
-    found = {}
     for ax, kind in zip(axes[1:], kinds, strict=True):
-        found[kind] = curves(ax, table, name, kind)
+        curves(ax, table, name, kind)
         if len(kinds) > 1:
-            ax.set_title(ABILITIES.get((name, kind), kind))
-    return figure, pd.concat(found, names=["kind"])
+            ax.set_title(ability(name, kind))
+    return figure
 
 
-def shares(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def shares(tables: Mapping[str, pd.DataFrame], of: str = "test") -> pd.DataFrame:
     """Share of the best possible at the hardest level: a row a model, a column an ability; nan
-    where a model was not run. Means over seeds."""
-    found = {}
-    for (name, kind), word in ABILITIES.items():
-        own = tables[name][tables[name]["kind"] == kind]
-        hardest = own[own["level"] == own["level"].max()].groupby("model")[["test", "best"]].mean()
-        found[word] = hardest["test"] / hardest["best"]
-    table = pd.DataFrame(found).dropna(axis=1, how="all")
-    return table.reindex([model for model in FAMILIES if model in table.index])
+    where a model was not run. Means over seeds. ``of`` may be ``limit``: nan for who has none."""
+    hardest = means(tables).groupby(["world", "kind", "model"], sort=False).tail(1)
+    share = (hardest[of] / hardest["best"]).droplevel("level").unstack(["world", "kind"])
+    there = [asked for asked in ABILITIES if asked in share]
+    table = share.loc[[model for model in FAMILIES if model in share.index], there]
+    return table.set_axis([ABILITIES[asked] for asked in there], axis="columns")
 
 
-def matrix(ax: Axes, table: pd.DataFrame) -> None:
-    """The figures of :func:`shares`, darker the nearer to the best."""
+def matrix(ax: Axes, tables: Mapping[str, pd.DataFrame]) -> None:
+    """:func:`shares`, darker the nearer to the best; a frame around who is denied something."""
+    table, limits = shares(tables), shares(tables, "limit")
     ax.imshow(table, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
     for (row, column), value in np.ndenumerate(table.to_numpy()):
         if np.isfinite(value):
             ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=SMALL,
                     color="white" if value > 0.8 else "black")  # fmt: skip
-    ax.set_yticks(range(len(table)), [label(model) for model in table.index])
+        if np.isfinite(limits.iloc[row, column]):
+            ax.add_patch(Rectangle((column - 0.45, row - 0.4), 0.9, 0.8, fill=False, ls=":"))
+    ax.set_yticks(range(len(table)), [named_here(model) for model in table.index])
     ax.set_xticks(range(table.shape[1]), table.columns, rotation=35, ha="left")
     ax.xaxis.tick_top()
     bare(ax)
