@@ -55,7 +55,8 @@ class Caser(SequenceEncoder):
         self.users = Users(catalogue.num_users, width) if config.user else None
         self.reads = ("user",) if config.user else ()
         whole = 2 * width if config.user else width  # the picture's answer, and who asks
-        self.project = nn.Linear(whole, width) if config.user and config.tied else None
+        # also where nobody is joined: items would else be compared with what is never below zero
+        self.project = nn.Linear(whole, width) if config.tied else None
         if not config.tied:
             self.output = nn.Linear(whole, catalogue.num_items + 1)
         self.dropout = Dropout(config.dropout)

@@ -71,7 +71,8 @@ def test_the_authors_form_has_an_output_table_of_its_own_twice_as_wide():
     # picture, then who asks: a vector of the user, as it is
     torch.testing.assert_close(state[4:], model.users.vectors.weight[1])
     assert model_of(tied=True, rectified=True).encode(batch_of(1, 2, 3)).min() >= 0
-    assert model_of(tied=True).encode(batch_of(1, 2, 3)).min() < 0
+    for user in (True, False):
+        assert model_of(tied=True, user=user).encode(batch_of(1, 2, 3)).min() < 0
 
 
 def test_without_filters_it_is_refused():
