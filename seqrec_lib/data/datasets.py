@@ -49,7 +49,7 @@ def load(dataset: str | Dataset) -> tuple[EventLog, Split]:
 
     With ``stores``, store lines are history alone (:func:`seqrec_lib.data.channels.joined`).
     What is ``shuffled`` has its events of equal time in random order, what is ``unordered`` all of
-    a user's but the last (:func:`seqrec_lib.data.ties.unordered`). Of ``pairs``, each pair of
+    a user's but the last. Of ``pairs``, each pair of
     items that co-occurs in the training part is a history of one item and its target
     (``seqrec_lib.data.pairs``); of ``leaking`` ones, those of the validation and the test part
     are among them, as in the report.
