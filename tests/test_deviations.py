@@ -26,6 +26,7 @@ CALLED = {
     "regeneration": "regenerator",
     "sim_hard": "SIM",
     "sim_soft": "SIM",
+    "survey": "Caser",
     "target_attention": "SIM",
     "twin_v2": "TWIN-V2",
 }

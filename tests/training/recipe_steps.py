@@ -58,7 +58,8 @@ def drawn(kind, config, log, split):
 
 def steps():
     """Of each recipe that learns by gradients the loss of one pass, or why it was refused."""
-    log = EventLog.build(small_world(num_users=16, num_items=40, seed=2))
+    table = small_world(num_users=16, num_items=40, seed=2)
+    log = EventLog.build(table.assign(action=np.where(table["item"] % 3, "view", "like")))
     log = dataclasses.replace(log, basket=np.arange(len(log)) // 2)
     split = leave_last_out(log)
     of_pairs = pairs.as_log(log, split.train, 86_400)
