@@ -32,9 +32,9 @@ from seqrec_lib.training.settings import Training
 LEVEL, PASSES, HISTORIES = 16, 100, 200
 
 
-def place(results: str | Path = SCRATCH) -> Path:
-    """The file of what is kept."""
-    return beside(results, "worlds", "gradients.csv")
+def place(results: str | Path = SCRATCH, anew: bool = False) -> Path:
+    """The file of what is kept, or of what is made ``anew``."""
+    return beside(results, "worlds", "gradients.csv", anew=anew)
 
 
 def reaching(model: GRU, batch: Batch) -> Float[np.ndarray, "T"]:
@@ -48,10 +48,8 @@ def reaching(model: GRU, batch: Batch) -> Float[np.ndarray, "T"]:
     return (norm / norm[0]).numpy()
 
 
-def study(
-    results: str | Path = SCRATCH, seeds: int = 3, passes: int = PASSES, num_users: int = 1000
-) -> pd.DataFrame:
-    """The table, made anew; ``HR@1`` after training is on test, of ten items."""
+def study(seeds: int = 3, passes: int = PASSES, num_users: int = 1000) -> pd.DataFrame:
+    """The table; ``HR@1`` after training is on test, of ten items. Nothing is kept."""
     rows = []
     for seed in range(seeds):
         world = reach.draw(LEVEL, seed=seed, num_users=num_users)
@@ -76,20 +74,28 @@ def study(
                         {"cell": cell, "seed": seed, "moment": moment, "events back": back,
                          "share": share, "HR@1": score}
                     )  # fmt: skip
-    found = pd.DataFrame(rows)
-    keep(found, place(results), "%.6g")
-    return found
+    return pd.DataFrame(rows)
+
+
+def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
+    """The table that was made. Raises ``FileNotFoundError`` if there is none."""
+    if not (path := place(results)).exists():
+        raise FileNotFoundError(
+            f"{path}: nothing is kept; python -m seqrec_lib.studies.gradients makes it"
+        )
+    return pd.read_csv(path)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make the table; ``arguments`` stand in for the command line's."""
+    """Make the table anew; ``arguments`` stand in for the command line's."""
     parser = argparse.ArgumentParser(
         prog="python -m seqrec_lib.studies.gradients", description=__doc__
     )
     parser.add_argument("--results", default=SCRATCH)
     parser.add_argument("--seeds", type=int, default=3)
     chosen = parser.parse_args(arguments)
-    found = study(chosen.results, chosen.seeds)
+    found = study(chosen.seeds)
+    keep(found, place(chosen.results, anew=True), "%.6g")
     shown = found[found["events back"].isin((1, 2, 4, 8, 16, 32))]
     print(shown.pivot_table(index=["moment", "cell"], columns="events back", values="share"))
 

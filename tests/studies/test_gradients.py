@@ -38,11 +38,16 @@ def test_without_recurrence_nothing_comes_from_before(one_unit):
     assert found.tolist() == [1, 0, 0]
 
 
-def test_the_table_has_every_cell_before_and_after(tmp_path, monkeypatch):
+def test_the_table_has_every_cell_before_and_after(monkeypatch):
     monkeypatch.setattr(gradients, "LEVEL", 2)
-    made = gradients.study(tmp_path / "results", seeds=1, passes=1, num_users=40)
-    assert gradients.place(tmp_path / "results").exists()
+    made = gradients.study(seeds=1, passes=1, num_users=40)
     assert set(made["cell"]) == set(CELLS) and set(made["moment"]) == {"before", "after"}
     newest = made[made["events back"] == 1]
     assert (newest["share"] == 1).all() and len(newest) == 2 * len(CELLS)
     assert newest["HR@1"].notna().sum() == len(CELLS)
+
+
+def test_without_a_table_it_is_said_what_makes_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(gradients, "place", lambda results: tmp_path / "gradients.csv")
+    with pytest.raises(FileNotFoundError, match="gradients.csv: nothing is kept; python -m"):
+        gradients.kept()

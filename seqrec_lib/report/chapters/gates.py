@@ -8,9 +8,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from seqrec_lib.report.styles import colour, label
+from seqrec_lib.studies import gradients as gradients_of
 
+SMALL = {"passes": 1, "num_users": 40}
 MOMENTS = {"before": "before training", "after": "after it"}
 SHOWN = 1e-5  # what is less is as good as nothing
+
+
+def made(results: str, seeds: int, retrain: bool = False, small: bool = False) -> pd.DataFrame:
+    """The table that is kept; or made anew, to ``retrain``, or ``small``: of few users."""
+    if small or retrain:
+        return gradients_of.study(seeds, **(SMALL if small else {}))
+    table = gradients_of.kept(results)
+    return table[table["seed"] < seeds]
 
 
 def reached(ax: Axes, table: pd.DataFrame) -> None:
