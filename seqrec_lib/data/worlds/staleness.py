@@ -1,6 +1,6 @@
 """W10, staleness: what is wanted in the four weeks ahead, asked of who last saw a user days ago.
 
-A user has three of eight interests, one stronger than the other, and an event a day; it is of the
+A user has three of eight interests, one far stronger than the others, and an event a day; it is of the
 same interest as the one before with a chance of ``STAY``, else of any of the three by strength.
 Those who are learned from are seen without a break. Of the others the last ``level`` days are not
 known yet, and the answer is any event of the 28 days after these: what goes on now fades from it,
@@ -20,13 +20,13 @@ DAY_S = 86_400
 GROUPS, SIZE = 8, 5  # interests, items of each
 ROLES = grouped("interest", GROUPS, SIZE)
 ITEMS = np.arange(1, GROUPS * SIZE + 1)
-STRENGTH, STAY = np.array([0.6, 0.3, 0.1]), 0.8
+STRENGTH, STAY = np.array([0.75, 0.15, 0.1]), 0.8
 EVENTS, WINDOW = 60, 28  # days of a history, and ahead
 KINDS = ("",)
 LEVELS = (0, 1, 4, 16)
 
 
-def draw(level: int, kind: str = "", seed: int = 0, num_users: int = 2000) -> World:
+def draw(level: int, kind: str = "", seed: int = 0, num_users: int = 6000) -> World:
     """A world in which the last ``level`` days are not known. Raises ``ValueError`` below 0.
 
     At every level it is the same users that are learned from, and the same histories.
