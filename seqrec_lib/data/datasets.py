@@ -49,10 +49,9 @@ def load(dataset: str | Dataset) -> tuple[EventLog, Split]:
 
     With ``stores``, store lines are history alone (:func:`seqrec_lib.data.channels.joined`).
     What is ``shuffled`` has its events of equal time in random order, what is ``unordered`` all of
-    a user's but the last. Of ``pairs``, each pair of
-    items that co-occurs in the training part is a history of one item and its target
-    (``seqrec_lib.data.pairs``); of ``leaking`` ones, those of the validation and the test part
-    are among them, as in the report.
+    a user's but the last. Of ``pairs``, each pair of items that co-occurs in the training part is
+    a history of one item and its target (``seqrec_lib.data.pairs``); of ``leaking`` ones, those of
+    the validation and the test part are among them, as in the report.
 
     ``with_validation``, validation positions are learned from and nothing is left to validate on.
     With ``regenerated``, what a regenerator wrote from its training part (DR4SR) is learned from

@@ -76,8 +76,8 @@ def unordered(log: EventLog, seed: int) -> EventLog:
     """The same log with each user's events but the last in random order: what they are moves, the
     times stay. Tells what order is worth, as a model's last answer is asked of the same items."""
     chance = np.random.default_rng(seed).random(len(log))
-    last = np.isin(np.arange(len(log)), log.offsets[1:] - 1)
-    order = np.lexsort((chance, last, log.user_of(np.arange(len(log)))))
+    chance[log.offsets[1:] - 1] = 1  # above all that is drawn: the last stays where it is
+    order = np.lexsort((chance, log.user_of(np.arange(len(log)))))
     return replace(log.reordered(order), time=log.time)
 
 
