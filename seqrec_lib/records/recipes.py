@@ -87,6 +87,7 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "duorec": ("duorec", _duorec, ENCODER),
     **over_receipts(SASREC, GRU_CE, ENCODER, SLOWER, marked=False),
     "bert4rec": ("bert4rec", _bert4rec, _cloze),
+    "bert4rec-prefixes": ("bert4rec", replace(_bert4rec, prefixes=True), _cloze),
     "pooling": ("pooling", Pooling.Config(dropout=0.1), RANKING),
     "pooling-sum": ("pooling", Pooling.Config(dropout=0.1, pooling="sum"), RANKING),
     "din": ("din", DIN.Config(dropout=0.1), RANKING),

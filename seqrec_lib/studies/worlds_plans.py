@@ -147,7 +147,7 @@ PLANS: dict[str, Plan] = {
     "noise": Plan(
         noise.draw, noise.KINDS, noise.LEVELS,
         {
-            "popular": "nothing", "markov-1": "last 1", "fpmc": "last 1", "prme": "last 1",
+            "popular": "nothing", "markov-1": "last 1", "fpmc": "last 1", "prme": "nearest",
             "slit": FREE, "caser": FREE, "gru": FREE, "sasrec": FREE,
         },
         passes=30,

@@ -30,9 +30,9 @@ class World:
         best: the chance that the ideal ranking has the answer to each user's last question among
             its first ``k``.
         limits: the same for the ideal ranking of who sees a part of the history: ``nothing`` of it,
-            its ``last n`` events, its items as a ``set`` without order, a ``sum`` of what each item
-            gives by itself, or for each item the events of its ``own category``. What is not named
-            is not denied the answer.
+            its ``last n`` events, how near items are to the last (``nearest``: itself), its items
+            as a ``set`` without order, a ``sum`` of what each item gives by itself, or for each
+            item the events of its ``own category``. What is not named is not denied the answer.
         roles: what items are, for drawings: their numbers by a word.
     """
 

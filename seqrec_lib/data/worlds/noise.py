@@ -2,7 +2,8 @@
 
 Each event is a step of the walk with a chance of 1 / (1 + ``level``), else any item of another
 cycle: in the mean ``level`` accidental items before every step. The answer is the next step. Who
-sees the last event alone is right when it is a step, which it is that often.
+sees the last event alone is right when it is a step, which it is that often. Who ranks items by
+their distance from the last one names that one first, and it is never the next step.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def draw(level: float | int, kind: str = "", seed: int = 0, num_users: int = 800
     item = 1 + STEPS * np.where(step, own, other)
     item += np.where(step, place, rng.integers(STEPS, size=step.shape))
     best = believed(item[:, :-1], level).max(1)
-    limits = {"nothing": 1 / (CYCLES * STEPS), "last 1": 1 / (1 + level)}
+    limits = {"nothing": 1 / (CYCLES * STEPS), "last 1": 1 / (1 + level), "nearest": 0.0}
     return assembled(item, step, ROLES, ITEMS, best, limits)
 
 

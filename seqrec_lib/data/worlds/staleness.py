@@ -23,7 +23,7 @@ ITEMS = np.arange(1, GROUPS * SIZE + 1)
 STRENGTH, STAY = np.array([0.6, 0.3, 0.1]), 0.8
 EVENTS, WINDOW = 60, 28  # days of a history, and ahead
 KINDS = ("",)
-LEVELS = (0, 1, 2, 4, 8, 16)
+LEVELS = (0, 1, 4, 16)
 
 
 def draw(level: int, kind: str = "", seed: int = 0, num_users: int = 2000) -> World:

@@ -31,6 +31,7 @@ class BERT4Rec(SASRec):
     class Config(SASRec.Config):
         mask_share: float = 0.2  # of a history's items, and one at least
         last: bool = True  # learn once more from each history with its last item masked, no other
+        prefixes: bool = False  # that history ends anywhere, anew in every pass
         head: bool = True  # a layer between the state and the comparison with items
 
     config: Config
@@ -93,6 +94,11 @@ class BERT4Rec(SASRec):
         known = np.zeros(len(log), dtype=bool)
         known[positions] = True
         windows, at_end = self._windows(log, positions, length)
+        if self.config.prefixes:
+            targets = np.sort(positions)
+            first, last = windows[at_end].T
+            ends = rng.integers(*np.searchsorted(targets, [first, last + 1]))
+            windows[at_end, 1] = targets[ends]
         for rows in bucketed(windows[:, 1] - windows[:, 0] + 2, batch_size, rng):
             # with the event before the first target: it may be masked like any other
             first, last = windows[rows, 0] - 1, windows[rows, 1]

@@ -43,8 +43,8 @@ ABILITIES = {
     ("staleness", ""): "staleness",
 }
 # what is left of a history to who is denied the rest (``World.limits``)
-SEEN = {"nothing": "nothing", "last 1": "the last event", "set": "all, without order",
-        "sum": "each item by itself"}  # fmt: skip
+SEEN = {"nothing": "nothing", "last 1": "the last event", "nearest": "what is near the last item",
+        "set": "all, without order", "sum": "each item by itself"}  # fmt: skip
 TIMED = ("clock",)  # worlds whose histories stand in time
 # Okabe and Ito's, then grey
 INKS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#777777")

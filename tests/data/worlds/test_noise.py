@@ -26,6 +26,13 @@ def test_the_last_event_is_a_step_as_often_as_its_limit_says(level):
     assert world.limits["last 1"] == 1 / (1 + level)
 
 
+@pytest.mark.parametrize("level", noise.LEVELS)
+def test_the_next_step_is_never_the_item_before_it(level):
+    item = histories(noise.draw(level, num_users=4000))
+    assert noise.draw(level, num_users=10).limits["nearest"] == 0
+    assert not (item[:, -1] == item[:, -2]).any()
+
+
 def test_belief_follows_from_counting_every_way_a_history_can_have_come_about():
     """Each cycle and first step by itself: the chance of the history, and the step that is next."""
     level, rng = 1.5, np.random.default_rng(0)

@@ -46,6 +46,29 @@ def test_every_history_is_learned_from_twice_once_with_its_end_alone_masked(
     assert at_end >= len(windows)
 
 
+def test_with_prefixes_a_history_ends_at_any_of_its_targets(model, small_log, small_split):
+    """As often at each; cloze examples are of whole histories as before."""
+    torch.manual_seed(0)
+    model.config = replace(CONFIG, prefixes=True)
+    train = small_split.train
+    windows = {
+        tuple(small_log.item[a - 1 : b + 1].tolist()) for a, b in small_log.windows(train, 5)
+    }
+    seen: dict[tuple[int, ...], int] = {}
+    for seed in range(40):
+        whole = 0
+        for batch in passed(model, small_log, train, seed=seed):
+            for item, target in zip(batch.item, batch.target, strict=True):
+                count = int((target > 0).sum())
+                history = torch.where(target > 0, target, item)[item > 0].tolist()
+                whole += tuple(history) in windows
+                if count == 1 and target[len(history) - 1] > 0:
+                    seen[tuple(history)] = seen.get(tuple(history), 0) + 1
+        assert whole >= len(windows)
+    prefixes = {tuple(one[:n]) for one in windows for n in range(2, len(one) + 1)}
+    assert set(seen) == prefixes
+
+
 def test_masks_fall_anywhere_and_anew_in_every_pass(model, small_log, small_split):
     def masked(seed):
         batches = passed(model, small_log, small_split.train, seed=seed)
@@ -55,7 +78,9 @@ def test_masks_fall_anywhere_and_anew_in_every_pass(model, small_log, small_spli
     assert (masked(0) > 10).all() and not masked(0).equal(masked(1))
 
 
-def test_only_training_events_are_masked(model, log_of):
+@pytest.mark.parametrize("prefixes", [False, True])
+def test_only_training_events_are_masked(model, log_of, prefixes):
+    model.config = replace(CONFIG, prefixes=prefixes)
     log = log_of([1, 2, 3, 4, 5], [6, 7, 8, 9, 10])
     positions = np.array([2, 3, 7, 8])  # the first two events of each are known, no more
     found = [passed(model, log, positions, seed=seed) for seed in range(20)]
