@@ -42,6 +42,7 @@ _cosines: dict[str, tuple[Any, ...]] = {
     "learning_rate": (5e-4, 1e-3, 2e-3),
     "weight_decay": (0.0, 0.1, 0.3),
 }
+_filling = _cosines | {"mask_share": (0.2, 0.4, 0.6, 0.8), "num_layers": (1, 2, 3)}
 SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
     # what the official code lets one set, as wide as the other encoders, and the patience and the
     # falling rate that SASRec has
@@ -68,10 +69,13 @@ SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
     | {"dropout": (0.3, 0.5, 0.7)},
     "nextitnet": _cosines | {"dilations": ((1, 2), (1, 4), (1, 2, 1, 2), (1, 4, 1, 4, 1, 4))},
     "hstu": _cosines | {"num_layers": (1, 2, 3), "num_heads": (1, 2, 4)},
-    "bert4rec": _cosines | {"mask_share": (0.2, 0.4, 0.6, 0.8), "num_layers": (1, 2, 3)},
+    "bert4rec": _filling,
+    "bert4rec-prefixes": _filling,
 }
 _LOSSES: dict[type, str] = {SampledSoftmax: "softmax", BPRMax: "BPR-max"}
 PASSES, PATIENCE = 40, 10  # at most, and without a better validation: SASRec's
+# who learns one next item a history and pass
+LONGER = {"bert4rec-prefixes": {"epochs": 160, "patience": 40}}
 
 
 def place(dataset: str, name: str, results: str | Path = SCRATCH) -> Path:
@@ -103,7 +107,7 @@ def search(
     (spec,) = published(dataset, name, [0])
     for trial in missing:
         chosen = drawn(name, trial) if trial else _own(name, spec)
-        asked = _with(spec, chosen) if trial else spec
+        asked = _with(name, spec, chosen) if trial else spec
         model = initialised(asked, catalogue).to(device)
         began = time.monotonic()
         history = pd.DataFrame(fit(model, log, split, asked.training))
@@ -126,18 +130,19 @@ def _own(name: str, spec: Spec) -> dict[str, Any]:
     return found
 
 
-def _with(spec: Spec, chosen: dict[str, Any]) -> Spec:
+def _with(name: str, spec: Spec, chosen: dict[str, Any]) -> Spec:
     """The spec with what was drawn, in its config, its objective and its training."""
     config = {k: v for k, v in chosen.items() if hasattr(spec.config, k)}
     if chosen.get("loss") == "softmax":
         config["objective"] = SampledSoftmax(2048, alpha=chosen["alpha"], in_batch=True, logq=True)
     if chosen.get("loss") == "BPR-max":
         config["objective"] = BPRMax(2048, alpha=chosen["alpha"])
-    training = {k: v for k, v in chosen.items() if hasattr(spec.training, k)}
+    training = {"epochs": PASSES, "patience": PATIENCE} | LONGER.get(name, {})
+    training |= {k: v for k, v in chosen.items() if hasattr(spec.training, k)}
     return replace(
         spec,
         config=replace(spec.config, **config),
-        training=replace(spec.training, epochs=PASSES, patience=PATIENCE, **training),
+        training=replace(spec.training, **training),
     )
 
 

@@ -1,0 +1,45 @@
+"""What the chapter on recurrent networks shows of cells: how far back a gradient reaches."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from seqrec_lib.report.styles import colour, label
+
+MOMENTS = {"before": "before training", "after": "after it"}
+SHOWN = 1e-5  # what is less is as good as nothing
+
+
+def reached(ax: Axes, table: pd.DataFrame) -> None:
+    """A line a cell: the share of the newest event's gradient by events back, logarithmic; a band
+    from the lowest to the highest of the seeds."""
+    for cell, own in table.groupby("cell", sort=False):
+        over = own.groupby("events back")["share"].agg(["mean", "min", "max"]).clip(lower=SHOWN)
+        ax.plot(over.index, over["mean"], color=colour(cell), label=label(cell), lw=1.6)
+        ax.fill_between(over.index, over["min"], over["max"], color=colour(cell), alpha=0.2, lw=0)
+    ax.set(yscale="log", ylim=(SHOWN, None), ylabel="gradient, share of the newest")
+
+
+def gradients(table: pd.DataFrame) -> Figure:
+    """:func:`reached` before training, above, and after it, at one scale."""
+    figure, axes = plt.subplots(2, 1, figsize=(5.2, 6.0), sharex=True, sharey=True,
+                                layout="constrained")  # fmt: skip
+    for ax, (moment, title) in zip(axes, MOMENTS.items(), strict=True):
+        reached(ax, table[table["moment"] == moment])
+        ax.set_title(title)
+    axes[0].legend()
+    axes[1].set_xlabel("events back")
+    return figure
+
+
+def far(table: pd.DataFrame, back: int) -> dict[str, float]:
+    """By moment and cell, as in ``before-gru``, the share so many events ``back``, in per cent; as
+    in ``gru-hr``, HR@1 after training. Means over seeds."""
+    at = table[table["events back"] == back]
+    share = at.groupby(["moment", "cell"])["share"].mean()
+    found = {f"{moment}-{cell}": 100 * float(value) for (moment, cell), value in share.items()}
+    hit = at.groupby("cell")["HR@1"].mean()
+    return found | {f"{cell}-hr": float(value) for cell, value in hit.items()}
