@@ -1,7 +1,7 @@
 """W10, staleness: what is wanted in the four weeks ahead, asked of who last saw a user days ago.
 
-A user has three of eight interests, one far stronger than the others, and an event a day; it is of the
-same interest as the one before with a chance of ``STAY``, else of any of the three by strength.
+A user has three of eight interests, one far stronger than the others, and an event a day; it is of
+the same interest as the one before with a chance of ``STAY``, else of any of the three by strength.
 Those who are learned from are seen without a break. Of the others the last ``level`` days are not
 known yet, and the answer is any event of the 28 days after these: what goes on now fades from it,
 who the user is does not. Who would name the next event names the interest of the last one.
