@@ -190,6 +190,6 @@ PLANS: dict[str, Plan] = {
             "popular": "nothing", "markov-1": "last 1", "gru": FREE, "sasrec": FREE,
             "pinnerformer": FREE,
         },
-        passes=12,
+        passes=13,
     ),
 }  # fmt: skip

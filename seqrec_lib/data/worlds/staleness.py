@@ -20,8 +20,8 @@ DAY_S = 86_400
 GROUPS, SIZE = 8, 5  # interests, items of each
 ROLES = grouped("interest", GROUPS, SIZE)
 ITEMS = np.arange(1, GROUPS * SIZE + 1)
-STRENGTH, STAY = np.array([0.75, 0.15, 0.1]), 0.8
-EVENTS, WINDOW = 60, 28  # days of a history, and ahead
+STRENGTH, STAY = np.array([0.75, 0.15, 0.1]), 0.6
+EVENTS, WINDOW = 48, 28  # days of a history, and ahead
 KINDS = ("",)
 LEVELS = (0, 1, 4, 16)
 

@@ -33,14 +33,14 @@ def test_levels_differ_in_the_answers_alone():
 def test_an_interest_stays_as_often_as_said():
     group = (rows(draw(0, num_users=1000))[0][:600] - 1) // SIZE
     # or it is drawn anew and is the same
-    assert (group[:, 1:] == group[:, :-1]).mean() == pytest.approx(0.8 + 0.2 * 0.595, abs=0.006)
+    assert (group[:, 1:] == group[:, :-1]).mean() == pytest.approx(0.6 + 0.4 * 0.595, abs=0.006)
     often = np.sort([np.bincount(one, minlength=8) for one in group], 1)[:, ::-1].mean(0)
     assert (often[3:] == 0).all() and often[0] > 3 * often[1] > 3 * often[2] > 0
 
 
 def test_the_share_that_goes_on_by_hand():
-    assert near(0) == pytest.approx(sum(0.8**d for d in range(1, 29)) / 28)
-    assert near(3) == pytest.approx(0.8**3 * near(0))
+    assert near(0) == pytest.approx(sum(0.6**d for d in range(1, 29)) / 28)
+    assert near(3) == pytest.approx(0.6**3 * near(0))
 
 
 def test_one_event_is_believed_to_be_of_a_strong_interest():
