@@ -13,6 +13,7 @@ from seqrec_lib.studies import gradients as gradients_of
 SMALL = {"passes": 1, "num_users": 40}
 MOMENTS = {"before": "before training", "after": "after it"}
 SHOWN = 1e-5  # what is less is as good as nothing
+DASHES = ("-", "--", ":")
 
 
 def made(results: str, seeds: int, retrain: bool = False, small: bool = False) -> pd.DataFrame:
@@ -24,13 +25,13 @@ def made(results: str, seeds: int, retrain: bool = False, small: bool = False) -
 
 
 def reached(ax: Axes, table: pd.DataFrame) -> None:
-    """A line a cell: the share of the newest event's gradient by events back, logarithmic; a band
-    from the lowest to the highest of the seeds."""
-    for cell, own in table.groupby("cell", sort=False):
-        over = own.groupby("events back")["share"].agg(["mean", "min", "max"]).clip(lower=SHOWN)
-        ax.plot(over.index, over["mean"], color=colour(cell), label=label(cell), lw=1.6)
-        ax.fill_between(over.index, over["min"], over["max"], color=colour(cell), alpha=0.2, lw=0)
-    ax.set(yscale="log", ylim=(SHOWN, None), ylabel="gradient, share of the newest")
+    """A line a cell and seed: the share of the newest event's gradient by events back, on a
+    logarithmic scale."""
+    for dashes, (cell, every) in zip(DASHES, table.groupby("cell", sort=False), strict=False):
+        for seed, own in every.groupby("seed"):
+            ax.plot(own["events back"], own["share"].clip(lower=SHOWN), dashes, lw=1.4,
+                    color=colour(cell), label=None if seed else label(cell))  # fmt: skip
+    ax.set(yscale="log", ylim=(SHOWN, 10), ylabel="gradient, share of the newest")
 
 
 def gradients(table: pd.DataFrame) -> Figure:

@@ -44,7 +44,7 @@ def test_the_share_that_goes_on_by_hand():
 
 
 def test_one_event_is_believed_to_be_of_a_strong_interest():
-    """Which of the three the first event is of has the chances .75, .15, .1; the rest share alike."""
+    """Which of the three it is of has the chances .75, .15, .1; the rest share alike."""
     found = believed(np.array([[2]]), 0)[0]
     same = near(0) + (1 - near(0)) * (0.75**2 + 0.15**2 + 0.1**2)
     assert found[2] == pytest.approx(same) and found.sum() == pytest.approx(1)

@@ -21,12 +21,13 @@ def table():
     return pd.DataFrame(rows)
 
 
-def test_a_line_a_cell_is_the_mean_over_seeds_and_ends_where_nothing_is_left(table):
+def test_each_seed_of_a_cell_is_a_line_that_ends_where_nothing_is_left(table):
     figure = gates.gradients(table)
     above, below = figure.axes
     assert [ax.get_title() for ax in figure.axes] == list(gates.MOMENTS.values())
-    assert len(above.lines) == len(below.lines) == 2
-    np.testing.assert_allclose(above.lines[0].get_ydata(), [1, 0.55, gates.SHOWN])
+    assert len(above.lines) == len(below.lines) == 4
+    np.testing.assert_allclose(above.lines[1].get_ydata(), [1, 0.6, gates.SHOWN])
+    assert len(above.get_legend().get_texts()) == 2
     plt.close(figure)
 
 
