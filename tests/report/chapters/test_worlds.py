@@ -77,6 +77,8 @@ def test_figures_are_named_by_world_kind_level_and_model(table):
     assert found["noise-4-sasrec"] == found["union-xor-4-sasrec"] == pytest.approx(0.79)
     assert found["noise-4-sasrec-share"] == pytest.approx(0.79 / 0.8)
     assert found["noise-4-markov-1-limit"] == 0.25
+    best = table.groupby(["level", "model"])["test"].mean().groupby("level").max() / 0.8
+    assert found["worlds-least"] == pytest.approx(best.min())
     assert "noise-4-sasrec-limit" not in found and "noise-0-markov-1-limit" not in found
 
 
