@@ -16,7 +16,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "recurrence": ("gru4rec", "gru"),
     "convolution": ("caser", "nextitnet"),
     "attention": ("sasrec", "hstu"),
-    "filling in": ("bert4rec",),
+    "filling in": ("bert4rec", "bert4rec-prefixes"),
 }
 FAMILY = {model: family for family, models in FAMILIES.items() for model in models}
 
