@@ -137,7 +137,7 @@ def _with(spec: Spec, chosen: dict[str, Any], longer: Mapping[str, int] | None =
         config["objective"] = SampledSoftmax(2048, alpha=chosen["alpha"], in_batch=True, logq=True)
     if chosen.get("loss") == "BPR-max":
         config["objective"] = BPRMax(2048, alpha=chosen["alpha"])
-    training = {"epochs": PASSES, "patience": PATIENCE} | dict(longer or {})
+    training: dict[str, Any] = {"epochs": PASSES, "patience": PATIENCE, **(longer or {})}
     training |= {k: v for k, v in chosen.items() if hasattr(spec.training, k)}
     return replace(
         spec,
