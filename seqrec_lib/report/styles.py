@@ -67,7 +67,7 @@ _STYLES = {
     "ensemble-attributed": ("#6B0F1A", "*", "ensemble, attributes too"),
     "ensemble-repeats": ("#555555", "h", "ensemble, repeats counted"),
     "bert4rec": ("#C9A227", "X", "BERT4Rec"),
-    "bert4rec-prefixes": ("#7D6608", "P", "BERT4Rec, prefixes"),
+    "bert4rec-prefixes": ("#8C7A3D", "P", "BERT4Rec, prefixes"),
     "pooling": ("#7A8B99", "d", "mean pooling and MLP"),
     "pooling-sum": ("#A9B7C0", "d", "sum pooling and MLP"),
     "din": ("#3B5BA5", "D", "DIN"),

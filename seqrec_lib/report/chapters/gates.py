@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from seqrec_lib.report.axes import legend_above
 from seqrec_lib.report.styles import colour, label
 from seqrec_lib.studies import gradients as gradients_of
 
@@ -41,7 +42,7 @@ def gradients(table: pd.DataFrame) -> Figure:
     for ax, (moment, title) in zip(axes, MOMENTS.items(), strict=True):
         reached(ax, table[table["moment"] == moment])
         ax.set_title(title)
-    axes[0].legend()
+    legend_above(axes[0])
     axes[1].set_xlabel("events back")
     return figure
 

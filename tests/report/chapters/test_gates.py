@@ -27,7 +27,7 @@ def test_each_seed_of_a_cell_is_a_line_that_ends_where_nothing_is_left(table):
     assert [ax.get_title() for ax in figure.axes] == list(gates.MOMENTS.values())
     assert len(above.lines) == len(below.lines) == 4
     np.testing.assert_allclose(above.lines[1].get_ydata(), [1, 0.6, gates.SHOWN])
-    assert len(above.get_legend().get_texts()) == 2
+    assert len(figure.legends[0].get_texts()) == 2
     plt.close(figure)
 
 
