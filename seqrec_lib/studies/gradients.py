@@ -24,7 +24,7 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.worlds import reach
 from seqrec_lib.models.encoders.gru import CELLS, GRU
-from seqrec_lib.records.store import SCRATCH, beside, keep
+from seqrec_lib.records.store import SCRATCH, beside, keep, made
 from seqrec_lib.studies.worlds import hits
 from seqrec_lib.training.loop import fit
 from seqrec_lib.training.settings import Training
@@ -79,11 +79,7 @@ def study(seeds: int = 3, passes: int = PASSES, num_users: int = 1000) -> pd.Dat
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """The table that was made. Raises ``FileNotFoundError`` if there is none."""
-    if not (path := place(results)).exists():
-        raise FileNotFoundError(
-            f"{path}: nothing is kept; python -m seqrec_lib.studies.gradients makes it"
-        )
-    return pd.read_csv(path)
+    return made(place(results), "gradients")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from seqrec_lib.records.store import SCRATCH, beside, keep
+from seqrec_lib.records.store import SCRATCH, beside, keep, made
 from seqrec_lib.studies.long_histories_ways import (
     WAYS,
     Answer,
@@ -128,12 +128,7 @@ def study(
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """The rows that were made. Raises ``FileNotFoundError`` if there are none."""
-    path = place(results)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: nothing is kept; python -m seqrec_lib.studies.long_histories makes it"
-        )
-    return pd.read_csv(path)
+    return made(place(results), "long_histories")
 
 
 def smoke() -> pd.DataFrame:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
 _LOSSES: dict[type, str] = {SampledSoftmax: "softmax", BPRMax: "BPR-max"}
 PASSES, PATIENCE = 40, 10  # at most, and without a better validation: SASRec's
 # who learns one next item a history and pass
-LONGER: dict[str, dict[str, int]] = {"bert4rec-prefixes": {"epochs": 160, "patience": 40}}
+LONGER: dict[str, dict[str, Any]] = {"bert4rec-prefixes": {"epochs": 160, "patience": 40}}
 
 
 def place(dataset: str, name: str, results: str | Path = SCRATCH) -> Path:
@@ -107,7 +107,7 @@ def search(
     (spec,) = published(dataset, name, [0])
     for trial in missing:
         chosen = drawn(name, trial) if trial else _own(name, spec)
-        asked = _with(spec, chosen, LONGER.get(name, {})) if trial else spec
+        asked = _with(spec, LONGER.get(name, {}) | chosen) if trial else spec
         model = initialised(asked, catalogue).to(device)
         began = time.monotonic()
         history = pd.DataFrame(fit(model, log, split, asked.training))
@@ -130,14 +130,14 @@ def _own(name: str, spec: Spec) -> dict[str, Any]:
     return found
 
 
-def _with(spec: Spec, chosen: dict[str, Any], longer: Mapping[str, int] | None = None) -> Spec:
+def _with(spec: Spec, chosen: dict[str, Any]) -> Spec:
     """The spec with what was drawn, in its config, its objective and its training."""
     config = {k: v for k, v in chosen.items() if hasattr(spec.config, k)}
     if chosen.get("loss") == "softmax":
         config["objective"] = SampledSoftmax(2048, alpha=chosen["alpha"], in_batch=True, logq=True)
     if chosen.get("loss") == "BPR-max":
         config["objective"] = BPRMax(2048, alpha=chosen["alpha"])
-    training: dict[str, Any] = {"epochs": PASSES, "patience": PATIENCE, **(longer or {})}
+    training: dict[str, Any] = {"epochs": PASSES, "patience": PATIENCE}
     training |= {k: v for k, v in chosen.items() if hasattr(spec.training, k)}
     return replace(
         spec,

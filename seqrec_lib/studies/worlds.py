@@ -31,7 +31,7 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.worlds.base import World
 from seqrec_lib.models.base import Recommender, from_config
 from seqrec_lib.models.layers import Users
-from seqrec_lib.records.store import SCRATCH, beside, keep
+from seqrec_lib.records.store import SCRATCH, beside, keep, made
 from seqrec_lib.studies.spaces import drawn
 from seqrec_lib.studies.worlds_plans import FAMILIES, PLANS, Family
 from seqrec_lib.training.evaluation import best
@@ -201,12 +201,8 @@ def study(
 
 def kept(name: str, results: str | Path = SCRATCH) -> pd.DataFrame:
     """The rows that were made. Raises ``FileNotFoundError`` if there are none."""
-    path = place(name, results)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: nothing is kept; python -m seqrec_lib.studies.worlds {name} makes it"
-        )
-    return pd.read_csv(path, keep_default_na=False, na_values={"limit": [""]})
+    reading = {"keep_default_na": False, "na_values": {"limit": [""]}}
+    return made(place(name, results), f"worlds {name}", **reading)
 
 
 def smoke(name: str) -> pd.DataFrame:

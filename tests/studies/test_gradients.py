@@ -1,6 +1,7 @@
 """Gradients by distance, where they are known: a plain net of one unit, and no recurrence."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -51,3 +52,12 @@ def test_without_a_table_it_is_said_what_makes_it(tmp_path, monkeypatch):
     monkeypatch.setattr(gradients, "place", lambda results: tmp_path / "gradients.csv")
     with pytest.raises(FileNotFoundError, match="gradients.csv: nothing is kept; python -m"):
         gradients.kept()
+
+
+def test_the_command_keeps_the_table(tmp_path, monkeypatch, capsys):
+    table = pd.DataFrame(
+        {"moment": ["before"], "cell": ["gru"], "events back": [1], "share": [1.0]}
+    )
+    monkeypatch.setattr(gradients, "study", lambda seeds: table)
+    gradients.main(["--results", str(tmp_path / "results")])
+    pd.testing.assert_frame_equal(gradients.kept(tmp_path / "results"), table, check_dtype=False)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from seqrec_lib.report.axes import legend_above
 from seqrec_lib.report.styles import colour, label
-from seqrec_lib.studies import gradients as gradients_of
+from seqrec_lib.studies import gradients as study
 
 SMALL = {"passes": 1, "num_users": 40}
 MOMENTS = {"before": "before training", "after": "after it"}
@@ -20,8 +20,8 @@ DASHES = ("-", "--", ":")
 def made(results: str, seeds: int, retrain: bool = False, small: bool = False) -> pd.DataFrame:
     """The table that is kept; or made anew, to ``retrain``, or ``small``: of few users."""
     if small or retrain:
-        return gradients_of.study(seeds, **(SMALL if small else {}))
-    table = gradients_of.kept(results)
+        return study.study(seeds, **(SMALL if small else {}))
+    table = study.kept(results)
     return table[table["seed"] < seeds]
 
 

@@ -8,7 +8,7 @@ from seqrec_lib.studies.search import place
 
 CAPTION = (
     "The settings that we began with and the draws from a declared space, best first: one seed "
-    "each, 40 passes at most. Validation decided; no test event was ranked."
+    "each, as many passes as the table says. Validation decided; no test event was ranked."
 )
 HEADS = {
     "NDCG@10": "NDCG@10 (M), validation",

@@ -46,7 +46,10 @@ def test_the_best_there_can_be_is_above_what_is_denied(drawn):
     _, _, world = drawn
     assert world.best.shape == (320,)
     assert (world.best > 0).all() and (world.best <= 1).all()
-    assert all(0 <= limit <= world.ideal(world.split.test) for limit in world.limits.values())
+    for name, limit in world.limits.items():
+        # nearest to the last item is that item itself, which may never be the answer
+        assert limit > 0 or name == "nearest"
+        assert 0 <= limit <= world.ideal(world.split.test)
 
 
 def test_a_seed_is_a_world_of_its_own(drawn):

@@ -38,7 +38,7 @@ def test_what_is_far_is_said_by_moment_and_cell(table):
 
 
 def test_what_is_kept_is_shown_unless_it_is_to_be_made_small(table, monkeypatch):
-    monkeypatch.setattr(gates.gradients_of, "kept", lambda results: table)
+    monkeypatch.setattr(gates.study, "kept", lambda results: table)
     assert len(gates.made("results", seeds=1)) == len(table) / 2
     small = gates.made("nowhere", 1, small=True)
     assert set(small["cell"]) == {"gru", "lstm", "rnn"} and set(small["seed"]) == {0}
