@@ -105,8 +105,9 @@ class Row:
 
     @property
     def informed(self) -> bool:
-        """Does it know attributes of the items, and not their numbers alone?"""
-        return "attributed" in self.runs.name
+        """Does it know attributes of the items or times, and not the items' numbers alone?"""
+        config = self.runs.seeds[0].spec.get("config", {})
+        return "attributed" in self.runs.name or config.get("time", "none") != "none"
 
 
 # --- from records to rows -----------------------------------------------------------------------

@@ -153,6 +153,13 @@ def test_a_row_says_what_it_is_of_and_the_best_comes_first(rows):
     assert not found[0].informed
 
 
+@pytest.mark.parametrize(("time", "informed"), [("none", False), ("events", True), ("asked", True)])
+def test_who_reads_times_knows_more_than_item_numbers(rows, monkeypatch, time, informed):
+    row = rows[1][0]
+    monkeypatch.setitem(row.runs.seeds[0].spec, "config", {"time": time})
+    assert row.informed is informed
+
+
 def test_values_to_take_away_have_the_ends_of_intervals(rows):
     _, found = rows
     table = results.raw(found)
