@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,10 @@ from seqrec_lib.records.store import SCRATCH, beside, keep
 from seqrec_lib.studies import spaces
 from seqrec_lib.training.ratings import RatingTraining, fit
 
-WORLDS = {f"films-{share}": FilmWorld(strength=share / 100) for share in (0, 50, 100)}
+FILMS = ("films-0", "films-50", "films-100")  # how much seasons and awards move them, %
+SMALL = "films-small"  # to see that all runs
+WORLDS = {name: FilmWorld(strength=int(name.removeprefix("films-")) / 100) for name in FILMS}
+WORLDS[SMALL] = FilmWorld(num_users=40, num_films=5)
 MODELS: dict[str, type[Biases]] = {
     "bias": Biases,
     "time-bias": TimeBias,
@@ -87,12 +91,6 @@ FIRST: dict[str, dict[str, Any]] = {
 }
 
 
-def place(dataset: str, ending: str, results: str | Path = SCRATCH) -> Path:
-    """The file of what is kept; ``ending`` is ``.csv``, ``-trials.csv`` or ``-errors.parquet``."""
-    name = dataset if dataset in WORLDS else datasets.folder(dataset)
-    return beside(results, "ratings", name + ending)
-
-
 def loaded(dataset: str) -> tuple[EventLog, Split]:
     """The log and split of a data set with ratings, or of a world of films."""
     if dataset not in WORLDS:
@@ -108,106 +106,10 @@ def drawn(name: str, trial: int) -> dict[str, Any]:
     return spaces.drawn(SPACES[name], trial)
 
 
-def search(
-    dataset: str, name: str, trials: int = TRIALS, results: str | Path = SCRATCH
-) -> pd.DataFrame:
-    """A row a trial of a model: its settings, ``passes`` at the best, ``valid`` (RMSE), minutes."""
-    if name == "rrn":  # some of its trials start from what those of the factorisation chose
-        search(dataset, "biased-mf", trials, results)
-    path = place(dataset, "-trials.csv", results)
-    kept = pd.read_csv(path) if path.exists() else pd.DataFrame({"model": [], "trial": []})
-    have = set(kept.loc[kept["model"] == name, "trial"])
-    if missing := sorted(set(range(trials)) - have):
-        log, split = loaded(dataset)
-        known, valid = Ratings.of(log, split.train), Ratings.of(log, split.valid)
-    for trial in missing:
-        chosen, began = drawn(name, trial), time.monotonic()
-        model = ready(dataset, name, log, known, chosen, 0, trials, results)
-        history = fit(model, known, valid, _training(dataset, name, chosen, 0, PASSES))
-        best = history.loc[history["valid"].idxmin()]
-        row = {"model": name, "trial": trial} | chosen
-        row |= {"passes": int(best["pass"]), "valid": best["valid"]}
-        row["minutes"] = (time.monotonic() - began) / 60
-        kept = pd.concat([kept, pd.DataFrame([row])], ignore_index=True)
-        keep(kept, path)
-    kept = pd.read_csv(path)
-    return kept[(kept["model"] == name) & (kept["trial"] < trials)].reset_index(drop=True)
-
-
-def study(
-    dataset: str,
-    names: Sequence[str] = (*MODELS, *ABLATIONS),
-    seeds: Sequence[int] = (0, 1, 2),
-    trials: int = TRIALS,
-    results: str | Path = SCRATCH,
-) -> pd.DataFrame:
-    """A row a model and seed: the ``trial`` that was best, ``rmse`` on the test ratings, ``long``
-    on those of users who span more than 30 days (nan: there are none), ``passes`` and ``seconds``.
-
-    Of a world also ``best`` and ``still``, the two :func:`~seqrec_lib.data.worlds.films.floors`.
-    """
-    path = place(dataset, ".csv", results)
-    kept = pd.read_csv(path) if path.exists() else pd.DataFrame({"model": [], "seed": []})
-    have = set(zip(kept["model"], kept["seed"], strict=True))
-    floor = ("best", "still") if dataset in WORLDS else ()
-    wanted = [(name, 0) for name in floor] + [(name, seed) for name in names for seed in seeds]
-    if missing := [one for one in wanted if one not in have]:
-        log, split = loaded(dataset)
-        known = Ratings.of(log, np.sort(np.concatenate([split.train, split.valid])))
-        test = Ratings.of(log, split.test)
-    for name, seed in missing:
-        row: dict[str, Any] = {"model": name, "seed": seed}
-        began = time.monotonic()
-        if name in floor:
-            learned = np.concatenate([split.train, split.valid])
-            said = floors(draw(WORLDS[dataset]), learned, split.test)[name]
-            predicted = torch.from_numpy(said).float()
-        else:
-            searched = "rrn" if name in ABLATIONS else name
-            trial, passes = best_of(search(dataset, searched, trials, results))
-            chosen = drawn(searched, trial) | ABLATIONS.get(name, {})
-            began = time.monotonic()
-            model = ready(dataset, name, log, known, chosen, seed, trials, results)
-            fit(model, known, None, _training(dataset, searched, chosen, seed, passes))
-            predicted = model.predict(test)
-            row |= {"trial": trial, "passes": passes}
-        row["seconds"] = time.monotonic() - began
-        error = ((predicted - test.rating) ** 2).double().numpy()
-        row |= _keep_errors(dataset, results, log, test, f"{name}/{seed}", error)
-        kept = pd.concat([kept, pd.DataFrame([row])], ignore_index=True)
-        keep(kept, path)
-    return pd.read_csv(path)
-
-
 def best_of(trials: pd.DataFrame) -> tuple[int, int]:
     """The trial that was best on validation, and its passes."""
     best = trials.loc[trials["valid"].idxmin()]
     return int(best["trial"]), int(best["passes"])
-
-
-def ready(
-    dataset: str,
-    name: str,
-    log: EventLog,
-    known: Ratings,
-    chosen: dict[str, Any],
-    seed: int,
-    trials: int,
-    results: str | Path,
-) -> Biases:
-    """A model before its training; one that is ``started``, with the factorisation trained."""
-    if not chosen.get("started"):
-        return built(name, log, chosen, seed)
-    base = "biased-mf"
-    trial, passes = best_of(search(dataset, base, trials, results))
-    own = drawn(base, trial)
-    plain = built(base, log, own, seed)
-    fit(plain, known, None, _training(dataset, base, own, seed, passes))
-    if chosen.get("embed_dim") != 0:
-        chosen = chosen | {"embed_dim": plain.config.embed_dim}
-    model = built(name, log, chosen, seed)
-    model.start_from(plain)  # type: ignore[operator]
-    return model
 
 
 def built(name: str, log: EventLog, chosen: dict[str, Any], seed: int) -> Biases:
@@ -219,36 +121,134 @@ def built(name: str, log: EventLog, chosen: dict[str, Any], seed: int) -> Biases
     return kind(log.num_users, log.num_items, config)
 
 
-def _training(
-    dataset: str, name: str, chosen: dict[str, Any], seed: int, passes: int
-) -> RatingTraining:
-    how: dict[str, Any] = {"batch_size": 256} if dataset in WORLDS else {}  # a film has many
-    if name == "rrn":
-        how = {"optimizer": "adam"}
-    how |= {key: chosen[key] for key in LEARNING if key in chosen}
-    return RatingTraining(passes, seed=seed, **how)
+@dataclass(frozen=True)
+class Study:
+    """The question asked of one data set, and where its answers are kept: beside ``results``, or,
+    ``anew``, there alone, whatever the committed ones are."""
 
+    dataset: str
+    results: str | Path = SCRATCH
+    trials: int = TRIALS
+    passes: int = PASSES
+    anew: bool = False
 
-def _keep_errors(
-    dataset: str, results: str | Path, log: EventLog, test: Ratings, name: str, error: np.ndarray
-) -> dict[str, float]:
-    """Add a model's squared errors, summed by user, to what is kept; its RMSE, and that of users
-    who span more than 30 days."""
-    path, user = place(dataset, "-errors.parquet", results), test.user.numpy()
-    count = np.bincount(user, minlength=log.num_users)
-    total, asked, long = np.bincount(user, error, log.num_users), count > 0, long_span(log)
-    if path.exists():
-        kept = pd.read_parquet(path)
-    else:
-        raw = {"user": log.users[asked], "count": count[asked], "long": long[asked]}
-        kept = pd.DataFrame(raw)
-    kept[name] = total[asked].astype(np.float32)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with files.written_aside(path) as aside:
-        kept.to_parquet(aside, index=False)
-    among = long[user]
-    some = float(np.sqrt(error[among].mean())) if among.any() else float("nan")
-    return {"rmse": float(np.sqrt(error.mean())), "long": some}
+    def place(self, ending: str) -> Path:
+        """The file of what is kept; ``ending`` is .csv, -trials.csv or -errors.parquet."""
+        named = self.dataset in WORLDS
+        name = self.dataset if named else datasets.folder(self.dataset)
+        return beside(self.results, "ratings", name + ending, anew=self.anew)
+
+    def search(self, name: str) -> pd.DataFrame:
+        """A row a trial of a model: settings, ``passes`` at the best, ``valid`` (RMSE), minutes."""
+        if name == "rrn":  # some of its trials start from what those of the factorisation chose
+            self.search("biased-mf")
+        path = self.place("-trials.csv")
+        kept = pd.read_csv(path) if path.exists() else pd.DataFrame({"model": [], "trial": []})
+        have = set(kept.loc[kept["model"] == name, "trial"])
+        if missing := sorted(set(range(self.trials)) - have):
+            log, split = loaded(self.dataset)
+            known, valid = Ratings.of(log, split.train), Ratings.of(log, split.valid)
+        for trial in missing:
+            chosen, began = drawn(name, trial), time.monotonic()
+            model = self._ready(name, log, known, chosen, 0)
+            history = fit(model, known, valid, self._training(name, chosen, 0, self.passes))
+            best = history.loc[history["valid"].idxmin()]
+            row = {"model": name, "trial": trial} | chosen
+            row |= {"passes": int(best["pass"]), "valid": best["valid"]}
+            row["minutes"] = (time.monotonic() - began) / 60
+            kept = pd.concat([kept, pd.DataFrame([row])], ignore_index=True)
+            keep(kept, path)
+        kept = pd.read_csv(path)
+        return kept[(kept["model"] == name) & (kept["trial"] < self.trials)].reset_index(drop=True)
+
+    def run(
+        self, names: Sequence[str] = (*MODELS, *ABLATIONS), seeds: Sequence[int] = (0, 1, 2)
+    ) -> pd.DataFrame:
+        """A row a model and seed: the ``trial`` that was best, ``rmse`` on the test ratings,
+        ``long`` on those of users who span more than 30 days (nan: there are none), ``passes`` and
+        ``seconds``.
+
+        Of a world also ``best`` and ``still``, the two
+        :func:`~seqrec_lib.data.worlds.films.floors`.
+        """
+        path = self.place(".csv")
+        kept = pd.read_csv(path) if path.exists() else pd.DataFrame({"model": [], "seed": []})
+        have = set(zip(kept["model"], kept["seed"], strict=True))
+        floor = ("best", "still") if self.dataset in WORLDS else ()
+        wanted = [(name, 0) for name in floor] + [(name, seed) for name in names for seed in seeds]
+        if missing := [one for one in wanted if one not in have]:
+            log, split = loaded(self.dataset)
+            known = Ratings.of(log, np.sort(np.concatenate([split.train, split.valid])))
+            test = Ratings.of(log, split.test)
+        for name, seed in missing:
+            row: dict[str, Any] = {"model": name, "seed": seed}
+            began = time.monotonic()
+            if name in floor:
+                learned = np.concatenate([split.train, split.valid])
+                said = floors(draw(WORLDS[self.dataset]), learned, split.test)[name]
+                predicted = torch.from_numpy(said).float()
+            else:
+                searched = "rrn" if name in ABLATIONS else name
+                trial, passes = best_of(self.search(searched))
+                chosen = drawn(searched, trial) | ABLATIONS.get(name, {})
+                began = time.monotonic()
+                model = self._ready(name, log, known, chosen, seed)
+                fit(model, known, None, self._training(searched, chosen, seed, passes))
+                predicted = model.predict(test)
+                row |= {"trial": trial, "passes": passes}
+            row["seconds"] = time.monotonic() - began
+            error = ((predicted - test.rating) ** 2).double().numpy()
+            row |= self._keep_errors(log, test, f"{name}/{seed}", error)
+            kept = pd.concat([kept, pd.DataFrame([row])], ignore_index=True)
+            keep(kept, path)
+        return pd.read_csv(path)
+
+    def _ready(
+        self, name: str, log: EventLog, known: Ratings, chosen: dict[str, Any], seed: int
+    ) -> Biases:
+        """A model before its training; one that is ``started``, with the factorisation trained."""
+        if not chosen.get("started"):
+            return built(name, log, chosen, seed)
+        base = "biased-mf"
+        trial, passes = best_of(self.search(base))
+        own = drawn(base, trial)
+        plain = built(base, log, own, seed)
+        fit(plain, known, None, self._training(base, own, seed, passes))
+        if chosen.get("embed_dim") != 0:
+            chosen = chosen | {"embed_dim": plain.config.embed_dim}
+        model = built(name, log, chosen, seed)
+        model.start_from(plain)  # type: ignore[operator]
+        return model
+
+    def _training(
+        self, name: str, chosen: dict[str, Any], seed: int, passes: int
+    ) -> RatingTraining:
+        how: dict[str, Any] = {"batch_size": 256} if self.dataset in WORLDS else {}  # few films
+        if name == "rrn":
+            how = {"optimizer": "adam"}
+        how |= {key: chosen[key] for key in LEARNING if key in chosen}
+        return RatingTraining(passes, seed=seed, **how)
+
+    def _keep_errors(
+        self, log: EventLog, test: Ratings, name: str, error: np.ndarray
+    ) -> dict[str, float]:
+        """Add a model's squared errors, summed by user, to what is kept; its RMSE, and that of
+        users who span more than 30 days."""
+        path, user = self.place("-errors.parquet"), test.user.numpy()
+        count = np.bincount(user, minlength=log.num_users)
+        total, asked, long = np.bincount(user, error, log.num_users), count > 0, long_span(log)
+        if path.exists():
+            kept = pd.read_parquet(path)
+        else:
+            raw = {"user": log.users[asked], "count": count[asked], "long": long[asked]}
+            kept = pd.DataFrame(raw)
+        kept[name] = total[asked].astype(np.float32)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.written_aside(path) as aside:
+            kept.to_parquet(aside, index=False)
+        among = long[user]
+        some = float(np.sqrt(error[among].mean())) if among.any() else float("nan")
+        return {"rmse": float(np.sqrt(error.mean())), "long": some}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -262,8 +262,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--results", default=SCRATCH)
     chosen = parser.parse_args(arguments)
-    how = (chosen.models, chosen.seeds, chosen.trials, chosen.results)
-    print(study(chosen.dataset, *how).round(4).to_string())
+    study = Study(chosen.dataset, chosen.results, chosen.trials)
+    print(study.run(chosen.models, chosen.seeds).round(4).to_string())
 
 
 if __name__ == "__main__":

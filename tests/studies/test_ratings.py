@@ -1,20 +1,19 @@
 """The study of ratings on a small world of films."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from seqrec_lib.data.worlds.films import FilmWorld
 from seqrec_lib.report.chapters.ratings import Errors
 from seqrec_lib.report.chapters.ratings import rmse as shown
 from seqrec_lib.studies import ratings
 
 
 @pytest.fixture
-def small(monkeypatch, tmp_path):
-    monkeypatch.setitem(ratings.WORLDS, "films-100", FilmWorld(num_users=40, num_films=5))
-    monkeypatch.setattr(ratings, "PASSES", 2)
-    return tmp_path / "results"
+def small(tmp_path):
+    return ratings.Study(ratings.SMALL, tmp_path / "results", trials=2, passes=2)
 
 
 def test_every_value_of_a_space_is_drawn_and_is_a_setting():
@@ -26,10 +25,10 @@ def test_every_value_of_a_space_is_drawn_and_is_a_setting():
 
 
 def test_the_study_keeps_what_it_made_and_goes_on(small, monkeypatch):
-    first = ratings.study("films-100", ["bias", "svdpp"], [0], 2, small)
+    first = small.run(["bias", "svdpp"], [0])
     assert first["model"].tolist() == ["best", "still", "bias", "svdpp"]
     assert first.loc[0, "rmse"] < first["rmse"].iloc[1:].min()
-    trials = ratings.search("films-100", "svdpp", 2, small)
+    trials = small.search("svdpp")
     best = trials.loc[trials["valid"].idxmin()]
     row = first.iloc[3]
     assert (row["trial"], row["passes"]) == (best["trial"], best["passes"])
@@ -41,23 +40,35 @@ def test_the_study_keeps_what_it_made_and_goes_on(small, monkeypatch):
         return real(model, known, valid, training)
 
     monkeypatch.setattr(ratings, "fit", watched)
-    more = ratings.study("films-100", ["bias", "svdpp"], [0, 1], 2, small)
+    more = small.run(["bias", "svdpp"], [0, 1])
     # no trial is made again; what is tested has learned from validation too
     assert seen == [(True, 160), (True, 160)]
     pd.testing.assert_frame_equal(more.iloc[:4], first)
-    errors = Errors.read("films-100", small)
+    errors = Errors.read(small.dataset, small.results)
     assert errors.by_user["count"].sum() == 40 and errors.seeds("svdpp") == [0, 1]
     pooled = np.sqrt((more.loc[more["model"] == "svdpp", "rmse"] ** 2).mean())
     assert shown(errors, "svdpp").mean == pytest.approx(pooled, rel=1e-4)
 
 
 def test_an_ablation_has_the_settings_of_its_model(small):
-    found = ratings.study("films-100", ["rrn-still-items", "rrn-gru"], [0], 1, small)
+    one = replace(small, trials=1)
+    found = one.run(["rrn-still-items", "rrn-gru"], [0])
     assert found["trial"].iloc[2:].tolist() == [0, 0]
-    assert set(ratings.search("films-100", "rrn", 1, small)["trial"]) == {0}
+    assert set(one.search("rrn")["trial"]) == {0}
     # trial 0 starts from the factorisation, whose trials are kept beside its own
-    kept = pd.read_csv(ratings.place("films-100", "-trials.csv", small))
+    kept = pd.read_csv(small.place("-trials.csv"))
     assert kept["model"].tolist() == ["biased-mf", "rrn"]
-    log, _ = ratings.loaded("films-100")
+    log, _ = ratings.loaded(small.dataset)
     model = ratings.built("rrn-still-items", log, {"items_move": False, "embed_dim": 7}, 0)
     assert not model.config.items_move and model.user_factors.embedding_dim == 7
+
+
+def test_what_is_made_anew_does_not_read_what_is_committed(small, tmp_path, monkeypatch):
+    committed, mine = tmp_path / "book" / "results", tmp_path / "mine" / "results"
+    monkeypatch.setattr("seqrec_lib.records.store.RESULTS", committed)
+    replace(small, results=committed).run(["bias"], [0])
+    assert replace(small, results=mine).place(".csv").exists()
+    anew = replace(small, results=mine, anew=True)
+    assert not anew.place(".csv").exists()
+    assert anew.run(["bias"], [0])["model"].tolist() == ["best", "still", "bias"]
+    assert anew.place(".csv").exists() and "mine" in str(anew.place(".csv"))

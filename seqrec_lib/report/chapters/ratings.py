@@ -32,7 +32,8 @@ class Errors:
     @classmethod
     def read(cls, dataset: str, results: str | Path = SCRATCH) -> Errors:
         """Raises ``FileNotFoundError``, with the command, if the study was not made."""
-        csv, parquet = (study.place(dataset, end, results) for end in (".csv", "-errors.parquet"))
+        asked = study.Study(dataset, results)
+        csv, parquet = (asked.place(ending) for ending in (".csv", "-errors.parquet"))
         if not (csv.exists() and parquet.exists()):
             raise FileNotFoundError(
                 f"{csv} is not there: python -m seqrec_lib.studies.ratings {dataset}"
@@ -58,6 +59,17 @@ class Errors:
         """All users, or those who span more than 30 days."""
         kept = self.by_user["long"].to_numpy()
         return kept if long else np.ones_like(kept)
+
+
+def made(dataset: str, results: str | Path, retrain: bool = False, small: bool = False) -> Errors:
+    """What is kept of a data set; or made anew, to ``retrain``, or ``small``: of few ratings."""
+    if small:
+        asked = study.Study(study.SMALL, results, trials=1, passes=1, anew=True)
+        asked.run(seeds=[0])
+        return Errors.read(asked.dataset, results)
+    if retrain:
+        study.Study(dataset, results, anew=True).run()
+    return Errors.read(dataset, results)
 
 
 def rmse(errors: Errors, model: str, long: bool = False) -> Interval:
