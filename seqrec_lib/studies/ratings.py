@@ -17,6 +17,7 @@ python -m seqrec_lib.studies.ratings movielens_small-tail --seeds 0 1 2 --result
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ from seqrec_lib.models.ratings.svdpp import SVDpp
 from seqrec_lib.models.ratings.time_bias import TimeBias
 from seqrec_lib.records.store import SCRATCH, beside, keep
 from seqrec_lib.studies import spaces
-from seqrec_lib.training.ratings import RatingTraining, fit
+from seqrec_lib.training.ratings import Diverged, RatingTraining, fit
 
 FILMS = ("films-0", "films-50", "films-100")  # how much seasons and awards move them, %
 SMALL = "films-small"  # to see that all runs
@@ -107,7 +108,12 @@ def drawn(name: str, trial: int) -> dict[str, Any]:
 
 
 def best_of(trials: pd.DataFrame) -> tuple[int, int]:
-    """The trial that was best on validation, and its passes."""
+    """The trial that was best on validation, and its passes.
+
+    Raises ``ValueError`` where every trial diverged.
+    """
+    if trials["valid"].isna().all():
+        raise ValueError(f"every trial of {trials['model'].iloc[0]} diverged: declare other values")
     best = trials.loc[trials["valid"].idxmin()]
     return int(best["trial"]), int(best["passes"])
 
@@ -139,7 +145,8 @@ class Study:
         return beside(self.results, "ratings", name + ending, anew=self.anew)
 
     def search(self, name: str) -> pd.DataFrame:
-        """A row a trial of a model: settings, ``passes`` at the best, ``valid`` (RMSE), minutes."""
+        """A row a trial of a model: settings, ``passes`` at the best, ``valid`` (RMSE; nan where it
+        diverged), minutes."""
         if name == "rrn":  # some of its trials start from what those of the factorisation chose
             self.search("biased-mf")
         path = self.place("-trials.csv")
@@ -151,10 +158,13 @@ class Study:
         for trial in missing:
             chosen, began = drawn(name, trial), time.monotonic()
             model = self._ready(name, log, known, chosen, 0)
-            history = fit(model, known, valid, self._training(name, chosen, 0, self.passes))
-            best = history.loc[history["valid"].idxmin()]
             row = {"model": name, "trial": trial} | chosen
-            row |= {"passes": int(best["pass"]), "valid": best["valid"]}
+            try:
+                history = fit(model, known, valid, self._training(name, chosen, 0, self.passes))
+                best = history.loc[history["valid"].idxmin()]
+                row |= {"passes": int(best["pass"]), "valid": best["valid"]}
+            except Diverged:  # these settings are out
+                row |= {"passes": 0, "valid": math.nan}
             row["minutes"] = (time.monotonic() - began) / 60
             kept = pd.concat([kept, pd.DataFrame([row])], ignore_index=True)
             keep(kept, path)

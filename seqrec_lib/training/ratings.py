@@ -18,6 +18,10 @@ from seqrec_lib.data.ratings import Ratings
 from seqrec_lib.models.ratings.bias import Biases
 
 
+class Diverged(ValueError):
+    """Learning that goes astray, so that nothing is learned."""
+
+
 @dataclass(frozen=True)
 class RatingTraining:
     passes: int = 60  # at most, or, without validation, exactly
@@ -42,7 +46,7 @@ def fit(
 
     A row a pass, before any as number 0: ``pass``, ``loss``, ``valid`` (RMSE; nan without
     validation), and the ``seconds`` since the start. Where no pass helps, the model stays as it
-    came. Raises ``ValueError`` where there is nothing to learn from.
+    came. Raises ``ValueError`` where there is nothing to learn from, and :class:`Diverged`.
     """
     if not len(known):
         raise ValueError("no known rating: nothing to learn from")
@@ -54,6 +58,11 @@ def fit(
     best, since, kept = math.inf, 0, model.state_dict()
     for number in range(training.passes + 1):
         loss = _learn(model, optimizer, training.batch_size, chance) if number else math.nan
+        if number and not math.isfinite(loss):
+            raise Diverged(
+                f"the loss of {type(model).__name__} is {loss} in pass {number}. Use a "
+                f"learning_rate below {training.learning_rate}, or more decay"
+            )
         found = math.nan if valid is None else rmse(model, valid)
         row = {"pass": number, "loss": loss, "valid": found}
         rows.append(row | {"seconds": time.monotonic() - began})

@@ -72,3 +72,12 @@ def test_what_is_made_anew_does_not_read_what_is_committed(small, tmp_path, monk
     assert not anew.place(".csv").exists()
     assert anew.run(["bias"], [0])["model"].tolist() == ["best", "still", "bias"]
     assert anew.place(".csv").exists() and "mine" in str(anew.place(".csv"))
+
+
+def test_settings_that_diverge_are_out_and_where_all_do_it_says_so(small, monkeypatch):
+    monkeypatch.setitem(ratings.FIRST, "bias", {"learning_rate": 1e30})
+    found = small.search("bias")
+    assert found["valid"].isna().tolist() == [True, False]
+    assert ratings.best_of(found)[0] == 1
+    with pytest.raises(ValueError, match="every trial of bias diverged"):
+        ratings.best_of(found.iloc[:1])

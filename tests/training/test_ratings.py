@@ -12,7 +12,7 @@ from seqrec_lib.models.ratings.mf import BiasedMF
 from seqrec_lib.models.ratings.rrn import RRN
 from seqrec_lib.models.ratings.svdpp import SVDpp
 from seqrec_lib.models.ratings.time_bias import TimeBias
-from seqrec_lib.training.ratings import RatingTraining, batches, fit, rmse
+from seqrec_lib.training.ratings import Diverged, RatingTraining, batches, fit, rmse
 
 USERS, ITEMS = 60, 12
 
@@ -141,3 +141,23 @@ def test_nothing_to_learn_from_is_refused():
     known, _ = simulated()
     with pytest.raises(ValueError, match="nothing to learn from"):
         fit(Biases(USERS, ITEMS, Biases.Config()), known[torch.tensor([]).long()], None)
+
+
+def test_learning_that_diverges_says_so():
+    known, late = simulated()
+    wild = replace(HOW, learning_rate=50.0)
+    with pytest.raises(Diverged, match=r"the loss of Biases is .* in pass \d+. Use a .* below 50.0"):
+        fit(Biases(USERS, ITEMS, Biases.Config()), known, late, wild)
+
+
+@pytest.mark.parametrize("years", [1, 10, 40])
+def test_drifting_biases_learn_from_users_of_many_years(years):
+    draw = torch.Generator().manual_seed(0)
+    count = 2000
+    item = torch.randint(1, ITEMS + 1, (count,), generator=draw)
+    time = (torch.rand(count, generator=draw) * years * 365 * DAY_S).long()
+    rating = 3 + 0.5 * torch.randn(count, generator=draw)
+    user = torch.randint(0, USERS, (count,), generator=draw)
+    known = Ratings(user, item, time, rating + 0.5 * (item % 2))
+    found = fit(TimeBias(USERS, ITEMS, TimeBias.Config()), known, known, RatingTraining(passes=5))
+    assert found["valid"].iloc[-1] < found["valid"].iloc[0]

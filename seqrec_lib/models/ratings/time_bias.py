@@ -36,6 +36,8 @@ class TimeBias(BiasedMF):
         total = torch.zeros(len(self.drift.weight), dtype=torch.float64)
         count = torch.bincount(known.user, minlength=len(total)).clamp(min=1)
         self.middle = total.index_add(0, known.user, known.time.double()) / count
+        self.longest = 1.0
+        self.longest = float(self.deviation(known).abs().max()) or 1.0
 
     def bin(self, asked: Ratings) -> Int[Tensor, "B"]:
         """The row of each item in the bin of its time; what is outside falls to the nearest bin."""
@@ -43,9 +45,10 @@ class TimeBias(BiasedMF):
         return asked.item * self.bins + (share * self.bins).long().clamp(0, self.bins - 1)
 
     def deviation(self, asked: Ratings) -> Float[Tensor, "B"]:
-        """sign(t - t_u) |t - t_u|^0.4, in days from the user's mean time (equation 7)."""
+        """sign(t - t_u) |t - t_u|^0.4, with t_u the user's mean time (equation 7); the longest that
+        is known is 1, so that one learning rate serves this bias and the others."""
         days = (asked.time - self.middle[asked.user]) / DAY_S
-        return (days.sign() * days.abs() ** 0.4).float()
+        return (days.sign() * days.abs() ** 0.4).float() / self.longest
 
     def forward(self, asked: Ratings) -> Float[Tensor, "B"]:
         moved = self.drift(asked.user)[:, 0] * self.deviation(asked)

@@ -33,8 +33,18 @@ def test_bins_are_of_equal_width_and_what_is_outside_falls_to_the_nearest(model,
 def test_a_user_drifts_from_the_mean_of_their_days(model, ratings_of):
     # user 0 rated on days 0, 0, 3 and 9: mean 3
     asked = ratings_of((0, 1, 35, 0), (0, 1, 2, 0), (0, 1, 3, 0))
-    expected = [32**0.4, -1.0, 0.0]
-    assert model.deviation(asked).tolist() == pytest.approx(expected)
+    longest = 6**0.4  # of what is known, at day 9
+    expected = [32**0.4 / longest, -1 / longest, 0.0]
+    assert model.deviation(asked).tolist() == pytest.approx(expected, rel=1e-5)
     with torch.no_grad():
         model.drift.weight[0] = 0.1
-    assert (model(asked) - model.mean).tolist() == pytest.approx([0.1 * one for one in expected])
+    assert (model(asked) - model.mean).tolist() == pytest.approx(
+        [0.1 * one for one in expected], rel=1e-5
+    )
+
+
+def test_known_ratings_of_one_moment_drift_nowhere(ratings_of):
+    known = ratings_of((0, 1, 5, 4), (1, 2, 5, 3), (2, 3, 5, 2))
+    model = TimeBias(3, 4, TimeBias.Config(bins=3))
+    model.read(known)
+    assert model.deviation(known).tolist() == [0.0, 0.0, 0.0]
