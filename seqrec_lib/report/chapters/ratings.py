@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 
 from seqrec_lib import report
+from seqrec_lib.data.worlds.films import YEAR_S, FilmWorld, draw
 from seqrec_lib.records.store import SCRATCH
 from seqrec_lib.report.axes import ends, named
 from seqrec_lib.statistics.intervals import Interval, over_seeds
@@ -110,6 +111,17 @@ def table(errors: Errors, base: str = "svdpp", long: bool = False) -> pd.DataFra
             "seconds": round(runs["seconds"].mean(), 1),
         }
     return pd.DataFrame.from_dict(rows, "index")
+
+
+def film(ax: Axes, number: int = 4, world: FilmWorld = FilmWorld()) -> None:
+    """How far the ratings of one film lie from what user and film are worth by themselves: a dot a
+    rating, and the line that the world draws."""
+    table = draw(world)
+    one = table[table["item"] == number].sort_values("time")
+    years, plain = one["time"] / YEAR_S, one["still"]
+    ax.plot(years, one["rating"] - plain, ".", ms=2, color=report.LOOKS[0]["color"], alpha=0.6)
+    ax.plot(years, one["expected"] - plain, color=report.LOOKS[1]["color"], lw=1.6)
+    ax.set(xlabel="years", ylabel="stars above\nwhat stays", xlim=(0, world.years))
 
 
 def worlds(

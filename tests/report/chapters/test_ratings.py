@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from seqrec_lib.data.worlds.films import FilmWorld
 from seqrec_lib.report.chapters import ratings
 from seqrec_lib.report.chapters.ratings import Errors
 
@@ -75,6 +76,17 @@ def test_the_worlds_are_drawn_between_what_can_be_known():
     assert drawn.loc[1.0, "what stays known"] == pytest.approx(0.6**0.5, abs=0.02)
     assert drawn.loc[1.0, "RRN"] < drawn.loc[1.0, "SVD++"]
     assert {"RRN", "SVD++"} <= {text.get_text() for text in ax.texts}
+    plt.close(figure)
+
+
+def test_a_film_is_drawn_with_all_its_ratings_around_the_line_of_the_world():
+    world = FilmWorld(num_users=50, num_films=6, noise=0.1)
+    figure, ax = plt.subplots()
+    ratings.film(ax, 2, world)
+    dots, line = ax.lines
+    assert len(dots.get_xdata()) == len(line.get_xdata()) == 50  # everybody rates it once
+    apart = dots.get_ydata() - line.get_ydata()
+    assert np.std(apart) == pytest.approx(0.1, rel=0.3) and np.std(line.get_ydata()) > 0.2
     plt.close(figure)
 
 
