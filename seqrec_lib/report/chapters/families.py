@@ -1,8 +1,8 @@
-"""What the page on families shows: each model by its family, and what it costs."""
+"""What the page on families shows: each model by its family, its cost, its level elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -34,3 +34,37 @@ def table(runs: Sequence[Runs]) -> pd.DataFrame:
     return found.set_axis(
         pd.MultiIndex.from_arrays([kinds, found.index], names=["family", "model"])
     )
+
+
+def elsewhere(files: Mapping[str, Sequence[Runs]]) -> dict[str, pd.DataFrame]:
+    """NDCG@10 with half-widths by protocol: a row a model, a column a file; empty where a model
+    was not trained."""
+    return {
+        way: pd.DataFrame(
+            {
+                file: {
+                    report.label(one.name): report.with_half_width(report.mean(one, protocol))
+                    for one in runs
+                }
+                for file, runs in files.items()
+            }
+        )
+        for protocol, way in report.WORDS.items()
+    }
+
+
+def kept(before: Sequence[Runs], after: Sequence[Runs]) -> pd.DataFrame:
+    """NDCG@10 before and after a file was changed, and by how much it fell, by model and protocol.
+
+    Models are paired by place. Raises ``ValueError`` where names differ.
+    """
+    rows = {}
+    for one, other in zip(before, after, strict=True):
+        if one.name != other.name:
+            raise ValueError(f"{one.name} is compared with {other.name}; pair models by name")
+        rows[report.label(one.name)] = row = {}
+        for protocol, letter in report.PROTOCOLS.items():
+            first, second = (report.mean(run, protocol).mean for run in (one, other))
+            row |= {f"as it is {letter}": first, f"changed {letter}": second}
+            row[f"lost {letter}, %"] = 100 * (1 - report.ratio(second, first))
+    return pd.DataFrame.from_dict(rows, "index")

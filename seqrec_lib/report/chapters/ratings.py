@@ -113,9 +113,10 @@ def table(errors: Errors, base: str = "svdpp", long: bool = False) -> pd.DataFra
     return pd.DataFrame.from_dict(rows, "index")
 
 
-def film(ax: Axes, number: int = 4, world: FilmWorld = FilmWorld()) -> None:
+def film(ax: Axes, number: int = 4, world: FilmWorld | None = None) -> None:
     """How far the ratings of one film lie from what user and film are worth by themselves: a dot a
     rating, and the line that the world draws."""
+    world = world or FilmWorld()
     table = draw(world)
     one = table[table["item"] == number].sort_values("time")
     years, plain = one["time"] / YEAR_S, one["still"]

@@ -1,4 +1,4 @@
-"""Models by family."""
+"""Models by family, elsewhere, and before and after a file was changed."""
 
 import numpy as np
 import pytest
@@ -23,3 +23,26 @@ def test_a_row_stands_under_its_family_with_what_masking_adds(made):
 def test_a_model_without_a_family_is_refused(made):
     with pytest.raises(KeyError, match="duorec"):
         families.table([made("duorec", np.array([1]))])
+
+
+def test_a_model_that_was_not_trained_elsewhere_leaves_its_cell_empty(made):
+    one, other = made("gru", np.array([1, 3])), made("sasrec", np.array([1, 1]))
+    found = families.elsewhere({"Beauty": [one, other], "Toys": [other]})
+    assert list(found) == list(report.WORDS.values())
+    table = found[report.WORDS["masked"]]
+    assert table.loc[report.label("sasrec"), "Toys"].startswith("1.0000")
+    assert table.loc[report.label("gru"), "Beauty"].startswith("0.7500 ± ")
+    assert table.isna().loc[report.label("gru"), "Toys"]
+
+
+def test_what_is_lost_is_a_share_of_what_was_there(made):
+    before = made("gru", np.array([1, 1]), unmasked=np.array([1, 3]))
+    after = made("gru", np.array([3, 50]), unmasked=np.array([1, 50]))
+    row = families.kept([before], [after]).loc[report.label("gru")]
+    assert row["lost M, %"] == pytest.approx(75)
+    assert row["lost U, %"] == pytest.approx(100 * (1 - 0.5 / 0.75))
+
+
+def test_models_of_two_names_are_not_compared(made):
+    with pytest.raises(ValueError, match="gru is compared with sasrec; pair models by name"):
+        families.kept([made("gru", np.array([1]))], [made("sasrec", np.array([1]))])
