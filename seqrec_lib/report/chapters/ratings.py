@@ -73,6 +73,11 @@ def made(dataset: str, results: str | Path, retrain: bool = False, small: bool =
     return Errors.read(dataset, results)
 
 
+def films(results: str | Path, retrain: bool = False, small: bool = False) -> dict[str, Errors]:
+    """:func:`made` of each world of films, from films that stay to films that move most."""
+    return {name: made(name, results, retrain, small) for name in study.FILMS}
+
+
 def rmse(errors: Errors, model: str, long: bool = False) -> Interval:
     """The root of the mean squared error over ratings, users and seeds, with its 95 % interval."""
     squares = errors.squares(model, errors.seeds(model), errors.everyone(long))
