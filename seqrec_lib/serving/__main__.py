@@ -23,6 +23,7 @@ from seqrec_lib.data.splits import Split
 from seqrec_lib.serving.app import create_app
 from seqrec_lib.serving.guard import LOOPBACK
 from seqrec_lib.serving.items import Items, of_log
+from seqrec_lib.serving.kept import Kept
 from seqrec_lib.serving.patience import MOST_CONNECTIONS, impatient
 from seqrec_lib.serving.rerank import CANDIDATES, reranked
 from seqrec_lib.serving.served import Served
@@ -54,11 +55,17 @@ def main(arguments: list[str] | None = None) -> None:
         "--patience", type=float, default=10.0, help="seconds in which a question must arrive"
     )
     parser.add_argument("--dataset", help="whose test events can be replayed: a name, or a log")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FILE",
+        help="what a replay decides; a server that was killed goes on from there",
+    )  # fmt: skip
     add_variants(parser)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if not chosen.models and not chosen.rerank:
         parser.error("name a model file, or two with --rerank")
+    if chosen.keep and not chosen.dataset:
+        parser.error("--keep is of a replay: name its log with --dataset")
     if chosen.device == "cpu":
         torch.set_num_threads(1)  # several threads quarrel over a product of one row
     try:
@@ -67,8 +74,10 @@ def main(arguments: list[str] | None = None) -> None:
         for first, ranker in chosen.rerank:
             models.append(reranked(Served.load(first, device), Served.load(ranker, device)))
         hosts = (*LOOPBACK, chosen.host, *chosen.name)
-        shown = _shown(chosen, models) if chosen.dataset else ()
-        app = create_app(models, hosts, chosen.limit, chosen.waiting, chosen.patience, *shown)
+        replayed, items, name = _shown(chosen, models) if chosen.dataset else (None, None, "")
+        kept = Kept(chosen.keep) if chosen.keep else None
+        how = (chosen.limit, chosen.waiting, chosen.patience)
+        app = create_app(models, hosts, *how, replayed, items, name, kept)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(str(error))
     uvicorn.run(
