@@ -212,11 +212,7 @@ class Served:
         at the same time. What scores minus infinity is in no list. ``ms`` takes the milliseconds of
         ``score`` and ``select``. Raises as :meth:`answer` does.
         """
-        if k < 1:
-            raise ValueError(f"k is {k}; ask for one item or more")
-        if strange := set(protocols) - set(PROTOCOLS):
-            known = " or ".join(map(repr, PROTOCOLS))
-            raise ValueError(f"protocol is {sorted(strange)[0]!r}; use {known}")
+        checked(k, protocols)
         ms = {"score": 0.0, "select": 0.0} if ms is None else ms
         parts: dict[str, list[Any]] = {protocol: [] for protocol in protocols}
         begun = perf_counter()
@@ -235,6 +231,15 @@ class Served:
                 ms["select"] += _ms(begun)
                 begun = perf_counter()
         return {protocol: _joined(found) for protocol, found in parts.items()}
+
+
+def checked(k: int, protocols: Collection[str]) -> None:
+    """Raise ``ValueError`` for what no list can be made of."""
+    if k < 1:
+        raise ValueError(f"k is {k}; ask for one item or more")
+    if strange := set(protocols) - set(PROTOCOLS):
+        known = " or ".join(map(repr, PROTOCOLS))
+        raise ValueError(f"protocol is {sorted(strange)[0]!r}; use {known}")
 
 
 def _best(
