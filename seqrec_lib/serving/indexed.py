@@ -71,11 +71,7 @@ class Indexed(Served):
                     shown = np.where(seen, -np.inf, scores)
                 parts[protocol].append(_listed(found, shown, k, first))
             ms["select"] += (perf_counter() - begun) * 1000
-        nothing = np.full(len(positions), np.nan)
-        return {
-            protocol: Ranking(*(np.concatenate(one) for one in zip(*found, strict=True)), nothing)
-            for protocol, found in parts.items()
-        }
+        return {protocol: _joined(found, len(positions)) for protocol, found in parts.items()}
 
     def states(self, log: EventLog, positions: Int[np.ndarray, "P"]) -> Float[np.ndarray, "P E"]:
         """What is compared with the vectors; a last 1 goes with an item's bias."""
@@ -148,3 +144,8 @@ def _listed(
     order = np.lexsort((item.ravel(), -score.ravel(), row)).reshape(item.shape)[:, :k].ravel()
     order = order[np.isfinite(score.ravel()[order])]
     return first + row[order], item.ravel()[order], score.ravel()[order].astype(np.float64)
+
+
+def _joined(parts: list[tuple[np.ndarray, ...]], rows: int) -> Ranking:
+    row, item, score = (np.concatenate(one) for one in zip(*parts, strict=True))
+    return Ranking(row, item, score, np.full(rows, np.nan))

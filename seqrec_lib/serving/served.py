@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from seqrec_lib.data.log import EventLog
-from seqrec_lib.models.base import Recommender
+from seqrec_lib.models.base import Recommender, SequenceEncoder
 from seqrec_lib.records.model_file import load_model, stored_about, stored_spec
 from seqrec_lib.training.evaluation import PROTOCOLS, masked_out, scored
 
@@ -110,7 +110,11 @@ class Served:
         if _sha256(path) != digest:
             raise ValueError(f"{path}: it was replaced while it was read; start again")
         name = name or Path(path).name.removesuffix(".safetensors")
-        return cls(model.to(device).eval(), items, length, name, digest, about)
+        model.to(device).eval()
+        for part in model.modules():
+            if isinstance(part, SequenceEncoder):
+                part.freeze()
+        return cls(model, items, length, name, digest, about)
 
     # --- raw ids ----------------------------------------------------------------------------
 
