@@ -30,7 +30,13 @@ def test_two_lines_of_the_readme_serve_a_model_of_one_s_own_file(table, tmp_path
     own.to_csv(tmp_path / "orders.csv", sep=";", index=False)
     train, serve = lines()
     monkeypatch.chdir(tmp_path)
-    records([*("markov" if one == "sasrec" else one for one in train), "--results", str(tmp_path / "results")])
+    records(
+        [
+            *("markov" if one == "sasrec" else one for one in train),
+            "--results",
+            str(tmp_path / "results"),
+        ]
+    )
     (model,) = (tmp_path / "results").rglob("*.safetensors")
     assert re.fullmatch(r"build/results/models/orders-\*-sasrec-s0\.safetensors", serve[0])
     pattern = serve[0].rpartition("/")[2].replace("sasrec", "markov")
