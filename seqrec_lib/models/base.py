@@ -199,6 +199,7 @@ class SequenceEncoder(Recommender):
         self.output: nn.Linear | None = None  # an output table of its own, with a bias
         self.objective = objective
         self.temperature = temperature
+        self._frozen: Tensor | None = None  # item vectors of length one
         frequency = torch.from_numpy(np.asarray(catalogue.frequency, dtype=np.float32))
         self.register_buffer("frequency", frequency, persistent=False)
 
@@ -243,8 +244,23 @@ class SequenceEncoder(Recommender):
         """States, output table and bias, ready for inner products."""
         vectors, bias = self.item_vectors()
         if self.temperature is not None:
-            vectors = F.normalize(vectors, dim=-1)
+            vectors = F.normalize(vectors, dim=-1) if self._frozen is None else self._frozen
         return self._scaled(states), vectors, bias
+
+    def freeze(self) -> None:
+        """Make unit vectors once, not for each question: of a large catalogue they take longer than
+        the scores. For weights that change no more; training, or other weights, end it."""
+        if self.temperature is not None:
+            with torch.no_grad():
+                self._frozen = F.normalize(self.item_vectors()[0], dim=-1)
+
+    def train(self, mode: bool = True) -> SequenceEncoder:
+        self._frozen = None if mode else self._frozen
+        return super().train(mode)
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        self._frozen = None
+        super()._load_from_state_dict(*args)
 
     def _scaled(self, states: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
         return (

@@ -14,15 +14,18 @@ from pathlib import Path
 
 import torch
 import uvicorn
+from starlette.applications import Starlette
 
-from seqrec_lib.data.dataset import composed
+from seqrec_lib.data.dataset import Dataset, composed
 from seqrec_lib.data.datasets import digest_of, load
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.options import add_variants
 from seqrec_lib.data.splits import Split
 from seqrec_lib.serving.app import create_app
 from seqrec_lib.serving.guard import LOOPBACK
-from seqrec_lib.serving.items import Items, of_log
+from seqrec_lib.serving.indexed import indexed
+from seqrec_lib.serving.items import of_log
+from seqrec_lib.serving.kept import Kept
 from seqrec_lib.serving.patience import MOST_CONNECTIONS, impatient
 from seqrec_lib.serving.rerank import CANDIDATES, reranked
 from seqrec_lib.serving.served import Served
@@ -41,6 +44,13 @@ def main(arguments: list[str] | None = None) -> None:
         "--rerank", nargs=2, action="append", default=[], metavar=("FIRST", "RANKER"), type=Path,
         help=f"two model files: the ranker orders the {CANDIDATES} best of the first",
     )  # fmt: skip
+    parser.add_argument(
+        "--index", action="append", default=[], metavar="MODEL", type=Path,
+        help="a model file; of a large catalogue an index finds the items, nearly all of them",
+    )  # fmt: skip
+    parser.add_argument(
+        "--recall", type=float, default=0.99, help="which share of the best ten an index must find"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument(
@@ -54,42 +64,67 @@ def main(arguments: list[str] | None = None) -> None:
         "--patience", type=float, default=10.0, help="seconds in which a question must arrive"
     )
     parser.add_argument("--dataset", help="whose test events can be replayed: a name, or a log")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FILE",
+        help="what a replay decides; a server that was killed goes on from there",
+    )  # fmt: skip
     add_variants(parser)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    if not chosen.models and not chosen.rerank:
+    if not chosen.models and not chosen.rerank and not chosen.index:
         parser.error("name a model file, or two with --rerank")
+    for option, why in (("keep", "is of a replay"), ("index", "is tried on histories")):
+        if getattr(chosen, option) and not chosen.dataset:
+            parser.error(f"--{option} {why}: name a log with --dataset")
     if chosen.device == "cpu":
         torch.set_num_threads(1)  # several threads quarrel over a product of one row
     try:
         device = resolved(chosen.device)
-        models = [Served.load(path, device) for path in chosen.models]
-        for first, ranker in chosen.rerank:
-            models.append(reranked(Served.load(first, device), Served.load(ranker, device)))
+        dataset = composed(chosen.dataset, chosen) if chosen.dataset else None
+        played = None if dataset is None else load(dataset)
+        models = _models(chosen, device, played)
         hosts = (*LOOPBACK, chosen.host, *chosen.name)
-        shown = _shown(chosen, models) if chosen.dataset else ()
-        app = create_app(models, hosts, chosen.limit, chosen.waiting, chosen.patience, *shown)
+        how = (chosen.limit, chosen.waiting, chosen.patience)
+        items, kept = None, Kept(chosen.keep) if chosen.keep else None
+        if dataset is not None and played is not None:
+            _compared(models, dataset)
+            items = of_log(played[0], played[1].train, dataset.source)
+        name = "" if dataset is None else dataset.name
+        app = create_app(models, hosts, *how, played, items, name, kept)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(str(error))
+    run(app, chosen.host, chosen.port, chosen.patience)
+
+
+def run(app: Starlette, host: str, port: int, patience: float) -> None:
+    """Serve until told to stop."""
     uvicorn.run(
-        app, host=chosen.host, port=chosen.port, http=impatient(chosen.patience), ws="none",
-        access_log=False, server_header=False, limit_concurrency=MOST_CONNECTIONS,
-        timeout_graceful_shutdown=5,
+        app, host=host, port=port, http=impatient(patience), ws="none", access_log=False,
+        server_header=False, limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=5,
     )  # fmt: skip
 
 
-def _shown(
-    chosen: argparse.Namespace, models: list[Served]
-) -> tuple[tuple[EventLog, Split], Items, str]:
-    """The log to replay, what is known of its items, and its name; whoever learned from other data
-    is named."""
-    dataset = composed(chosen.dataset, chosen)
-    log, split = load(dataset)
+def _models(
+    chosen: argparse.Namespace, device: str, played: tuple[EventLog, Split] | None
+) -> list[Served]:
+    """Those of the command line; an index is tried on the validation events of what is played."""
+    models = [Served.load(path, device) for path in chosen.models]
+    for first, ranker in chosen.rerank:
+        models.append(reranked(Served.load(first, device), Served.load(ranker, device)))
+    for path in chosen.index:
+        assert played is not None
+        log, split = played
+        asked = split.valid if len(split.valid) else split.test
+        models.append(indexed(Served.load(path, device), log, asked, chosen.recall))
+    return models
+
+
+def _compared(models: list[Served], dataset: Dataset) -> None:
+    """Name whoever learned from other data than those that are played."""
     digest = digest_of(dataset)
     for one in models:
         if one.about.get("data_digest") != digest:
             logger.warning("%s did not learn from %s as it is here", one.name, dataset)
-    return (log, split), of_log(log, split.train, dataset.source), dataset.name
 
 
 if __name__ == "__main__":

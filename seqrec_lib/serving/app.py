@@ -32,6 +32,7 @@ from seqrec_lib.serving.asking import Asked, Refused, read
 from seqrec_lib.serving.batching import Batcher, Closed, Overloaded
 from seqrec_lib.serving.guard import LOOPBACK, Guard
 from seqrec_lib.serving.items import Items
+from seqrec_lib.serving.kept import Kept
 from seqrec_lib.serving.live import Live, Paced, Stream, Wanted
 from seqrec_lib.serving.pages import Page
 from seqrec_lib.serving.served import Answer, Question, Served
@@ -59,14 +60,16 @@ def create_app(
     replayed: tuple[EventLog, Split] | None = None,
     items: Items | None = None,
     dataset: str = "",
+    kept: Kept | None = None,
 ) -> Starlette:
     """The application for ``models``, which answers by the names ``hosts`` alone.
 
     ``limit`` and ``waiting`` are those of ``batching.Batcher``; a question
     must arrive within ``body_seconds``; ``replayed`` is the log whose test part can be played,
-    ``dataset`` what a page calls it, and ``items`` what is known of its items.
-    Raises ``ValueError`` for no model, for two of one name, and for one that is not asked by items
-    alone.
+    ``dataset`` what a page calls it, and ``items`` what is known of its items; with ``kept`` a
+    replay goes on where a killed server was.
+    Raises ``ValueError`` for no model, for two of one name, for one that is not asked by items
+    alone, and for a ``kept`` replay of other models.
     """
     names = [one.name for one in models]
     if not names or len(set(names)) < len(names):
@@ -75,7 +78,7 @@ def create_app(
         one.require_items_alone()
     batchers = {one.name: Batcher(one, limit, waiting) for one in models}
     telemetry = Telemetry(batchers)
-    live = Live(batchers, *replayed) if replayed else None
+    live = Live(batchers, *replayed, kept=kept) if replayed else None
     showing = Showing(batchers, items or Items(models[0].items), dataset, live is not None)
     page = Page()
 
@@ -85,6 +88,8 @@ def create_app(
             for batcher in batchers.values():
                 await stack.enter_async_context(batcher)
             ticking = asyncio.create_task(live.ticking()) if live else None
+            if live:
+                live.go_on()
             yield
             if live and ticking:
                 ticking.cancel()

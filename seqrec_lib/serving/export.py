@@ -209,7 +209,7 @@ def write(folder: Path, files: dict[str, dict[str, Any]], command: str) -> None:
         (aside / "README.md").write_text(terms, encoding="utf-8")
 
 
-def _stored(spec: Spec, results: str) -> Served:
+def stored(spec: Spec, results: str) -> Served:
     """The model of a run, trained if it is not here."""
     trained_model(spec, "cpu", results)
     places = [model_file(spec.folder(root() / place)) for place in (results, SCRATCH)]
@@ -236,7 +236,7 @@ def main(arguments: list[str] | None = None) -> None:
             )
         specs = [spec for name in chosen.models for spec in published(dataset, name, [0])]
         forecast.announce(to_train(specs, False, chosen.results), "cpu", chosen.results)
-        models = [_stored(spec, chosen.results) for spec in specs]
+        models = [stored(spec, chosen.results) for spec in specs]
         files = exported(models, *datasets.load(dataset), movielens.films())
     except (ValueError, OSError) as error:
         sys.exit(str(error))

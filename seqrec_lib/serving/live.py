@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -16,11 +19,14 @@ from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split, of_sampled_users
 from seqrec_lib.serving.asking import Refused
 from seqrec_lib.serving.batching import Batcher
+from seqrec_lib.serving.kept import Kept, digest_of
 from seqrec_lib.serving.monitor import Monitor
 from seqrec_lib.serving.pace import Pace
 from seqrec_lib.serving.replay import Answers, Replay, play
 from seqrec_lib.serving.served import Question
 from seqrec_lib.training.evaluation import PROTOCOLS
+
+logger = logging.getLogger(__name__)
 
 TICK = 0.25  # seconds between two frames
 HELD = 2  # frames kept for a reader that is slow: then the oldest is dropped
@@ -37,7 +43,7 @@ class Wanted(BaseModel):
 
     speed: float | None = Field(None, gt=0)
     rate: float | None = Field(None, gt=0)
-    users: int = Field(0, ge=0)
+    users: int = Field(0, ge=0, lt=2**63)
     seed: int = Field(0, ge=0, lt=2**32)
     paused: bool = False
     stop: bool = False
@@ -54,25 +60,53 @@ class Paced(BaseModel):
 
 
 class Live:
-    """The test events of a log, played to the models behind ``batchers``; one replay at a time."""
+    """The test events of a log, played to the models behind ``batchers``; one replay at a time.
 
-    def __init__(self, batchers: Mapping[str, Batcher], log: EventLog, split: Split, k: int = 10):
-        self.batchers, self.log, self.split, self.k = batchers, log, split, k
+    With ``kept`` a replay goes on after a kill (:meth:`go_on`). Raises ``ValueError`` where what is
+    kept is of another log or of other models.
+    """
+
+    def __init__(
+        self,
+        batchers: Mapping[str, Batcher],
+        log: EventLog,
+        split: Split,
+        k: int = 10,
+        kept: Kept | None = None,
+    ):
+        self.batchers, self.log, self.split, self.k, self.kept = batchers, log, split, k, kept
         self.monitor: Monitor | None = None
         self.pace: Pace | None = None
         self.streams: set[Stream] = set()
         self.state = "idle"
         self._playing: asyncio.Task[None] | None = None
         self._whole: dict[str, Any] | None = None  # what came of a replay that is over
+        self._wrong = ""  # with the latest frame
+        self._left = None if kept is None else self._restored(kept)
 
     async def ticking(self) -> None:
         """Send every stream a frame at each tick, until cancelled."""
         while True:
             await asyncio.sleep(TICK)
             if self.streams:
-                frame = json.dumps(self.frame(), allow_nan=False, separators=(",", ":"))
+                frame = self._written()
                 for stream in self.streams:
                     stream.take(frame)
+
+    def _written(self) -> str:
+        """The frame as text. What goes wrong with its measures is told in its place: an error that
+        left would end the ticking, and every stream would wait for ever."""
+        words = ""
+        try:
+            frame = json.dumps(self.frame(), allow_nan=False, separators=(",", ":"))
+        # whatever a measure makes of a replay that nobody thought of; its words may hold a history
+        except Exception as error:
+            words = f"without measures ({type(error).__name__})"
+            frame = json.dumps({"state": f"{self.shown}, {words}", "waiting": {}})
+        if words and words != self._wrong:  # once, not at every tick
+            logger.error("the replay goes on %s", words)
+        self._wrong = words
+        return frame
 
     def frame(self) -> dict[str, Any]:
         """What there is to see now: the state, the latest decision, and all measures, of the window
@@ -104,21 +138,69 @@ class Live:
         Raises :class:`seqrec_lib.serving.asking.Refused` as
         :class:`seqrec_lib.serving.replay.Replay` does.
         """
-        replay = None
-        if not wanted.stop:
-            positions = of_sampled_users(self.log, self.split.test, wanted.users)
-            try:
-                replay = Replay(self.log, positions, wanted.speed, wanted.rate, wanted.seed)
-            except ValueError as error:
-                raise Refused(422, str(error)) from None
+        replay = None if wanted.stop else self._replay(wanted)
         await self.stop()
+        if self.kept is not None:
+            self.kept.stop()
         if replay is not None:
-            models = [one.served for one in self.batchers.values()]
-            self.monitor = Monitor(replay, models, self.split.train, self.k)
-            self.pace = Pace(wanted.paused)
-            self.state, self._whole = "playing", None
-            self._playing = asyncio.create_task(self._play(replay, self.monitor, self.pace))
+            if self.kept is not None:
+                self.kept.begin(self._of(wanted))
+            self._begin(self._monitor(replay), replay, wanted.paused)
         return {"state": self.shown, "events": 0 if replay is None else len(replay.positions)}
+
+    def go_on(self) -> None:
+        """Play what is left of the replay that a killed server kept, if there is any."""
+        if self._left is not None and self.kept is not None:
+            monitor, replay, paused = self._left
+            self.kept.go_on()
+            self._begin(monitor, replay, paused)
+
+    def _replay(self, wanted: Wanted) -> Replay:
+        positions = of_sampled_users(self.log, self.split.test, wanted.users)
+        try:
+            return Replay(self.log, positions, wanted.speed, wanted.rate, wanted.seed)
+        except ValueError as error:
+            raise Refused(422, str(error)) from None
+
+    def _monitor(self, replay: Replay) -> Monitor:
+        models = [one.served for one in self.batchers.values()]
+        keep = None if self.kept is None else self.kept.add
+        return Monitor(replay, models, self.split.train, self.k, keep=keep)
+
+    def _of(self, wanted: Wanted) -> dict[str, Any]:
+        """What tells a replay from others."""
+        models = {name: one.served.digest for name, one in self.batchers.items()}
+        digest = digest_of(self.log, self.split.test)
+        return {"wanted": wanted.model_dump(), "log": digest, "models": models, "k": self.k}
+
+    def _restored(self, kept: Kept) -> tuple[Monitor, Replay, bool] | None:
+        """Of the replay that is kept what was decided, and what is left to play, if anything is."""
+        if kept.of is None or kept.over:
+            return None
+        try:
+            wanted = Wanted(**kept.of["wanted"])
+            if self._of(wanted) != kept.of:
+                raise LookupError("of another log, or to other models")
+            replay = self._replay(wanted)
+            monitor = self._monitor(replay)
+            monitor.restore(kept.decisions)
+            done = [one["position"] for one in kept.decisions]
+            if not np.isin(done, replay.positions).all():
+                raise LookupError("of other events")
+        except (LookupError, TypeError, ValueError) as error:
+            why = error if isinstance(error, LookupError) else type(error).__name__
+            raise ValueError(
+                f"{kept.path} keeps another replay ({why}): start the server as it was, or name "
+                "another file"
+            ) from None
+        left = np.setdiff1d(replay.positions, done)
+        rest = dataclasses.replace(replay, positions=left) if len(left) else None
+        return None if rest is None else (monitor, rest, wanted.paused)
+
+    def _begin(self, monitor: Monitor, replay: Replay, paused: bool) -> None:
+        self.monitor, self.pace = monitor, Pace(paused)
+        self.state, self._whole = "playing", None
+        self._playing = asyncio.create_task(self._play(replay, monitor, self.pace))
 
     async def stop(self) -> None:
         """Stop the replay, if one plays, and wait until it has."""
@@ -130,13 +212,16 @@ class Live:
     async def end(self) -> None:
         """Stop everything: streams end, as a server that is to stop waits for them."""
         await self.stop()
+        if self.kept is not None:
+            self.kept.close()  # what is left is played by the next server
         for stream in list(self.streams):
             stream.end()
 
     async def _play(self, replay: Replay, monitor: Monitor, pace: Pace) -> None:
         try:
             await play(replay, self._ask, monitor, pace)
-            self.state, self._whole = "played", monitor.snapshot(whole=True)
+            self._whole = monitor.snapshot(whole=True)
+            self.state = "played"
         # a model's error ends the replay, not the server; its words may hold a history
         except Exception as error:
             self.state = f"ended by an error ({type(error).__name__})"

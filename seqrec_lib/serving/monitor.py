@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
@@ -26,7 +26,8 @@ class Monitor:
 
     ``models`` answer; ``learned`` are the training positions, against whose items drift is
     measured (None: it is not). The lists are to be of ``2 * k`` items. ``window`` events are
-    "now"; of the whole every event is kept, the latest ``most``.
+    "now"; of the whole every event is kept, the latest ``most``. ``keep`` is given each decision,
+    so that another monitor can :meth:`restore` it.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Monitor:
         window: int = WINDOW,
         most: int = 100_000,
         clock: Callable[[], float] = monotonic,
+        keep: Callable[[Mapping[str, Any]], None] | None = None,
     ):
         self.replay, self.k, self.window = replay, k, window
         self.models = {one.name: one for one in models}
@@ -55,7 +57,7 @@ class Monitor:
             self._expected = np.bincount(self._band[replay.log.item[learned]], minlength=11)
         self._arrived: deque[int] = deque(maxlen=window)
         self._many: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
-        self._clock = clock
+        self._clock, self._keep = clock, keep
         self.latest: dict[str, Any] | None = None  # the latest decision, as a page shows it
 
     # --- what it is told --------------------------------------------------------------------
@@ -83,7 +85,7 @@ class Monitor:
     def decided(self, event: Event, answers: Answers, late: bool) -> None:
         log, position = self.replay.log, event.position
         at = np.array([position])
-        user, length = int(log.user_of(at)[0]), int(log.history_length(at)[0])
+        user = int(log.user_of(at)[0])
         before = self.replay.history(position)
         (item,) = log.items[log.item[at] - 1].tolist()
         seen = set(map(str, before))
@@ -101,20 +103,59 @@ class Monitor:
                 else:
                     left = len(number) - known * masked
                     rank = measures.rank_shown(shown, own, self.k, left)
-                first = bool(shown.items) and shown.items[0] == own
-                chance = np.nan if shown.chance is None else shown.chance
-                self.decisions[name, protocol].add(position, user, length, rank, chance, first)
                 models[name][protocol] = {
                     "items": shown.items[: self.k],
-                    "rank": rank if rank <= self.k else None,
+                    "rank": rank,
+                    "chance": shown.chance,
+                    "first": bool(shown.items) and shown.items[0] == own,
                 }
+        decision = {"position": position, "late": late, "models": models}
+        if self._keep is not None:
+            self._keep(decision)  # first: what is told of has been kept
+        self._take(decision)
         self.latest = {
             "position": position, "user": str(log.users[user]), "history": before, "item": item,
-            "seen": str(item) in seen, "late": late, "models": models,
+            "seen": str(item) in seen, "late": late, "models": self._drawn(models),
         }  # fmt: skip
         # last: who reads it from another thread and finds an event counted finds it whole
         self.counts["late"] += late
         self.counts["decided"] += 1
+
+    def restore(self, decisions: Iterable[Mapping[str, Any]]) -> None:
+        """Take in what another monitor of the same replay decided and gave to its ``keep``.
+
+        What took time is not among it: response times and rates begin anew.
+        """
+        for one in decisions:
+            self._take(one)
+            for protocol, lists in _by_protocol(one["models"]):
+                self._shown[protocol].update(lists["items"])
+            for name in ("arrived", "answered", "decided"):
+                self.counts[name] += 1
+            self.counts["late"] += one["late"]
+
+    def _take(self, decision: Mapping[str, Any]) -> None:
+        position = np.array([decision["position"]])
+        user = int(self.replay.log.user_of(position)[0])
+        length = int(self.replay.log.history_length(position)[0])
+        for key, one in _by_protocol(decision["models"]):
+            chance = np.nan if one["chance"] is None else one["chance"]
+            self.decisions[key].add(
+                int(position[0]), user, length, one["rank"], chance, one["first"]
+            )
+
+    def _drawn(self, models: Mapping[str, Any]) -> dict[str, Any]:
+        """Of a decision what a page draws; no rank where the list has not the item."""
+        return {
+            name: {
+                protocol: {
+                    "items": one["items"],
+                    "rank": one["rank"] if one["rank"] <= self.k else None,
+                }
+                for protocol, one in lists.items()
+            }
+            for name, lists in models.items()
+        }
 
     # --- what it tells ----------------------------------------------------------------------
 
@@ -164,6 +205,10 @@ class Monitor:
         }
         self._many[key] = self._clock(), found
         return found
+
+
+def _by_protocol(models: Mapping[str, Any]) -> list[tuple[tuple[str, str], Any]]:
+    return [((name, p), one) for name, lists in models.items() for p, one in lists.items()]
 
 
 def _ends(one: Interval) -> list[float]:

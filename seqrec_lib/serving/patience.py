@@ -1,4 +1,5 @@
-"""How long a client may take to say what it wants, before its connection is closed."""
+"""How long a client may take to say what it wants, and to take what it is told, before its
+connection is closed."""
 
 from __future__ import annotations
 
@@ -11,14 +12,16 @@ MOST_CONNECTIONS = 500  # at a time; of many systems a process may open 1,024 fi
 
 
 class Impatient(H11Protocol):
-    """uvicorn's connection, closed where the head of a request is not there after a while.
+    """uvicorn's connection, closed where the head of a request is not there after a while, or where
+    nothing of what waits to be sent is taken.
 
-    uvicorn itself (0.54) waits for ever: a few hundred clients that send a letter a minute would
-    keep all others out (Slowloris).
+    uvicorn itself (0.54) waits for ever: a few hundred clients that send a letter a minute
+    (Slowloris), or ask and never read, would keep all others out.
     """
 
     seconds = 10.0
     _late: asyncio.TimerHandle | None = None
+    _stuck: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -26,6 +29,7 @@ class Impatient(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
+        self._taken()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -34,6 +38,20 @@ class Impatient(H11Protocol):
             self._forget()
         elif self._late is None:  # the beginning of another request, or nothing but its line
             self._await_head()
+
+    def pause_writing(self) -> None:  # what waits has grown beyond the transport's limit
+        super().pause_writing()
+        self._taken()
+        self._stuck = self.loop.call_later(self.seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._taken()
+        super().resume_writing()
+
+    def _taken(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
 
     def _await_head(self) -> None:
         self._late = self.loop.call_later(self.seconds, self._close)

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from seqrec_lib.data.log import EventLog
-from seqrec_lib.models.base import Recommender
+from seqrec_lib.models.base import Recommender, SequenceEncoder
 from seqrec_lib.records.model_file import load_model, stored_about, stored_spec
 from seqrec_lib.training.evaluation import PROTOCOLS, masked_out, scored
 
@@ -110,7 +110,11 @@ class Served:
         if _sha256(path) != digest:
             raise ValueError(f"{path}: it was replaced while it was read; start again")
         name = name or Path(path).name.removesuffix(".safetensors")
-        return cls(model.to(device).eval(), items, length, name, digest, about)
+        model.to(device).eval()
+        for part in model.modules():
+            if isinstance(part, SequenceEncoder):
+                part.freeze()
+        return cls(model, items, length, name, digest, about)
 
     # --- raw ids ----------------------------------------------------------------------------
 
@@ -212,11 +216,7 @@ class Served:
         at the same time. What scores minus infinity is in no list. ``ms`` takes the milliseconds of
         ``score`` and ``select``. Raises as :meth:`answer` does.
         """
-        if k < 1:
-            raise ValueError(f"k is {k}; ask for one item or more")
-        if strange := set(protocols) - set(PROTOCOLS):
-            known = " or ".join(map(repr, PROTOCOLS))
-            raise ValueError(f"protocol is {sorted(strange)[0]!r}; use {known}")
+        checked(k, protocols)
         ms = {"score": 0.0, "select": 0.0} if ms is None else ms
         parts: dict[str, list[Any]] = {protocol: [] for protocol in protocols}
         begun = perf_counter()
@@ -235,6 +235,15 @@ class Served:
                 ms["select"] += _ms(begun)
                 begun = perf_counter()
         return {protocol: _joined(found) for protocol, found in parts.items()}
+
+
+def checked(k: int, protocols: Collection[str]) -> None:
+    """Raise ``ValueError`` for what no list can be made of."""
+    if k < 1:
+        raise ValueError(f"k is {k}; ask for one item or more")
+    if strange := set(protocols) - set(PROTOCOLS):
+        known = " or ".join(map(repr, PROTOCOLS))
+        raise ValueError(f"protocol is {sorted(strange)[0]!r}; use {known}")
 
 
 def _best(

@@ -159,3 +159,26 @@ def test_what_a_model_reads_is_there_in_training_and_in_scoring(small_log, small
     assert model.batch(log, small_split.test[:2], 5).action is not None
     other = Newest(Catalogue.learned(log, small_split.train), 8, Softmax())
     assert other.batch(log, small_split.test[:2], 5).time is None
+
+
+def test_frozen_unit_vectors_are_those_of_the_weights_until_these_change(small_catalogue):
+    torch.manual_seed(0)
+    model = Newest(small_catalogue, 8, Softmax(), temperature=0.5).eval()
+    batch = Batch(torch.tensor([[1, 2]]))
+
+    def expected():
+        unit = torch.nn.functional.normalize(model.items.weight, dim=1)
+        return torch.cat([torch.tensor([-torch.inf]), 2 * unit[1:] @ unit[2]])
+
+    with torch.no_grad():
+        model.freeze()
+        frozen = model.compared(torch.ones(1, 8))[1]
+        assert model.compared(torch.ones(1, 8))[1] is frozen
+        assert torch.allclose(model.score_all(batch)[0], expected())
+        model.load_state_dict({name: one.flip(0) for name, one in model.state_dict().items()})
+        assert torch.allclose(model.score_all(batch)[0], expected())
+        model.freeze()
+        assert model.eval().compared(torch.ones(1, 8))[1] is not frozen
+        model.train()
+        model.items.weight[3] *= -1
+        assert torch.allclose(model.score_all(batch)[0], expected())

@@ -154,3 +154,26 @@ def test_a_replay_is_replaced_and_stopped(app):
         assert await live.change(Wanted(stop=True)) == {"state": "stopped", "events": 0}
 
     scene_of(app, scene)
+
+
+def test_an_error_of_the_measures_is_told_and_the_ticking_goes_on(app, monkeypatch, caplog):
+    def fails():
+        raise ZeroDivisionError("of person 7")
+
+    async def scene(live):
+        reader = Reader(app)
+        await live.change(Wanted(rate=200.0))
+        await until(lambda: reader.frames and reader.frames[-1]["counts"]["decided"])
+        with monkeypatch.context() as patch:
+            patch.setattr(live.monitor, "snapshot", fails)
+            await until(lambda: "ZeroDivisionError" in reader.frames[-1]["state"])
+            for _ in range(3):
+                live._written()
+        await until(lambda: "counts" in reader.frames[-1])
+        return reader.frames
+
+    frames = scene_of(app, scene)
+    wrong = [one for one in frames if "counts" not in one and "without" in one["state"]]
+    assert wrong and all(one["waiting"] == {} for one in wrong)
+    told = [one for one in caplog.messages if "without measures" in one]
+    assert len(told) == 1 and "person" not in "".join(caplog.messages)
