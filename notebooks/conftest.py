@@ -15,12 +15,6 @@ from nbval.kernel import RunningKernel
 
 from seqrec_lib.data import files
 
-HERE = Path(__file__).parent
-CONTENTS = (HERE.parent / "_toc.yml").read_text(encoding="utf-8")
-# a chapter whose figures are still to be made has no outputs to compare
-collect_ignore = [
-    path.name for path in HERE.glob("*.ipynb") if f"notebooks/{path.stem}\n" not in CONTENTS
-]
 TECD = ("02_tecd", "03_cleaning", "15_gru_or_sasrec", "16_failure_modes")
 
 
