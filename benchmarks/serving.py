@@ -201,7 +201,7 @@ def serve(kind, path, waiting):
 
 
 def searched(one):
-    """By an index, tried on the bodies' histories and on 500 of random items."""
+    """By an index, tried on 500 histories of random items."""
     import time as clock
 
     from seqrec_lib.data.log import EventLog
