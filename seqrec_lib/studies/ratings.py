@@ -42,7 +42,7 @@ from seqrec_lib.records.store import SCRATCH, beside, keep
 from seqrec_lib.studies import spaces
 from seqrec_lib.training.ratings import Diverged, RatingTraining, fit
 
-FILMS = ("films-0", "films-50", "films-100")  # how much seasons and awards move them, %
+FILMS = ("films-0", "films-25", "films-50")  # how much seasons and awards move them, %
 SMALL = "films-small"  # to see that all runs
 WORLDS = {name: FilmWorld(strength=int(name.removeprefix("films-")) / 100) for name in FILMS}
 WORLDS[SMALL] = FilmWorld(num_users=40, num_films=5)
@@ -63,12 +63,13 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "rrn-moving-alone": {"embed_dim": 0},
 }
 _ALL = {"decay": (0.01, 0.02, 0.05, 0.1), "learning_rate": (0.005, 0.01, 0.02)}
+_TIME = {"bins": (10, 30, 100), "seasons": (0, 12)}
 _FACTORS = _ALL | {"embed_dim": (10, 20, 50, 100)}
 SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
     "bias": _ALL,
-    "time-bias": _ALL | {"bins": (10, 30, 100)},
+    "time-bias": _ALL | _TIME,
     "biased-mf": _FACTORS,
-    "time-svd": _FACTORS | {"bins": (10, 30, 100)},
+    "time-svd": _FACTORS | _TIME,
     "svdpp": _FACTORS,
     "rrn": {
         "decay": (0.02, 0.05, 0.1, 0.2),
@@ -87,7 +88,8 @@ SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
 TRIALS, PASSES = 8, 100
 LEARNING = ("learning_rate", "batch_size")  # settings of the training; the others are the model's
 FIRST: dict[str, dict[str, Any]] = {
-    "time-svd": {"embed_dim": 50},
+    "time-bias": {"seasons": 12},
+    "time-svd": {"embed_dim": 50, "seasons": 12},
     "rrn": {"learning_rate": 0.003, "batch_size": 8192, "item_days": 120.0, "started": True},
 }
 
@@ -194,8 +196,9 @@ class Study:
             row: dict[str, Any] = {"model": name, "seed": seed}
             began = time.monotonic()
             if name in floor:
+                world = WORLDS[self.dataset]
                 learned = np.concatenate([split.train, split.valid])
-                said = floors(draw(WORLDS[self.dataset]), learned, split.test)[name]
+                said = floors(world, draw(world), learned, split.test)[name]
                 predicted = torch.from_numpy(said).float()
             else:
                 searched = "rrn" if name in ABLATIONS else name

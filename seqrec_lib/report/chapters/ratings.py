@@ -136,10 +136,10 @@ def worlds(
     models: Sequence[str] = ("svdpp", "rrn", "rrn-still-items"),
 ) -> pd.DataFrame:
     """RMSE in worlds of films by how much seasons and awards move them, a line a model, between
-    the noise and the least error of what stays; returns the means drawn."""
+    the best possible and the least error of what stays; returns the means drawn."""
     strength = [study.WORLDS[name].strength for name in found]
     drawn, tips = {}, {}
-    for name, words in (("best", "all but the noise known"), ("still", "what stays known")):
+    for name, words in (("best", "best possible"), ("still", "what stays known")):
         drawn[words] = [rmse(errors, name).mean for errors in found.values()]
         ax.plot(strength, drawn[words], color="black", lw=1, ls="--" if name == "best" else ":")
         tips[words] = (drawn[words][-1], "black")

@@ -48,3 +48,20 @@ def test_known_ratings_of_one_moment_drift_nowhere(ratings_of):
     model = TimeBias(3, 4, TimeBias.Config(bins=3))
     model.read(known)
     assert model.deviation(known).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_season_is_the_same_part_of_every_year(some, ratings_of):
+    model = TimeBias(3, 4, TimeBias.Config(bins=1, seasons=4))
+    model.read(some)
+    year = 365.25
+    asked = ratings_of(*((0, 2, day, 0) for day in (0, year / 4 + 1, year - 1, 3 * year + 1)))
+    assert (model.season(asked) - 2 * 4).tolist() == [0, 1, 3, 0]
+    with torch.no_grad():
+        model.in_season.weight[2 * 4 + 1] = 0.5
+    moved = model(asked) - model.mean
+    assert moved.tolist() == pytest.approx([0, 0.5, 0, 0])
+    assert model.penalty(asked).tolist() == pytest.approx([0, 0.25, 0, 0])
+
+
+def test_without_seasons_none_is_learned(model, some):
+    assert len(model.moving(some)) == 2

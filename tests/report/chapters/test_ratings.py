@@ -68,13 +68,13 @@ def test_the_table_has_a_verdict_for_each_model_but_the_base():
 def test_the_worlds_are_drawn_between_what_can_be_known():
     found = {
         "films-0": made(best=0.25, still=0.25, svdpp=0.3, rrn=0.3),
-        "films-100": made(best=0.25, still=0.6, svdpp=0.65, rrn=0.35),
+        "films-50": made(best=0.25, still=0.6, svdpp=0.65, rrn=0.35),
     }
     figure, ax = plt.subplots()
     drawn = ratings.worlds(ax, found, ["svdpp", "rrn"])
-    assert drawn.index.tolist() == [0.0, 1.0]
-    assert drawn.loc[1.0, "what stays known"] == pytest.approx(0.6**0.5, abs=0.02)
-    assert drawn.loc[1.0, "RRN"] < drawn.loc[1.0, "SVD++"]
+    assert drawn.index.tolist() == [0.0, 0.5]
+    assert drawn.loc[0.5, "what stays known"] == pytest.approx(0.6**0.5, abs=0.02)
+    assert drawn.loc[0.5, "RRN"] < drawn.loc[0.5, "SVD++"]
     assert {"RRN", "SVD++"} <= {text.get_text() for text in ax.texts}
     plt.close(figure)
 
