@@ -31,7 +31,7 @@ MEAN = 3.5
 
 
 def vectors(world: FilmWorld) -> Float[np.ndarray, "F 3"]:
-    """What meets a user's three numbers, normal ones of sd 1: of taste two, and one for all alike."""
+    """What meets a user's three numbers, normal of sd 1: two of taste, and one for all films."""
     taste = np.random.default_rng([world.seed, 1]).normal(scale=0.35, size=(world.num_films, 2))
     return np.c_[taste, np.full(world.num_films, 0.3)]
 
