@@ -62,9 +62,10 @@ def kept(before: Sequence[Runs], after: Sequence[Runs]) -> pd.DataFrame:
     for one, other in zip(before, after, strict=True):
         if one.name != other.name:
             raise ValueError(f"{one.name} is compared with {other.name}; pair models by name")
-        rows[report.label(one.name)] = row = {}
+        row: dict[str, float] = {}
         for protocol, letter in report.PROTOCOLS.items():
             first, second = (report.mean(run, protocol).mean for run in (one, other))
             row |= {f"as it is {letter}": first, f"changed {letter}": second}
             row[f"lost {letter}, %"] = 100 * (1 - report.ratio(second, first))
+        rows[report.label(one.name)] = row
     return pd.DataFrame.from_dict(rows, "index")
