@@ -49,6 +49,7 @@ WORLDS = {
     "tecd": "golden-tecd",
     "pairs": "golden-tecd-pairs",
     "stores": "golden-omni-stores-known",
+    "tail": "golden-tail",
 }
 EPOCHS, PATIENCE = 3, 1
 ROWS = {"gru4rec": 64, "item2vec": 300}  # of a batch, by model
@@ -99,7 +100,8 @@ def figures(golden: str) -> Figures:
 
 def _run(dataset: str, name: str, epochs: int, rows: int, precision: str, place: str) -> Any:
     with contextlib.ExitStack() as stack:
-        for known in (recipes.RECIPES, recipes.TECD_RECIPES, recipes.OMNI_RECIPES):
+        every = (recipes.RECIPES, recipes.TECD_RECIPES, recipes.OMNI_RECIPES, recipes.TAIL_RECIPES)
+        for known in every:
             cut = {key: small(recipe, epochs, rows, precision) for key, recipe in known.items()}
             stack.enter_context(mock.patch.dict(known, cut))
         return runs.run(dataset, name, [0], results=Path.cwd() / place).seeds[0]
@@ -122,6 +124,7 @@ def known() -> list[str]:
         "tecd": [*counts, *(name for name in recipes.TECD_RECIPES if name not in of_pairs)],
         "pairs": ["popular", "markov-1", *of_pairs],
         "stores": [*counts, "markov-1", *recipes.OMNI_RECIPES],
+        "tail": recipes.TAIL_RECIPES,
     }
     return [f"{world}/{name}" for world, recipes in names.items() for name in recipes]
 
