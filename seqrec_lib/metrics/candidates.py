@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from seqrec_lib.metrics.auc import auc, gauc
+from seqrec_lib.metrics.auc import auc, auc_by_group, below, gauc
 from seqrec_lib.metrics.ranking import hr, ndcg
 
 
@@ -49,35 +49,21 @@ def by_question(
     """The same measures as a value a question, whose mean they are.
 
     HR and NDCG are means of questions anyway, and GAUC of how much of its user's other scores a
-    true one is above. AUC is no mean: here a question has how much of all other scores its true one
-    is above, and how many of all true ones are above its others, less the AUC. The mean of that is
-    the AUC, and it varies with users as that does (DeLong et al., 1988, doi:10.2307/2531595;
-    clusters: Obuchowski, 1997, doi:10.2307/2533958).
+    true one is above; AUC is no such mean (:func:`seqrec_lib.metrics.auc.auc_by_group`). Raises
+    ``ValueError`` for a score that is not a number.
 
     >>> scores = np.array([[3.0, 1.0, 2.0], [0.0, 1.0, 2.0], [9.0, 7.0, 8.0]])
     >>> found = by_question(scores, np.array(["a", "a", "b"]), k=1)
     >>> found["AUC"].round(3).tolist(), found["GAUC"].tolist()
     ([0.778, 0.111, 0.778], [1.0, 0.0, 1.0])
     """
-    if np.isnan(scores).any():
-        raise ValueError("a score is not a number")
-    true, other, rank = scores[:, 0], scores[:, 1:], ranks_of_first(scores)
-    above, beaten = _below(true, other.ravel()), 1 - _below(other, true).mean(1)
-    own = np.empty(len(scores))
+    rank, own = ranks_of_first(scores), np.empty(len(scores))
+    true = np.zeros(scores.shape, dtype=bool)
+    true[:, 0] = True
+    question = np.repeat(np.arange(len(scores)), scores.shape[1])
+    area = auc_by_group(true.ravel(), scores.ravel(), question)
     group = np.unique(user, return_inverse=True)[1]
     order = np.argsort(group, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
-        own[rows] = _below(true[rows], other[rows].ravel())
-    return {
-        "AUC": above + beaten - above.mean(),
-        "GAUC": own,
-        f"HR@{k}": hr(rank, k),
-        f"NDCG@{k}": ndcg(rank, k),
-    }
-
-
-def _below(scores: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """The share of ``among`` that is below each score; equal ones count half."""
-    ordered = np.sort(among)
-    sides = [np.searchsorted(ordered, scores, side) for side in ("left", "right")]
-    return (sides[0] + sides[1]) / (2 * len(ordered))
+        own[rows] = below(scores[rows, 0], scores[rows, 1:].ravel())
+    return {"AUC": area, "GAUC": own, f"HR@{k}": hr(rank, k), f"NDCG@{k}": ndcg(rank, k)}
