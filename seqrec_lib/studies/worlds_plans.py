@@ -30,12 +30,14 @@ from seqrec_lib.models.encoders.pinnerformer import PinnerFormer
 from seqrec_lib.models.encoders.prme import PRME
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import SampledSoftmax, Softmax
+from seqrec_lib.models.rankers.dien import DIEN
 from seqrec_lib.models.rankers.din import DIN
 from seqrec_lib.models.rankers.eta import ETA
 from seqrec_lib.models.rankers.pooling import Pooling
 from seqrec_lib.models.rankers.sim_hard import SIMHard
 from seqrec_lib.models.rankers.sim_soft import SIMSoft
 from seqrec_lib.models.rankers.target_attention import TargetAttention
+from seqrec_lib.models.rankers.tim import TIM
 from seqrec_lib.models.rankers.twin import TWIN
 
 # answers alone are drawn: what is no answer was never a target
@@ -114,6 +116,22 @@ def _din(width: int, length: int, pooling: str, dropout: float) -> Any:
     return DIN.Config(width, pooling, (2 * width, width), dropout, NEGATIVES)
 
 
+def _dien(gate: str) -> Callable[..., Any]:
+    def config(width: int, length: int, alpha: float, dropout: float) -> Any:
+        return DIEN.Config(
+            width, alpha, gate=gate, share=1.0, hidden=(2 * width, width), dropout=dropout,
+            objective=NEGATIVES,
+        )  # fmt: skip
+
+    return config
+
+
+def _tim(width: int, length: int, dropout: float) -> Any:
+    return TIM.Config(
+        width, max_len=length, hidden=(2 * width, width), dropout=dropout, objective=NEGATIVES
+    )
+
+
 def _attending(kind: Any, **more: Any) -> Callable[..., Any]:
     """Two heads, and a search that finds so few events that what it finds decides."""
 
@@ -143,6 +161,9 @@ FAMILIES: dict[str, Family] = {
     ),
     "pooling": Family(_pooling, LEARNED | {"pooling": ("mean", "sum")}),
     "din": Family(_din, LEARNED | {"pooling": ("mean", "sum")}),
+    "dien": Family(_dien("paper"), LEARNED | {"alpha": (0.0, 1.0)}),
+    "dien-released": Family(_dien("released"), LEARNED | {"alpha": (0.0, 1.0)}),
+    "tim": Family(_tim, LEARNED),
     "attention": Family(_attending(TargetAttention, k=None), LEARNED),
     "attention-recent": Family(_attending(TargetAttention), LEARNED),
     "sim-hard": Family(_attending(SIMHard), LEARNED),
@@ -181,7 +202,8 @@ PLANS: dict[str, Plan] = {
         noise.draw, noise.KINDS, noise.LEVELS,
         {
             "popular": "nothing", "markov-1": "last 1", "fpmc": "last 1", "prme": "nearest",
-            "slit": FREE, "caser": FREE, "gru": FREE, "sasrec": FREE,
+            "slit": FREE, "din": FREE, "dien": FREE, "dien-released": FREE, "tim": FREE,
+            "caser": FREE, "gru": FREE, "sasrec": FREE,
         },
         passes=30,
     ),
@@ -197,7 +219,8 @@ PLANS: dict[str, Plan] = {
         drift.draw, drift.KINDS, drift.LEVELS,
         {
             "popular": "nothing", "markov-1": "last 1", "pooling": "set", "din": "set",
-            "slit": FREE, "caser": FREE, "gru": FREE, "sasrec": FREE,
+            "slit": FREE, "dien": FREE, "dien-released": FREE, "tim": FREE, "caser": FREE,
+            "gru": FREE, "sasrec": FREE,
         },
         passes=15,
     ),

@@ -56,7 +56,9 @@ def means(table: pd.DataFrame, sharpness: float) -> pd.DataFrame:
     """
     own = table[table["sharpness"] == sharpness]
     if own.empty:
-        raise ValueError(f"sharpness {sharpness}; there is {sorted(table['sharpness'].unique())}")
+        raise ValueError(
+            f"sharpness {sharpness}; there is {sorted(set(table['sharpness'].tolist()))}"
+        )
     rows = own.assign(gflops=own["flops"] / 1e9).groupby(["way", "length"])
     timed = ["ms", "prepare_ms"]
     found = rows[[name for name in (*MEASURES, "bytes") if name not in timed]].mean()
