@@ -132,7 +132,7 @@ TAIL_RECIPES: dict[str, Recipe] = {
 # T-ECD: dense gradients of 165,000 items, and as many to rank; nothing tells their categories
 _tecd = Training(
     epochs=3, batch_size=128, learning_rate=2e-3, cosine=True, patience=3, select="unmasked",
-    validate="sampled", test_users=500, questions=QUESTIONS,
+    validate="sampled", test_users=200, questions=QUESTIONS,
 )  # fmt: skip
 TECD_RANKERS: dict[str, Recipe] = {
     "pooling": ("pooling", POOLING, _tecd),

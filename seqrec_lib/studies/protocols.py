@@ -1,9 +1,10 @@
 """The questions of records asked among shared candidates, and behind another model's first items.
 
 ``protocols/<data set>/<name>-s<seed>.parquet`` beside the results has a row a user: how many
-questions, after how long histories in the mean, and the means of the measures over them. It names
-the ranks of the record that it was made of, and is made again when they change. Weights come from
-the run; a run that has no record is trained.
+questions, after how long histories in the mean, and the means of the measures over them. All runs
+are asked the same ones, ten of each user at most, whatever their records rank. A file names the
+ranks of the record that it was made of, and is made again when they change. Weights come from the
+run; a run that has no record is trained.
 
 python -m seqrec_lib.studies.protocols movielens_small-tail din tim --results book/results
 """
@@ -31,6 +32,7 @@ from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split, asked_about
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.base import Recommender
+from seqrec_lib.records.rankers import QUESTIONS
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import run_spec, trained_model
 from seqrec_lib.records.spec import Spec
@@ -99,8 +101,7 @@ def study(
 ) -> list[Path]:
     """Make what is missing of each run; a run that has no record is trained first.
 
-    Where a record has ranks of a sample of users, here everybody is asked. Without ``reranks``
-    nothing stands behind another model's list.
+    Without ``reranks`` nothing stands behind another model's list.
     """
     paths = []
     for spec in (spec for name in names for spec in published(dataset, name, seeds)):
@@ -115,7 +116,7 @@ def study(
 def _made(spec: Spec, results: str | Path, reranks: bool, device: str) -> Path:
     trained = trained_model(spec, device, results)
     log, split = datasets.load(spec.dataset)
-    split, length = asked_about(log, split, spec.training.questions), spec.training.max_len
+    split, length = asked_about(log, split, QUESTIONS), spec.training.max_len
     values, about = among_candidates(trained.model, log, split, length)
     about["ranks"] = ranks_digest(trained.record.ranks)
     if reranks:
@@ -136,7 +137,7 @@ def _lists(dataset: str, results: str, device: str) -> tuple[Lists, str]:
     (source,) = published(dataset, BEHIND, [0])
     trained = trained_model(source, device, results)
     log, split = datasets.load(dataset)
-    positions = asked_about(log, split, source.training.questions).test
+    positions = asked_about(log, split, QUESTIONS).test
     lists = first(trained.model, log, positions, FIRST, source.training.max_len)
     return lists, ranks_digest(trained.record.ranks)
 
