@@ -71,9 +71,9 @@ _single = replace(RANKING, max_len=LENGTH)  # a window a position, 128 of them
 _encoder = replace(ENCODER, max_len=LENGTH, batch_size=WINDOWS, patience=10)
 _tim_long = replace(_tim, max_len=LENGTH)
 _evolving = replace(RANKING, test_users=500)
-# seconds a question, and minutes a pass of a twentieth of the positions
+# five seconds a question, and a quarter of an hour a pass of a twentieth of the positions
 _transact_long = replace(_transact, share=0.05)
-_recent = replace(RANKING, max_len=100, test_users=200)
+_recent = replace(RANKING, max_len=100, epochs=6, test_users=100)
 # variants are compared among shared candidates: no more than a look at their ranks
 _aside, _aside_single = replace(_long, test_users=100), replace(_single, test_users=100)
 _aside_dien, _aside_recent = replace(RANKING, test_users=100), replace(_recent, test_users=100)
