@@ -187,6 +187,8 @@ class SequenceEncoder(Recommender):
     its vector alone.
     """
 
+    _frozen: Tensor | None = None  # item vectors of length one
+
     def __init__(
         self,
         catalogue: Catalogue,
@@ -199,7 +201,6 @@ class SequenceEncoder(Recommender):
         self.output: nn.Linear | None = None  # an output table of its own, with a bias
         self.objective = objective
         self.temperature = temperature
-        self._frozen: Tensor | None = None  # item vectors of length one
         frequency = torch.from_numpy(np.asarray(catalogue.frequency, dtype=np.float32))
         self.register_buffer("frequency", frequency, persistent=False)
 

@@ -27,7 +27,7 @@ class Monitor:
     ``models`` answer; ``learned`` are the training positions, against whose items drift is
     measured (None: it is not). The lists are to be of ``2 * k`` items. ``window`` events are
     "now"; of the whole every event is kept, the latest ``most``. ``keep`` is given each decision,
-    so that another monitor can :meth:`restore` it.
+    so that another monitor can ``restore`` it.
     """
 
     def __init__(
