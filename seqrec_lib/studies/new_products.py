@@ -112,16 +112,14 @@ def trained(way: str, shop: Shop, training: Training, config: SASRec.Config) -> 
     """A model of the old items, with room for the new ones: of an item number what any begins with,
     of attributes these alone."""
     kind: Any = AttributedSASRec if way == "attributed" else SASRec
-    tables = [
-        shop.attributes[: shop.old + 1] if way == "attributed" else None,
-        shop.attributes if way == "attributed" else None,
-    ]
+    table = shop.attributes if way == "attributed" else None
+    old = None if table is None else table[: shop.old + 1]
     torch.manual_seed(training.seed)
-    learned = Catalogue.learned(shop.learned, shop.split.train, tables[0])
+    learned = Catalogue.learned(shop.learned, shop.split.train, old)
     model = kind(learned, config).to(resolved("auto"))
     fit(model, shop.learned, shop.split, training)
     torch.manual_seed(training.seed + 1000)
-    whole = kind(Catalogue.learned(shop.log, shop.split.train, tables[1]), config)
+    whole = kind(Catalogue.learned(shop.log, shop.split.train, table), config)
     state, begun = model.cpu().state_dict(), whole.state_dict()
     for name, value in state.items():
         if name in ("attributes", "begins"):

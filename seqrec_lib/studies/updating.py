@@ -174,7 +174,8 @@ def study(
         nothing = asked(model, *how, "night", times[0], length)
         for state in STATES:
             for number in often:
-                table = asked(model, *how, state, number, length)
+                same = (state, number) == ("night", times[0])
+                table = nothing if same else asked(model, *how, state, number, length)
                 about = dict(zip(KEYS, (dataset, name, state, number), strict=True))
                 about |= {"events": len(positions), "users": len(np.unique(user))}
                 rows += [about | one for one in measured(table, nothing, user)]

@@ -65,9 +65,9 @@ def wanted(
 def followed(runs: Sequence[Runs], found: Int[np.ndarray, "P"]) -> pd.DataFrame:
     """HR@10 (M) with its interval, a row a model, a column a kind of answer in ``ASKED``; of
     several questions of one user each counts alike. ``found`` is that of :func:`wanted`."""
+    asked = {words: (found == group).astype(float) for group, words in ASKED.items()}
     rows = {}
     for run in runs:
-        asked = {words: (found == group).astype(float) for group, words in ASKED.items()}
         rows[report.label(run.name)] = {
             words: report.mean(run, "masked", hr, weight=weight) if weight.any() else None
             for words, weight in asked.items()
