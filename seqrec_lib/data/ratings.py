@@ -12,6 +12,7 @@ from torch import Tensor
 from seqrec_lib.data.log import EventLog
 
 DAY_S = 86_400
+YEAR_S = 31_557_600  # 365.25 days
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-YEAR_S = 365.25 * 86_400
+from seqrec_lib.data.ratings import YEAR_S
+
+MEAN = 3.5
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,6 @@ class FilmWorld:
     stay: float = 0.5  # years from a user's first rating to the last
     noise: float = 0.5  # sd
     seed: int = 0
-
-
-MEAN = 3.5
 
 
 def vectors(world: FilmWorld) -> Float[np.ndarray, "F 3"]:

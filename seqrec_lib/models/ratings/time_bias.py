@@ -13,10 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seqrec_lib.data.ratings import DAY_S, Ratings
+from seqrec_lib.data.ratings import DAY_S, YEAR_S, Ratings
 from seqrec_lib.models.ratings.mf import BiasedMF
-
-YEAR_S = 31_557_600  # 365.25 days
 
 
 class TimeBias(BiasedMF):

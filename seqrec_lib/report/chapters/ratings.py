@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 
 from seqrec_lib import report
-from seqrec_lib.data.worlds.films import YEAR_S, FilmWorld, draw
+from seqrec_lib.data.ratings import YEAR_S
+from seqrec_lib.data.worlds.films import FilmWorld, draw
 from seqrec_lib.records.store import SCRATCH
 from seqrec_lib.report.axes import ends, named
 from seqrec_lib.statistics.intervals import Interval, over_seeds
