@@ -63,9 +63,12 @@ _BF16_UNITS = torch.backends.cpu.get_cpu_capability().startswith(("AVX512", "SVE
 
 
 def product(
-    a: Float[Tensor, "M K"], b: Float[Tensor, "K N"], shift: Float[Tensor, "N"] | None = None
+    a: Float[Tensor, "M K"],
+    b: Float[Tensor, "K N"],
+    shift: Float[Tensor, "N"] | None = None,
+    out: Float[Tensor, "M N"] | None = None,
 ) -> Float[Tensor, "M N"]:
-    """``a @ b``, plus ``shift`` on every row, in their data type.
+    """``a @ b``, plus ``shift`` on every row, in their data type; written into ``out``, if given.
 
     Products of bfloat16 are summed in single precision and rounded once. A CPU without units for
     them gets there by single precision: the same numbers but for the order of the sums, and many
@@ -73,8 +76,9 @@ def product(
     """
     if a.dtype == torch.bfloat16 and a.device.type == "cpu" and not _BF16_UNITS:
         wide = None if shift is None else shift.float()
-        return product(a.float(), b.float(), wide).to(a.dtype)
-    return a @ b if shift is None else torch.addmm(shift, a, b)
+        found = product(a.float(), b.float(), wide)
+        return found.to(a.dtype) if out is None else out.copy_(found)
+    return torch.mm(a, b, out=out) if shift is None else torch.addmm(shift, a, b, out=out)
 
 
 def time_buckets(elapsed: Int[Tensor, ...], largest: int) -> Int[Tensor, ...]:

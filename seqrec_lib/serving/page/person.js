@@ -4,6 +4,8 @@
 window.seqrec = window.seqrec || {};
 (() => {
   const SHOWN = 6; // events of a history that are seen at first
+  // a button that goes off gives the focus to one that is on, or keys would reach nothing
+  const NEXT = { hold: "watch", watch: "hold", restore: "watch", empty: "more", more: "restore" };
 
   function person(server, models, say) {
     const { lists, editor, adder, attention, write } = window.seqrec;
@@ -95,6 +97,7 @@ window.seqrec = window.seqrec || {};
     }
 
     function state() {
+      const focused = Object.keys(NEXT).find((name) => part(name) === document.activeElement);
       const [count, came] = [history.length, next()];
       const own = latest ? `Person ${latest.user}` : "Nobody yet";
       const mode = !held ? "" : grown >= 0 ? ", as if new here" : edited() ? ", history changed by you" : ", held";
@@ -106,27 +109,20 @@ window.seqrec = window.seqrec || {};
       part("restore").disabled = !edited() && grown < 0;
       part("empty").disabled = !latest || grown === 0;
       part("more").disabled = grown < 0 || grown >= whole().length - 1;
+      if (focused && part(focused).disabled) part(NEXT[focused]).focus();
       write(part("looking"), held ? "Of what it read, how much the newest state takes from each event. " +
         "It is no explanation: other shares may give the same list."
         : "Hold the person, or pause, to see how much of each event goes into the newest state.");
       write(part("time"), frame && frame.ms ? `${models.length} answers in ${frame.ms.toFixed(1)} ms.` : "");
     }
 
-    /** A button that is off after its click gives the focus to one that is on. */
-    function on(name, act, other) {
-      part(name).addEventListener("click", async () => {
-        const kept = document.activeElement === part(name);
-        await act();
-        if (kept && part(name).disabled) part(other).focus();
-      });
-    }
-
-    on("hold", () => hold("The person is held; the replay goes on behind."), "watch");
-    on("watch", release, "hold");
-    on("restore", () => changed(latest ? latest.history : [], "The history is as it was."), "watch");
-    on("empty", () => changed([], "No event is known.", latest ? 0 : -1), "more");
+    const on = (name, act) => part(name).addEventListener("click", act);
+    on("hold", () => hold("The person is held; the replay goes on behind."));
+    on("watch", release);
+    on("restore", () => changed(latest ? latest.history : [], "The history is as it was."));
+    on("empty", () => changed([], "No event is known.", latest ? 0 : -1));
     on("more", () => changed(whole().slice(0, grown + 1),
-      `${describe(whole()[grown]).title} is known too.`, grown + 1), "restore");
+      `${describe(whole()[grown]).title} is known too.`, grown + 1));
     for (const choice of document.querySelectorAll("input[name=seqrec-protocol]"))
       choice.addEventListener("change", () => {
         if (held) return changed(history, "", grown);
