@@ -2,9 +2,9 @@
 the length of its histories.
 
 ``speeds``: each recipe as it is published, after one whole pass (oneDNN keeps a kernel for each
-shape that it meets), on one core; the encoders take turns, three times; medians, as a ratio to
-SASRec's of the same run. ``steps``: one update from as many positions, cut into histories of other
-lengths, by networks of about 20,000 parameters each, on one core and on both.
+shape that it meets); the encoders take turns, three times; medians. ``steps``: one update from as
+many positions, cut into histories of other lengths, by networks of about 20,000 parameters each.
+Both by the clock, on one core and on both.
 """
 
 import argparse
@@ -13,9 +13,9 @@ import sys
 import time
 
 import numpy as np
-from publishing import machine, publish
+from publishing import keep_memory, machine, publish
 
-WHAT = "positions learned a second of a processor; milliseconds of a step by length of history"
+WHAT = "positions learned a second; milliseconds of a step by length of history"
 RECIPES = (
     "sasrec",
     "gru",
@@ -31,7 +31,8 @@ RECIPES = (
     "hstu",
     "hstu-events",
 )
-BATCHES, TURNS = 60, 3
+BATCHES, TURNS = 50, 3
+THREADS = (1, 2)
 POSITIONS = 12_800
 LENGTHS = (25, 50, 100, 200, 400)
 STEPS = 5
@@ -50,6 +51,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one turn; publishes nothing")
     quick = parser.parse_args().quick
+    keep_memory()
     where = machine()
     found = {"speeds": speeds(1 if quick else TURNS), "steps": steps(1 if quick else TURNS)}
     if not quick:
@@ -57,15 +59,21 @@ def main():
 
 
 def speeds(turns):
-    """Positions a second of a processor, by recipe: median of the turns."""
+    """Positions a second, by threads and recipe: median of the turns."""
     import torch
 
     torch.set_num_threads(1)
     sides, found = {name: Side(name) for name in RECIPES}, {}
-    for _, (name, side) in itertools.product(range(turns), sides.items()):
-        found.setdefault(name, []).append(side.turn())
-        print(name, round(found[name][-1]), file=sys.stderr)
-    return {name: float(np.median(rates)) for name, rates in found.items()}
+    for _, threads in itertools.product(range(turns), THREADS):
+        torch.set_num_threads(threads)
+        for name, side in sides.items():
+            rates = found.setdefault(str(threads), {}).setdefault(name, [])
+            rates.append(side.turn())
+            print(threads, name, round(rates[-1]), file=sys.stderr)
+    return {
+        threads: {name: float(np.median(rates)) for name, rates in of.items()}
+        for threads, of in found.items()
+    }
 
 
 class Side:
@@ -93,10 +101,10 @@ class Side:
     def turn(self):
         # what of a model begins with its batches (windows, their order) is outside
         batches = [*itertools.islice(self.batches, BATCHES)]
-        began = time.process_time()
+        began = time.monotonic()
         learned = sum(self.run.learn(batch) for batch in batches)
         self.run.at.step = 0
-        return learned / (time.process_time() - began)
+        return learned / (time.monotonic() - began)
 
 
 def steps(turns):
@@ -104,7 +112,7 @@ def steps(turns):
     import torch
 
     found = {}
-    for threads in (1, 2):
+    for threads in THREADS:
         torch.set_num_threads(threads)
         for length, (name, settings) in itertools.product(LENGTHS, SETTINGS.items()):
             model, batch = small(name, length, settings)

@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 import torch
 from ours import beauty
-from publishing import HERE, cores, machine, publish
-from training import BUILD, KEPT, PART, PEERS, environment
+from publishing import HERE, KEPT, cores, machine, publish
+from training import BUILD, PART, PEERS, environment
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue

@@ -5,12 +5,21 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 from seqrec_lib.data.files import written_aside
 
 HERE = Path(__file__).resolve().parent
+# glibc keeps freed memory instead of giving it back at every step: the same for every system
+KEPT = {"MALLOC_TRIM_THRESHOLD_": "1073741824", "MALLOC_MMAP_THRESHOLD_": "33554432"}
+
+
+def keep_memory() -> None:
+    """Begin the script anew if this process does not keep freed memory: glibc asks once."""
+    if any(os.environ.get(name) != value for name, value in KEPT.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | KEPT)
 
 
 def machine() -> dict[str, Any]:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from typing import Any
 
-from publishing import HERE, cores, machine, publish
+from publishing import HERE, KEPT, cores, machine, publish
 
 PEERS = HERE / "peers"
 BUILD = HERE.parent / "build" / "peers"
@@ -25,10 +25,6 @@ PART = {  # about half a minute each; a pass is 88 batches for RecTools, 514 for
 }
 FEW = {name: ["--warm-up", "1", "--batches", "2"] for name in PART}
 MEDIANS = ("positions_per_s", "seconds_per_pass", "peak_bytes", "peak_above_imports_bytes")
-
-
-# glibc keeps freed memory instead of giving it back at every step: the same for every system
-KEPT = {"MALLOC_TRIM_THRESHOLD_": "1073741824", "MALLOC_MMAP_THRESHOLD_": "33554432"}
 
 
 def environment(name: str, python: str) -> str:

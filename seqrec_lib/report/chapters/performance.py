@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from seqrec_lib import report
+from seqrec_lib.report.axes import named
 from seqrec_lib.report.benchmarks import benchmark
 
 PEERS = {"rectools": "RecTools", "recbole": "RecBole"}
@@ -25,6 +26,7 @@ PUBLISHED = {  # each with what it measures
     "retrieval": "making and asking a memory",
     "pipeline": "the hybrid pipeline",
     "encoders": "store encoders",
+    "families": "the survey's networks",
     "feast": "features, beside Feast",
 }
 
@@ -131,6 +133,43 @@ def shapes() -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, "index")
 
 
+def networks() -> pd.DataFrame:
+    """Positions that each network of the survey learns a second on Beauty, by cores."""
+    found = benchmark("families")["speeds"]
+    return pd.DataFrame(
+        {
+            report.label(name): {
+                "on one core": round(found["1"][name]),
+                "on two": round(found["2"][name]),
+                "two, as a share of SASRec": f"{found['2'][name] / found['2']['sasrec']:.1f}",
+            }
+            for name in sorted(found["2"], key=lambda one: -found["2"][one])
+        }
+    ).T
+
+
+def steps(threads: int = 2) -> pd.DataFrame:
+    """Milliseconds of an update from as many positions: a row a length of history, a column a
+    network."""
+    found = pd.DataFrame(benchmark("families")["steps"][str(threads)])
+    return found.set_axis(found.index.astype(int), axis=0)
+
+
+def draw_steps(ax: Axes) -> None:
+    """:func:`steps` by length (logarithmic), a line a network with its name at the right end."""
+    found = steps()
+    tips = {}
+    for name, line in found.items():
+        ink = report.colour(str(name))
+        ax.plot(found.index, line, color=ink, marker=report.marker(str(name)), ms=4)
+        tips[report.label(str(name))] = (float(line.iloc[-1]), ink)
+    ax.set(xscale="log", xlabel="events of a history (logarithmic)", ylabel="ms of an update")
+    ax.set_ylim(0, None)
+    ax.set_xticks(found.index, [f"{one}" for one in found.index])
+    ax.minorticks_off()
+    named(ax, tips, found.index[-1])
+
+
 def scoring() -> pd.DataFrame:
     """Ranks of all Beauty's test users under both protocols, by an encoder and by a ranker."""
     rows = {}
@@ -203,6 +242,7 @@ def runs() -> pd.DataFrame:
         rows[words] = {
             "date": one["date"],
             "commit": one["commit"][:10],
+            "processor": machine["cpu"].replace("(R)", "").replace(" Processor", ""),
             "cores": machine["cores"],
             "bf16 units": bool(machine["bf16_units"]),
             "load": f"{machine['load']:.1f}",
