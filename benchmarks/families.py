@@ -4,7 +4,8 @@ the length of its histories.
 ``speeds``: each recipe as it is published, after one whole pass (oneDNN keeps a kernel for each
 shape that it meets); the encoders take turns, three times; medians. ``steps``: one update from as
 many positions, cut into histories of other lengths, by networks of about 20,000 parameters each.
-Both by the clock, on one core and on both.
+``catalogue``: positions a second of SASRec's loss and its gradient alone, which no encoder that
+learns from every item can exceed. All by the clock, on one core and on both.
 """
 
 import argparse
@@ -53,9 +54,33 @@ def main():
     quick = parser.parse_args().quick
     keep_memory()
     where = machine()
-    found = {"speeds": speeds(1 if quick else TURNS), "steps": steps(1 if quick else TURNS)}
+    turns = 1 if quick else TURNS
+    found = {"catalogue": catalogue(turns), "speeds": speeds(turns), "steps": steps(turns)}
     if not quick:
         publish("families", {"what": WHAT, "machine": where} | found)
+
+
+def catalogue(turns):
+    """Positions a second of the softmax over Beauty's items, by threads: median of all calls."""
+    import torch
+
+    from seqrec_lib.models.losses import Softmax
+
+    positions, items, width = 768, 12_101, 64
+    states, vectors = torch.randn(positions, width), torch.randn(items + 1, width)
+    states, vectors = (10 * states / width**0.5).requires_grad_(), vectors.requires_grad_()
+    target = torch.randint(1, items + 1, (positions,))
+    found = {}
+    for threads in THREADS:
+        torch.set_num_threads(threads)
+        times = []
+        for _ in range(5 + 20 * turns):
+            began = time.monotonic()
+            with torch.autocast("cpu", torch.bfloat16):
+                Softmax()(states, target, vectors, None, torch.ones(items + 1), cosine=True)
+            times.append(time.monotonic() - began)
+        found[str(threads)] = positions / float(np.median(times[5:]))
+    return found
 
 
 def speeds(turns):
