@@ -23,7 +23,7 @@ from jaxtyping import Bool, Int
 from seqrec_lib.data.worlds import noise
 from seqrec_lib.data.worlds.base import World
 from seqrec_lib.models.rankers.surge import SURGE
-from seqrec_lib.records.store import SCRATCH, beside, keep
+from seqrec_lib.records.store import SCRATCH, beside, keep, made
 from seqrec_lib.studies.worlds import searched, tried
 from seqrec_lib.studies.worlds_plans import FAMILIES, LEARNED, NEGATIVES, Family
 
@@ -45,9 +45,14 @@ MODELS: dict[str, Family] = {
 }
 
 
-def place(results: str | Path = SCRATCH) -> Path:
-    """The file of what is kept."""
-    return beside(results, "worlds", "pruning.csv")
+def place(results: str | Path = SCRATCH, anew: bool = False) -> Path:
+    """The file of what is kept, or of what is made ``anew``."""
+    return beside(results, "worlds", "pruning.csv", anew=anew)
+
+
+def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
+    """What was made; raises ``FileNotFoundError`` if it was not."""
+    return made(place(results), "pruning")
 
 
 def accidental(world: World, positions: Int[np.ndarray, "P"]) -> Bool[np.ndarray, "P T"]:
@@ -82,9 +87,11 @@ def study(
     levels: Sequence[float | int] = LEVELS,
     passes: int = PASSES,
     num_users: int = USERS,
+    anew: bool = False,
 ) -> pd.DataFrame:
-    """The table; what is kept is not made again. Settings are searched in the world of seed 0."""
-    path = place(results)
+    """The table; what is kept is not made again, or, ``anew``, beside ``results`` alone. Settings
+    are searched in the world of seed 0."""
+    path = place(results, anew)
     rows = pd.read_csv(path).to_dict("records") if path.exists() else []
     have = {tuple(one[key] for key in KEYS): one for one in rows}
     for level, name, seed in itertools.product(levels, MODELS, range(seeds)):
