@@ -167,7 +167,7 @@ def draw_steps(ax: Axes) -> None:
     ax.set_ylim(0, None)
     ax.set_xticks(found.index, [f"{one}" for one in found.index])
     ax.minorticks_off()
-    named(ax, tips, found.index[-1])
+    named(ax, tips, float(found.index[-1]))
 
 
 def scoring() -> pd.DataFrame:
