@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from seqrec_lib.report.styles import label
 from seqrec_lib.studies import pruning as study
 
-SMALL = {"trials": 1, "seeds": 1, "levels": (1,), "passes": 1, "num_users": 40}
+SMALL: dict[str, Any] = {"trials": 1, "seeds": 1, "levels": (1,), "passes": 1, "num_users": 40}
 
 
 def made(results: str | Path, retrain: bool = False, small: bool = False) -> pd.DataFrame:

@@ -44,7 +44,9 @@ class Errors:
 
     @property
     def models(self) -> list[str]:
-        return list(dict.fromkeys(self.runs["model"]))
+        """In the order of the study, whatever was made first."""
+        have = set(self.runs["model"])
+        return [name for name in (*FLOORS, *study.MODELS, *study.ABLATIONS) if name in have]
 
     def seeds(self, model: str) -> list[int]:
         return sorted(self.runs.loc[self.runs["model"] == model, "seed"])
