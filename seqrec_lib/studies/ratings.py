@@ -92,6 +92,18 @@ FIRST: dict[str, dict[str, Any]] = {
     "time-svd": {"embed_dim": 50, "seasons": 12},
     "rrn": {"learning_rate": 0.003, "batch_size": 8192, "item_days": 120.0, "started": True},
 }
+# in the place of these in a world: sixty films make few batches of thousands of ratings, so that
+# states would not learn in the passes there are, and users stay for half a year each
+FILM_SPACE: dict[str, tuple[Any, ...]] = {
+    "batch_size": (256, 512, 1024),
+    "user_days": (30.0, 180.0, 1000.0),
+    "item_days": (15.0, 30.0, 60.0),
+    "decay": (0.02, 0.05),
+}
+FILM_FIRST: dict[str, Any] = {
+    "batch_size": 512, "learning_rate": 0.003, "decay": 0.02, "embed_dim": 10, "hidden_dim": 20,
+    "state_dim": 5, "user_days": 1000.0, "item_days": 30.0,
+}  # fmt: skip
 
 
 def loaded(dataset: str) -> tuple[EventLog, Split]:
@@ -102,11 +114,12 @@ def loaded(dataset: str) -> tuple[EventLog, Split]:
     return log, tail(log)
 
 
-def drawn(name: str, trial: int) -> dict[str, Any]:
+def drawn(name: str, trial: int, films: bool = False) -> dict[str, Any]:
     """The settings of a trial, each uniform over its values; those of trial 0 are ours."""
+    moved = films and name == "rrn"
     if not trial:
-        return FIRST.get(name, {})
-    return spaces.drawn(SPACES[name], trial)
+        return FILM_FIRST if moved else FIRST.get(name, {})
+    return spaces.drawn(SPACES[name] | (FILM_SPACE if moved else {}), trial)
 
 
 def best_of(trials: pd.DataFrame) -> tuple[int, int]:
@@ -158,7 +171,7 @@ class Study:
             log, split = loaded(self.dataset)
             known, valid = Ratings.of(log, split.train), Ratings.of(log, split.valid)
         for trial in missing:
-            chosen, began = drawn(name, trial), time.monotonic()
+            chosen, began = self._drawn(name, trial), time.monotonic()
             model = self._ready(name, log, known, chosen, 0)
             row = {"model": name, "trial": trial} | chosen
             try:
@@ -203,7 +216,7 @@ class Study:
             else:
                 searched = "rrn" if name in ABLATIONS else name
                 trial, passes = best_of(self.search(searched))
-                chosen = drawn(searched, trial) | ABLATIONS.get(name, {})
+                chosen = self._drawn(searched, trial) | ABLATIONS.get(name, {})
                 began = time.monotonic()
                 model = self._ready(name, log, known, chosen, seed)
                 fit(model, known, None, self._training(searched, chosen, seed, passes))
@@ -216,6 +229,9 @@ class Study:
             keep(kept, path)
         return pd.read_csv(path)
 
+    def _drawn(self, name: str, trial: int) -> dict[str, Any]:
+        return drawn(name, trial, films=self.dataset in WORLDS)
+
     def _ready(
         self, name: str, log: EventLog, known: Ratings, chosen: dict[str, Any], seed: int
     ) -> Biases:
@@ -224,7 +240,7 @@ class Study:
             return built(name, log, chosen, seed)
         base = "biased-mf"
         trial, passes = best_of(self.search(base))
-        own = drawn(base, trial)
+        own = self._drawn(base, trial)
         plain = built(base, log, own, seed)
         fit(plain, known, None, self._training(base, own, seed, passes))
         if chosen.get("embed_dim") != 0:

@@ -22,6 +22,12 @@ def test_every_value_of_a_space_is_drawn_and_is_a_setting():
         assert {key: set(drawn[key]) for key in drawn} == {k: set(v) for k, v in space.items()}
         fields = ratings.MODELS[name].Config.__dataclass_fields__
         assert set(space) - {*ratings.LEARNING, "started"} <= set(fields)
+    assert set(ratings.FILM_FIRST) | set(ratings.FILM_SPACE) <= set(ratings.SPACES["rrn"])
+    small = pd.DataFrame([ratings.drawn("rrn", trial, films=True) for trial in range(1, 200)])
+    assert {key: set(small[key]) for key in ratings.FILM_SPACE} == {
+        key: set(values) for key, values in ratings.FILM_SPACE.items()
+    }
+    assert ratings.drawn("svdpp", 3, films=True) == ratings.drawn("svdpp", 3)
 
 
 def test_the_study_keeps_what_it_made_and_goes_on(small, monkeypatch):
@@ -55,7 +61,7 @@ def test_an_ablation_has_the_settings_of_its_model(small):
     found = one.run(["rrn-still-items", "rrn-gru"], [0])
     assert found["trial"].iloc[2:].tolist() == [0, 0]
     assert set(one.search("rrn")["trial"]) == {0}
-    # trial 0 starts from the factorisation, whose trials are kept beside its own
+    # some trials start from the factorisation, whose trials are kept beside its own
     kept = pd.read_csv(small.place("-trials.csv"))
     assert kept["model"].tolist() == ["biased-mf", "rrn"]
     log, _ = ratings.loaded(small.dataset)
