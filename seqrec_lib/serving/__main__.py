@@ -18,10 +18,12 @@ from starlette.applications import Starlette
 
 from seqrec_lib.data.dataset import Dataset, composed
 from seqrec_lib.data.datasets import digest_of, load
+from seqrec_lib.data.hybrid.online import StoreError
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.options import add_variants
 from seqrec_lib.data.splits import Split
 from seqrec_lib.serving.app import create_app
+from seqrec_lib.serving.events import KnownEvents
 from seqrec_lib.serving.guard import LOOPBACK
 from seqrec_lib.serving.indexed import indexed
 from seqrec_lib.serving.items import of_log
@@ -68,6 +70,10 @@ def main(arguments: list[str] | None = None) -> None:
         "--keep", type=Path, metavar="FILE",
         help="what a replay decides; a server that was killed goes on from there",
     )  # fmt: skip
+    parser.add_argument(
+        "--store", type=Path, metavar="FOLDER",
+        help="of seqrec_lib.data.hybrid, whose store tells the last events of a user",
+    )  # fmt: skip
     add_variants(parser)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -90,8 +96,9 @@ def main(arguments: list[str] | None = None) -> None:
             _compared(models, dataset)
             items = of_log(played[0], played[1].train, dataset.source)
         name = "" if dataset is None else dataset.name
-        app = create_app(models, hosts, *how, played, items, name, kept)
-    except (ValueError, FileNotFoundError) as error:
+        known = None if chosen.store is None else KnownEvents(chosen.store)
+        app = create_app(models, hosts, *how, played, items, name, kept, known)
+    except (ValueError, FileNotFoundError, StoreError) as error:
         sys.exit(str(error))
     run(app, chosen.host, chosen.port, chosen.patience)
 

@@ -1,8 +1,9 @@
 """The application: lists by HTTP, health and counters.
 
 ``POST /v1/top`` with ``{"history": [raw ids, oldest first], "k": 10, "protocol": "masked"}`` gives
-the lists of all models, or of those that ``models`` names. ``GET /health`` says what is loaded,
-``GET /metrics`` counts for Prometheus. With a log, ``POST /v1/replay`` with ``{"rate": 20}`` plays
+the lists of all models, or of those that ``models`` names. With a store of events ``{"user": id}``
+stands in the place of a history. ``GET /health`` says what is loaded, ``GET /metrics`` counts for
+Prometheus. With a log, ``POST /v1/replay`` with ``{"rate": 20}`` plays
 its test events, ``POST /v1/pace`` changes how fast, and ``GET /v1/stream`` sends what comes of it.
 ``GET /`` is a page that shows all this; it asks too for ``/v1/about``, ``/v1/items``,
 ``/v1/search`` and ``/v1/attention`` (:mod:`seqrec_lib.serving.showing`). An error is
@@ -16,6 +17,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -26,10 +28,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from seqrec_lib.data.hybrid.online import StoreError
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
 from seqrec_lib.serving.asking import Asked, Refused, read
 from seqrec_lib.serving.batching import Batcher, Closed, Overloaded
+from seqrec_lib.serving.events import KnownEvents, Reading
+from seqrec_lib.serving.events import answer as answer_of
 from seqrec_lib.serving.guard import LOOPBACK, Guard
 from seqrec_lib.serving.items import Items
 from seqrec_lib.serving.kept import Kept
@@ -61,25 +66,31 @@ def create_app(
     items: Items | None = None,
     dataset: str = "",
     kept: Kept | None = None,
+    known: KnownEvents | None = None,
 ) -> Starlette:
     """The application for ``models``, which answers by the names ``hosts`` alone.
 
     ``limit`` and ``waiting`` are those of ``batching.Batcher``; a question
     must arrive within ``body_seconds``; ``replayed`` is the log whose test part can be played,
     ``dataset`` what a page calls it, and ``items`` what is known of its items; with ``kept`` a
-    replay goes on where a killed server was.
-    Raises ``ValueError`` for no model, for two of one name, for one that is not asked by items
-    alone, and for a ``kept`` replay of other models.
+    replay goes on where a killed server was. With ``known`` a question may name a user in the place
+    of a history; models that read more than items are asked in no other way, and are on no page.
+    Raises ``ValueError`` for no model, for two of one name, for one that nobody could ask, and for
+    a ``kept`` replay of other models.
     """
     names = [one.name for one in models]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"models are {', '.join(names) or 'none'}; give some, each another name")
     for one in models:
-        one.require_items_alone()
+        one.require_items_alone() if known is None else known.require(one)
     batchers = {one.name: Batcher(one, limit, waiting) for one in models}
+    by_items = {name: one for name, one in batchers.items() if not one.served.model.reads}
+    if replayed and not by_items:
+        raise ValueError(f"{', '.join(names)}: a replay asks by items, and these read more")
+    reading = Reading(known, waiting) if known else None
     telemetry = Telemetry(batchers)
-    live = Live(batchers, *replayed, kept=kept) if replayed else None
-    showing = Showing(batchers, items or Items(models[0].items), dataset, live is not None)
+    live = Live(by_items, *replayed, kept=kept) if replayed else None
+    showing = Showing(by_items, items or Items(models[0].items), dataset, live is not None)
     page = Page()
 
     @asynccontextmanager
@@ -87,6 +98,8 @@ def create_app(
         async with AsyncExitStack() as stack:
             for batcher in batchers.values():
                 await stack.enter_async_context(batcher)
+            if reading:
+                await stack.enter_async_context(reading)
             ticking = asyncio.create_task(live.ticking()) if live else None
             if live:
                 live.go_on()
@@ -98,16 +111,29 @@ def create_app(
     async def top(request: Request) -> Response:
         begun = perf_counter()
         asked = await read(request, Asked, body_seconds)
-        chosen = list(dict.fromkeys(asked.models or names))
+        chosen = list(dict.fromkeys(asked.models or (by_items if asked.user is None else names)))
         if strange := [name for name in chosen if name not in batchers]:
             raise Refused(404, f"no model is called {strange[0]!r}; there are {', '.join(names)}")
-        question = Question(asked.history, asked.k, (asked.protocol,))
-        answers = await _all([batchers[name].ask(question) for name in chosen])
+        told: dict[str, Any] = {"k": asked.k, "protocol": asked.protocol}
+        if asked.user is None:
+            if more := [name for name in chosen if name not in by_items]:
+                raise Refused(422, f"{more[0]} reads more of an event than its item: name a user")
+            question = Question(asked.history or [], asked.k, (asked.protocol,))
+            answers = await _all([batchers[name].ask(question) for name in chosen])
+        else:
+            past = await _store(reading).of(asked.user)
+            told["known"] = {"events": len(past.table), "segment": past.seq, "at": past.at}
+            answers = await _all(
+                [
+                    one.aside(partial(answer_of, one.served, past, asked.k, asked.protocol))
+                    for one in map(batchers.__getitem__, chosen)
+                ]
+            )
         for answer in answers:
             telemetry.answered(answer)
         found = {one.model: _as_json(one, asked.protocol) for one in answers}
         ms = {"total": (perf_counter() - begun) * 1000}
-        return Finite({"k": asked.k, "protocol": asked.protocol, "models": found, "ms": ms})
+        return Finite(told | {"models": found, "ms": ms})
 
     async def health(_: Request) -> Response:
         about = {
@@ -168,6 +194,12 @@ def create_app(
     return app
 
 
+def _store(reading: Reading | None) -> Reading:
+    if reading is None:
+        raise Refused(404, "there is no store to read users from; start the server with --store")
+    return reading
+
+
 def _there(live: Live | None) -> Live:
     if live is None:
         raise Refused(404, "there is no log to play; start the server with --dataset")
@@ -185,7 +217,7 @@ def _counted(path: str, answer: Endpoint, telemetry: Telemetry) -> Endpoint:
             response = await answer(request)
         except Refused as error:
             response = _error(error.status, str(error))
-        except (Overloaded, Closed) as error:
+        except (Overloaded, Closed, StoreError) as error:
             response = _error(503, str(error), {"Retry-After": "1"})
         except ClientDisconnect:
             response = _error(400, "the question broke off")

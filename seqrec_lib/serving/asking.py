@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.requests import Request
 
 MOST_BYTES = 2**20
@@ -25,16 +25,23 @@ class Refused(ValueError):
 
 
 class Asked(BaseModel):
-    """The body of ``POST /v1/top``. Without ``models``, all are asked."""
+    """The body of ``POST /v1/top``. Without ``models``, all are asked that can be."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    history: list[Id] = Field(max_length=MOST_EVENTS)  # raw ids, oldest first
+    history: list[Id] | None = Field(None, max_length=MOST_EVENTS)  # raw ids, oldest first
+    user: Id | None = None  # in its place: whose last events the store tells
     k: int = Field(10, ge=1, le=MOST_K)
     protocol: Literal["masked", "unmasked"] = "masked"
     models: list[Annotated[str, Field(max_length=256)]] | None = Field(
         None, min_length=1, max_length=100
     )
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Asked:
+        if (self.history is None) == (self.user is None):
+            raise ValueError("give either a history or a user")
+        return self
 
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -78,6 +85,7 @@ def _in_words(error: ValidationError, most: int = 3) -> str:
     words = []
     for one in found:
         where = ".".join(str(part)[:40] for part in one["loc"])
-        words.append(f"{where}: {one['msg']}" if where else one["msg"])
+        said = one["msg"].removeprefix("Value error, ")
+        words.append(f"{where}: {said}" if where else said)
     words = list(dict.fromkeys(words))
     return "; ".join(words[:most]) + "; ..." * (len(words) > most)

@@ -18,10 +18,10 @@ import pandas as pd
 from seqrec_lib.data import events
 from seqrec_lib.data.files import DiskError, written_aside
 from seqrec_lib.data.hybrid.registry import FeatureSet
-from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.options import add_options, options_of
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.records.model_file import stored_about
+from seqrec_lib.serving.events import log_of
 from seqrec_lib.serving.served import Served
 from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.evaluation import PROTOCOLS
@@ -72,7 +72,8 @@ def recommend(
         raise ValueError("the model knows the users that it learned from alone: it ranks no others")
     if "asked_at" in model.reads and asked_at is None:
         raise ValueError("the model wants to know when it is asked: pass asked_at, in seconds")
-    log = _log(_known(_table(histories, model), items), items, model, asked_at)
+    table = _known(_table(histories, model), items)
+    log = log_of(table, items, model.names, asked_at)
     asked = log.offsets[1:] - 1  # the event that comes next, of which nothing is known
     found = served.top(log, asked, k, (protocol,))[protocol]
     first = np.searchsorted(found.row, found.row)
@@ -118,19 +119,6 @@ def _known(table: pd.DataFrame, items: np.ndarray) -> pd.DataFrame:
         some = f"its items: {_listed(items.tolist())}" if len(users) else "there are no histories"
         raise ValueError(f"no history has an item that the model knows; {some}")
     return known
-
-
-def _log(
-    table: pd.DataFrame, items: np.ndarray, model: Recommender, asked_at: int | None
-) -> EventLog:
-    """The histories, and behind each an event that stands for the one to come."""
-    last = table.groupby("user", sort=False).tail(1)
-    coming = last.assign(item=items[0], time=last["time"] if asked_at is None else asked_at)
-    if "basket" in coming:
-        coming = coming.assign(basket=-1)  # what comes is a step of its own
-    whole = pd.concat([table, coming], ignore_index=True)
-    order = np.argsort(pd.factorize(whole["user"])[0], kind="stable")
-    return EventLog.build(whole.iloc[order].reset_index(drop=True), items, model.names)
 
 
 def _listed(values: Sequence[Any], most: int = 5) -> str:

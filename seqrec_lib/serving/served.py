@@ -164,7 +164,7 @@ class Served:
                     if protocol in lists[row]:
                         first = int(edges[place])
                         last = min(int(edges[place + 1]), first + questions[row].k)
-                        lists[row][protocol] = self._named(ranking, place, slice(first, last))
+                        lists[row][protocol] = self.named(ranking, place, slice(first, last))
             ms["select"] += _ms(begun)
         return [
             Answer(
@@ -194,7 +194,8 @@ class Served:
             offsets[1:] - 1
         )
 
-    def _named(self, ranking: Ranking, row: int, part: slice) -> TopK:
+    def named(self, ranking: Ranking, row: int, part: slice) -> TopK:
+        """A part of a ranking, by raw ids; ``row`` is whose chance of the first is told."""
         items = [self._raw[number - 1] for number in ranking.item[part].tolist()]
         chance = float(ranking.chance[row])  # not finite where all that has a chance is masked
         said = chance if items and np.isfinite(chance) else None

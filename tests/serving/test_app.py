@@ -87,7 +87,7 @@ def test_one_model_and_one_protocol_can_be_chosen(served):
         (b'{"history": [' + b"9" * 5000 + b"]}", 422, ""),
         (b'{"history": ["\\ud800"]}', 422, ""),
         (b"[1, 2]", 422, "object"),
-        ({}, 422, "history: Field required"),
+        ({}, 422, "give either a history or a user"),
         ({"history": "101"}, 422, "history: Input should be a valid array"),
         ({"history": [101, None]}, 422, "history.1"),
         ({"history": [True]}, 422, "history.0"),
