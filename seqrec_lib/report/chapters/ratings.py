@@ -136,7 +136,7 @@ def film(ax: Axes, number: int = 4, world: FilmWorld | None = None) -> None:
 def worlds(
     ax: Axes,
     found: Mapping[str, Errors],
-    models: Sequence[str] = ("svdpp", "rrn", "rrn-still-items"),
+    models: Sequence[str] = ("svdpp", "time-svd", "rrn", "rrn-still-items"),
 ) -> pd.DataFrame:
     """RMSE in worlds of films by how much seasons and awards move them, a line a model, between
     the best possible and the least error of what stays; returns the means drawn."""
