@@ -38,7 +38,14 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(list(found.values()), index=index)
 
 
-def shares(rows: pd.DataFrame) -> dict[str, float]:
-    """How much of the best possible each model reaches, in the mean of the seeds: ``1-surge``."""
-    reached = (rows["test"] / rows["best"]).groupby([rows["level"], rows["model"]]).mean()
-    return {f"{level:g}-{name}": float(value) for (level, name), value in reached.items()}
+def figures(rows: pd.DataFrame) -> dict[str, float]:
+    """Means of the seeds, to glue: how much of the best possible a model reaches (``1-surge``);
+    percent of accidents among the pairs cut (``1-surge-cut``) and among all (``1-surge-all``)."""
+    found: dict[str, float] = {}
+    for (level, name), own in rows.groupby(["level", "model"], sort=False):
+        key = f"{level:g}-{name}"
+        found[key] = float((own["test"] / own["best"]).mean())
+        if own["precision"].notna().any():
+            found[f"{key}-cut"] = 100 * float(own["precision"].mean())
+            found[f"{key}-all"] = 100 * float(own["chance"].mean())
+    return found

@@ -17,7 +17,8 @@ def test_a_row_a_model_is_the_mean_of_seeds_and_says_what_was_cut():
     assert list(table.index) == [("1", "SURGE"), ("1", "GRU-CE")]
     assert table.loc[("1", "SURGE")].tolist() == ["0.550", "0.500 to 0.600", "50", "80", "50"]
     assert table.loc[("1", "GRU-CE")].tolist() == ["0.750", "0.750 to 0.750", "", "", ""]
-    assert pruning.shares(rows()) == {"1-surge": pytest.approx(0.55), "1-gru": pytest.approx(0.75)}
+    shares = {"1-surge": 0.55, "1-gru": 0.75, "1-surge-cut": 80, "1-surge-all": 50}
+    assert pruning.figures(rows()) == pytest.approx(shares)
 
 
 def test_it_is_made_anew_of_few_users_and_asked_for_where_it_is_not_kept(tmp_path):
