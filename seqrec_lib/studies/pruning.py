@@ -3,7 +3,7 @@ noise, where it is known which events are accidents.
 
 ``worlds/pruning.csv`` beside the results has a row a model, level and seed: SURGE with the edges it
 keeps, with all of them, and a GRU; as many trials each. A ranker of candidates takes ten times as
-long as an encoder, so that there are fewer users here than in the world's own study.
+long as an encoder, so that there are fewer users and passes here than in the world's own study.
 
 python -m seqrec_lib.studies.pruning --results book/results
 """
@@ -27,7 +27,7 @@ from seqrec_lib.records.store import SCRATCH, beside, keep, made
 from seqrec_lib.studies.worlds import searched, tried
 from seqrec_lib.studies.worlds_plans import FAMILIES, LEARNED, NEGATIVES, Family
 
-LEVELS, USERS, PASSES, TRIALS, SEEDS = (1, 2), 2000, 30, 4, 3
+LEVELS, USERS, PASSES, TRIALS, SEEDS = (1, 2), 1000, 20, 3, 3
 KEYS = ["level", "model", "seed"]
 
 
