@@ -47,10 +47,10 @@ class Past:
 
 @dataclass
 class KnownEvents:
-    """The store in a folder of :mod:`seqrec_lib.data.hybrid`, read by any number of threads.
+    """The store in a folder of ``seqrec_lib.data.hybrid``, read by any number of threads.
 
     Raises ``ValueError`` if there is none, or if its features list nobody's last events, and
-    :class:`~seqrec_lib.data.hybrid.online.StoreError` if it cannot serve.
+    ``StoreError`` if it cannot serve.
     """
 
     folder: Path

@@ -171,7 +171,7 @@ CASES = {
     "dien-mlp-released": Case(
         "dien",
         dataclasses.replace(dien, auxiliary="mlp", gate="released", objective=BCE(4)),
-        attending,
+        dataclasses.replace(attending, epochs=8),
         "returns",
     ),
     "dien-agru": Case(
@@ -428,7 +428,8 @@ def test_a_score_does_not_depend_on_the_other_candidates(ready, histories):
     together = ready.score(histories, candidates)
     alone = torch.cat([ready.score(histories, candidates[:, [i]]) for i in range(9)], 1)
     assert together.std() > 1e-2
-    torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
+    # one candidate and nine are summed in another order: by the processor 2e-6 where it is 0
+    torch.testing.assert_close(together, alone, rtol=1e-5, atol=5e-6)
 
 
 @every_case
@@ -527,13 +528,22 @@ def test_the_same_seed_gives_the_same_loss_and_another_seed_another(
     assert losses[0] > 0.1
 
 
+def added_to_all(model, part):
+    """Is this a number that is added to every score? A softmax does not see it: what it has of a
+    gradient is rounding, and on some processors nothing."""
+    objective = getattr(model.config, "objective", None)
+    last = part.endswith(".bias") and model.get_parameter(part).numel() == 1
+    return last and isinstance(objective, SampledSoftmax)
+
+
 @every_learner
 def test_every_weight_takes_part_and_padding_stays_zero(name, prepared, small_log, few):
     model = prepared(name)
     before = {part: weight.detach().clone() for part, weight in model.named_parameters()}
     fit(model, small_log, few, dataclasses.replace(CASES[name].training, epochs=1, batch_size=8))
     for part, weight in model.named_parameters():
-        assert not weight.equal(before[part]), part
+        if not added_to_all(model, part):
+            assert not weight.equal(before[part]), part
     assert encoder_of(model).items.weight[0].abs().max() == 0
 
 

@@ -96,7 +96,7 @@ def test_what_is_no_question_is_told_so_everywhere(client, path, body):
         ({"history": [10**30]}, "history.0"),
         ({"history": [{"id": 101}]}, "history.0"),
         ({"history": {"0": 101}}, "valid array"),
-        ({"history": None}, "valid array"),
+        ({"history": None}, "either a history or a user"),
         ({"history": [101], "k": 0}, "greater than or equal to 1"),
         ({"history": [101], "k": -(10**18)}, "greater than or equal to 1"),
         ({"history": [101], "k": 10**6}, "less than or equal to 1000"),
