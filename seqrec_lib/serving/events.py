@@ -78,21 +78,10 @@ class KnownEvents:
             )
         return max(whole, key=lambda one: one.window)
 
-    @property
-    def length(self) -> int:
-        """How many events it tells of anyone, at most."""
-        return self._last.window
-
     def require(self, served: Served) -> None:
         """Raise ``ValueError`` for a model that learned from another store's features, or reads
         what no store tells."""
-        digest = served.about.get("features")
-        if digest is None:
-            raise ValueError(
-                f"{served.name} does not say by which features it is served: train it on a log "
-                "that 'python -m seqrec_lib.data.hybrid log' writes"
-            )
-        self.features.require(digest, served.name)
+        self.features.require(served.about.get("features"), served.name)
         if strange := sorted(set(served.model.reads) - set(READ)):
             raise ValueError(
                 f"{served.name} reads {', '.join(strange)} of each event, which the list of last "

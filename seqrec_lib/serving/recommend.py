@@ -59,13 +59,7 @@ def recommend(
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol is {protocol!r}; use {' or '.join(map(repr, PROTOCOLS))}")
     if features is not None:
-        digest = stored_about(model_file).get("features")
-        if digest is None:
-            raise ValueError(
-                f"{model_file} does not say by which features it is served: train it on a log that "
-                "'python -m seqrec_lib.data.hybrid log' writes"
-            )
-        features.require(digest, str(model_file))
+        features.require(stored_about(model_file).get("features"), str(model_file))
     served = Served.load(model_file, resolved(device))
     model, items = served.model, served.items
     if "user" in model.reads:

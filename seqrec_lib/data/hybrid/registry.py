@@ -108,8 +108,16 @@ class FeatureSet:
         lines = sorted(json.dumps([f.version, f.definition()], sort_keys=True) for f in self)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def require(self, digest: str, what: str) -> None:
-        """Raise RegistryError unless ``what`` (such as a model file) goes with these features."""
+    def require(self, digest: str | None, what: str) -> None:
+        """Raise RegistryError unless ``what`` (such as a model file) goes with these features.
+
+        ``digest`` is that of the features that it names; None: it names none.
+        """
+        if digest is None:
+            raise RegistryError(
+                f"{what} does not say by which features it is served: train it on a log that "
+                "'python -m seqrec_lib.data.hybrid log' writes"
+            )
         if digest != self.digest():
             raise RegistryError(
                 f"{what} was made with features {digest[:12]}, but these are "
