@@ -141,15 +141,13 @@ def keep(table: pd.DataFrame, path: Path, float_format: str = "%.6g") -> None:
         table.to_csv(aside, index=False, float_format=float_format)
 
 
-def made(path: Path, study: str, **reading: Any) -> pd.DataFrame:
+def made(path: Path, module: str, **reading: Any) -> pd.DataFrame:
     """What :func:`keep` wrote, with arguments of ``pandas.read_csv`` for its ``reading``.
 
-    Raises ``FileNotFoundError``, with the module and arguments of the ``study`` that makes it.
+    Raises ``FileNotFoundError``, with the ``module`` (and its arguments) that makes it.
     """
     if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: nothing is kept; python -m seqrec_lib.studies.{study} makes it"
-        )
+        raise FileNotFoundError(f"{path}: nothing is kept; python -m seqrec_lib.{module} makes it")
     return pd.read_csv(path, **reading)
 
 

@@ -26,7 +26,7 @@ from seqrec_lib.data.splits import Split
 from seqrec_lib.records import forecast
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import to_train
-from seqrec_lib.records.store import SCRATCH, beside, keep
+from seqrec_lib.records.store import SCRATCH, beside, keep, made
 from seqrec_lib.serving.batching import Batcher
 from seqrec_lib.serving.export import stored
 from seqrec_lib.serving.monitor import Monitor
@@ -88,10 +88,7 @@ def table(found: dict[str, Any], dataset: str) -> pd.DataFrame:
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """The table that was made. Raises ``FileNotFoundError`` if there is none."""
-    path = place(results)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: nothing is kept; python -m {__name__} makes it")
-    return pd.read_csv(path)
+    return made(place(results), "serving.played")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

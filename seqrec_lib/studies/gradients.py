@@ -79,7 +79,7 @@ def study(seeds: int = 3, passes: int = PASSES, num_users: int = 1000) -> pd.Dat
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """The table that was made. Raises ``FileNotFoundError`` if there is none."""
-    return made(place(results), "gradients")
+    return made(place(results), "studies.gradients")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -128,7 +128,7 @@ def study(
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """The rows that were made. Raises ``FileNotFoundError`` if there are none."""
-    return made(place(results), "long_histories")
+    return made(place(results), "studies.long_histories")
 
 
 def smoke() -> pd.DataFrame:

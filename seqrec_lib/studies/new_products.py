@@ -240,7 +240,7 @@ def _made(
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """The table that was made. Raises ``FileNotFoundError`` if there is none."""
-    return made(place(results), "new_products beauty")
+    return made(place(results), "studies.new_products beauty")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -52,7 +52,7 @@ def place(results: str | Path = SCRATCH, anew: bool = False) -> Path:
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """What was made; raises ``FileNotFoundError`` if it was not."""
-    return made(place(results), "pruning")
+    return made(place(results), "studies.pruning")
 
 
 def accidental(world: World, positions: Int[np.ndarray, "P"]) -> Bool[np.ndarray, "P T"]:

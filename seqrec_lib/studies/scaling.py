@@ -147,7 +147,7 @@ def study(
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """The table that was made. Raises ``FileNotFoundError`` if there is none."""
-    return made(place(results), "scaling").fillna({"broke": ""})
+    return made(place(results), "studies.scaling").fillna({"broke": ""})
 
 
 def passes(

@@ -185,7 +185,7 @@ def study(
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """The table that was made. Raises ``FileNotFoundError`` if there is none."""
-    return made(place(results), "updating tecd-marketplace")
+    return made(place(results), "studies.updating tecd-marketplace")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

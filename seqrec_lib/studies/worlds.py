@@ -202,7 +202,7 @@ def study(
 def kept(name: str, results: str | Path = SCRATCH) -> pd.DataFrame:
     """The rows that were made. Raises ``FileNotFoundError`` if there are none."""
     reading = {"keep_default_na": False, "na_values": {"limit": [""]}}
-    return made(place(name, results), f"worlds {name}", **reading)
+    return made(place(name, results), f"studies.worlds {name}", **reading)
 
 
 def smoke(name: str) -> pd.DataFrame:
