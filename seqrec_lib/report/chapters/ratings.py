@@ -65,20 +65,32 @@ class Errors:
         return kept if long else np.ones_like(kept)
 
 
-def made(dataset: str, results: str | Path, retrain: bool = False, small: bool = False) -> Errors:
-    """What is kept of a data set; or made anew, to ``retrain``, or ``small``: of few ratings."""
+def made(
+    dataset: str,
+    results: str | Path,
+    retrain: bool = False,
+    small: bool = False,
+    seeds: Sequence[int] = (0, 1, 2),
+) -> Errors:
+    """What is kept of a data set; or made anew of ``seeds``, to ``retrain``, or ``small``: of one
+    seed and few ratings."""
     if small:
         asked = study.Study(study.SMALL, results, trials=1, passes=1, anew=True)
         asked.run(seeds=[0])
         return Errors.read(asked.dataset, results)
     if retrain:
-        study.Study(dataset, results, anew=True).run()
+        study.Study(dataset, results, anew=True).run(seeds=seeds)
     return Errors.read(dataset, results)
 
 
-def films(results: str | Path, retrain: bool = False, small: bool = False) -> dict[str, Errors]:
+def films(
+    results: str | Path,
+    retrain: bool = False,
+    small: bool = False,
+    seeds: Sequence[int] = (0, 1, 2),
+) -> dict[str, Errors]:
     """:func:`made` of each world of films, from films that stay to films that move most."""
-    return {name: made(name, results, retrain, small) for name in study.FILMS}
+    return {name: made(name, results, retrain, small, seeds) for name in study.FILMS}
 
 
 def rmse(errors: Errors, model: str, long: bool = False) -> Interval:
