@@ -23,6 +23,7 @@ KNOWN = {
 CALLED = {"macro": "macro precision"}
 # no figure of their own
 HELPERS = {"nearest", "chance_nearest", "chance_purity", "summary", "measures", "ranks_of_first"}
+HELPERS |= {"auc_by_group", "below", "by_question"}
 
 
 def blocks(text):

@@ -1,4 +1,5 @@
-"""RecBole's FPMC, Caser and NextItNet with weights from GIVEN, compared with the scores in it.
+"""RecBole's FPMC, Caser, NextItNet, DIN and DIEN with weights from GIVEN, compared with what is in
+it: scores, states, or what is taken from histories for candidates.
 
 Runs in RecBole's own environment (recbole.txt). Report: one JSON line, the largest difference and
 the largest number compared of each model.
@@ -11,8 +12,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from recbole.model.layers import SequenceAttLayer
 from recbole.model.sequential_recommender import FPMC, Caser
+from recbole.model.sequential_recommender.dien import DynamicRNN, InterestExtractorNetwork
 from recbole.model.sequential_recommender.nextitnet import ResidualBlock_b
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 given = {key: torch.from_numpy(value) for key, value in np.load(sys.argv[1]).items()}
 item, user = given["batch.item"], given["batch.user"]
@@ -99,7 +104,68 @@ def nextitnet() -> torch.Tensor:
     return x
 
 
+def din() -> torch.Tensor:
+    events, candidates = (of("din", "items.weight")[one] for one in (item, given["batch.asked"]))
+    own, event, both = (of("din", f"unit.{part}.weight") for part in ("item", "event", "both"))
+    size = [4 * own.shape[1], len(own)]
+    places = torch.arange(item.shape[1])[None]
+    layer = SequenceAttLayer(places, size, "sigmoid", False, return_seq_weight=False).eval()
+    first = layer.att_mlp_layers.mlp_layers[1]
+    first.weight.copy_(torch.cat([own - both, event + both, both, both], 1))
+    first.bias.copy_(of("din", "unit.item.bias"))
+    bend = nn.PReLU()
+    bend.weight.copy_(of("din", "unit.out.0.weight"))
+    layer.att_mlp_layers.mlp_layers[2] = bend
+    layer.dense.weight.copy_(of("din", "unit.out.1.weight"))
+    layer.dense.bias.copy_(of("din", "unit.out.1.bias"))
+    found = torch.cat([layer(one, events, length) for one in candidates.unbind(1)], 1)
+    return found * own.shape[1] ** 0.5  # theirs divides weights by that
+
+
+def dien() -> torch.Tensor:
+    """The states of its first net, and the last state of its second one by our attention: theirs
+    is DIN's."""
+    extract, events = extractor(), of("dien", "items.weight")[item]
+    states, _ = extract.gru(events)
+    evolve, found = DynamicRNN(states.shape[2], states.shape[2], gru="AUGRU"), []
+    # theirs: reset, what is taken, candidate; ours: what is kept in the middle
+    for theirs, ours in (("ih", "input"), ("hh", "state")):
+        for name in ("weight", "bias"):
+            reset, keep, new = of("dien", f"evolve.{ours}.{name}").chunk(3)
+            getattr(evolve.rnn, f"{name}_{theirs}").copy_(torch.cat([reset, -keep, new]))
+    for attention in of("dien", "attention").unbind(1):
+        packed = [pack_padded_sequence(one, length, True) for one in (states, attention)]
+        found.append(pad_packed_sequence(evolve(*packed), True)[0][:, -1])
+    return torch.stack(found, 1)
+
+
+def extractor() -> InterestExtractorNetwork:
+    width = of("dien", "items.weight").shape[1]
+    extract = InterestExtractorNetwork(width, width, [2 * width, width, 1]).eval()
+    for name, weight in extract.gru.named_parameters():
+        weight.copy_(of("dien", f"extract.{name}"))
+    follows = of("dien", "follows.layers.0.weight"), of("dien", "follows.layers.2.weight")
+    biases = of("dien", "follows.layers.0.bias"), of("dien", "follows.layers.2.bias")
+    layers = [one for one in extract.auxiliary_net.mlp_layers if isinstance(one, nn.Linear)]
+    for layer, weight, bias in zip(layers, follows, biases, strict=True):
+        layer.weight.copy_(weight)
+        layer.bias.copy_(bias)
+    bend = nn.PReLU()
+    bend.weight.copy_(of("dien", "follows.layers.1.weight"))
+    extract.auxiliary_net = nn.Sequential(layers[0], bend, layers[1])
+    return extract
+
+
+def auxiliary() -> dict[str, float]:
+    """The auxiliary loss, which theirs takes half of."""
+    table, extract = of("dien", "items.weight"), extractor()
+    _, loss = extract(table[item], length, table[of("dien", "other")])
+    ours = of("dien", "loss")
+    return {"apart": float((ours - 2 * loss).abs()), "largest": float(ours)}
+
+
 with torch.no_grad():
-    models = {"fpmc": fpmc, "caser": caser, "nextitnet": nextitnet}
+    models = {"fpmc": fpmc, "caser": caser, "nextitnet": nextitnet, "din": din, "dien": dien}
     found = {name: apart(name, model()) for name, model in models.items()}
+    found["dien-auxiliary"] = auxiliary()
 print(json.dumps({"version": version("recbole")} | found))

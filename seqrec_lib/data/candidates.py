@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.splits import hashed
 
 LAWS = ("uniform", "popularity")
 ATTEMPTS = 1000  # to draw an item that is not in the future
@@ -45,7 +46,7 @@ def shared(
     found[:, 0] = log.item[positions]
     row, column = (one.ravel() for one in np.indices((len(positions), count)))
     for attempt in range(ATTEMPTS):
-        lot = _hashed(positions[row], column, attempt, LAWS.index(law)) % above[-1]
+        lot = _lot(positions[row], column, attempt, LAWS.index(law)) % above[-1]
         drawn = np.searchsorted(above, lot, side="right")
         found[row, 1 + column] = drawn
         wrong = ahead.has(positions[row], drawn)
@@ -63,16 +64,12 @@ def digest(candidates: Int[np.ndarray, "P C"]) -> str:
     return hashlib.sha256(np.ascontiguousarray(candidates, dtype="<i4").tobytes()).hexdigest()
 
 
-def _hashed(
+def _lot(
     position: Int[np.ndarray, "D"], column: Int[np.ndarray, "D"], attempt: int, law: int
 ) -> np.ndarray:
-    """SplitMix64 (Steele et al., 2014, doi:10.1145/2660193.2660195) of the numbered draw."""
+    """The hash of the numbered draw."""
     draw = position.astype(np.uint64) << np.uint64(21) | column.astype(np.uint64) << np.uint64(11)
-    value = draw | np.uint64(attempt << 1 | law)
-    value = (value + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        value = (value ^ (value >> np.uint64(shift))) * np.uint64(factor)
-    return value ^ (value >> np.uint64(31))
+    return hashed(draw | np.uint64(attempt << 1 | law))
 
 
 class _Future:

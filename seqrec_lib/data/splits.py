@@ -6,11 +6,11 @@ Events that are context alone (:class:`seqrec_lib.data.log.EventLog`) are in no 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 
 from seqrec_lib.data.log import EventLog
 
@@ -167,6 +167,35 @@ def of_sampled_users(
         return positions
     chosen = np.random.default_rng(0).choice(users, count, replace=False)
     return positions[np.isin(user, chosen)]
+
+
+def of_each_user(log: EventLog, positions: Int[np.ndarray, "P"], most: int) -> Int[np.ndarray, "S"]:
+    """At most so many of each user's positions, by the lowest hash of the position; with 0, all.
+
+    The same whoever asks, and on every machine; those of a smaller ``most`` are among those of a
+    larger one.
+    """
+    if not most:
+        return positions
+    user = log.user_of(positions)
+    order = np.lexsort((hashed(positions.astype(np.uint64)), user))
+    of = user[order]
+    place = np.arange(len(of)) - np.searchsorted(of, of)  # among the user's, the lowest hash first
+    return positions[np.sort(order[place < most])]
+
+
+def asked_about(log: EventLog, split: Split, questions: int) -> Split:
+    """The split with :func:`of_each_user` of what selects and of what tests."""
+    valid, test = (of_each_user(log, part, questions) for part in (split.valid, split.test))
+    return replace(split, valid=valid, test=test)
+
+
+def hashed(number: Shaped[np.ndarray, "*P"]) -> Shaped[np.ndarray, "*P"]:
+    """SplitMix64 (Steele et al., 2014, doi:10.1145/2660193.2660195) of each unsigned number."""
+    value = (number + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        value = (value ^ (value >> np.uint64(shift))) * np.uint64(factor)
+    return value ^ (value >> np.uint64(31))
 
 
 def named(log: EventLog, name: str) -> Split:

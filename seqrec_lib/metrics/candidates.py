@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from seqrec_lib.metrics.auc import auc, gauc
+from seqrec_lib.metrics.auc import auc, auc_by_group, below, gauc
 from seqrec_lib.metrics.ranking import hr, ndcg
 
 
@@ -41,3 +41,29 @@ def measures(
         f"HR@{k}": float(hr(rank, k).mean()),
         f"NDCG@{k}": float(ndcg(rank, k).mean()),
     }
+
+
+def by_question(
+    scores: Float[np.ndarray, "P C"], user: Shaped[np.ndarray, "P"], k: int = 10
+) -> dict[str, Float[np.ndarray, "P"]]:
+    """The same measures as a value a question, whose mean they are.
+
+    HR and NDCG are means of questions anyway, and GAUC of how much of its user's other scores a
+    true one is above; AUC is no such mean (:func:`seqrec_lib.metrics.auc.auc_by_group`). Raises
+    ``ValueError`` for a score that is not a number.
+
+    >>> scores = np.array([[3.0, 1.0, 2.0], [0.0, 1.0, 2.0], [9.0, 7.0, 8.0]])
+    >>> found = by_question(scores, np.array(["a", "a", "b"]), k=1)
+    >>> found["AUC"].round(3).tolist(), found["GAUC"].tolist()
+    ([0.778, 0.111, 0.778], [1.0, 0.0, 1.0])
+    """
+    rank, own = ranks_of_first(scores), np.empty(len(scores))
+    true = np.zeros(scores.shape, dtype=bool)
+    true[:, 0] = True
+    question = np.repeat(np.arange(len(scores)), scores.shape[1])
+    area = auc_by_group(true.ravel(), scores.ravel(), question)
+    group = np.unique(user, return_inverse=True)[1]
+    order = np.argsort(group, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+        own[rows] = below(scores[rows, 0], scores[rows, 1:].ravel())
+    return {"AUC": area, "GAUC": own, f"HR@{k}": hr(rank, k), f"NDCG@{k}": ndcg(rank, k)}

@@ -3,6 +3,7 @@
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.counts.markov import Markov
 from seqrec_lib.models.counts.popular import Popular
+from seqrec_lib.models.counts.profile import Profile
 from seqrec_lib.models.counts.recency import Recency
 from seqrec_lib.models.counts.slit import SLIT
 from seqrec_lib.models.counts.svd import SVD
@@ -41,6 +42,7 @@ from seqrec_lib.models.wrappers.taught import Taught
 MODELS: dict[str, type[Recommender]] = {
     "popular": Popular,
     "recency": Recency,
+    "profile": Profile,
     "markov": Markov,
     "slit": SLIT,
     "gru": GRU,

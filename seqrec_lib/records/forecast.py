@@ -80,8 +80,8 @@ def _events(folder: Path) -> int | None:
 
     None where the record's are the only ones on these data, and of a sample of users.
     """
-    card = json.loads((folder / "card.json").read_text())
-    path = shared_examples(folder, card)
+    card, spec = (json.loads((folder / f"{x}.json").read_text()) for x in ("card", "spec"))
+    path = shared_examples(folder, card, spec)
     if not path.exists():
         return None
     table = pd.read_parquet(path, columns=["user", "history_length"])

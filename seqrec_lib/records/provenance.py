@@ -44,13 +44,15 @@ def now(device: str) -> dict[str, Any]:
 def golden_of(spec: Spec) -> str | None:
     """The golden run that stands for a run of this recipe, ``world/recipe``; None if there is none.
 
-    Logs of two channels, regenerated data and validation positions in training have worlds of
-    their own for the recipes that the book runs on them; for any other the world without them
-    stands.
+    Logs of two channels, regenerated data, validation positions in training and tails of histories
+    have worlds of their own for the recipes that the book runs on them; for any other the world
+    without them stands.
     """
     worlds, dataset = ["amazon"], Dataset.parse(spec.dataset)
     if dataset.is_tecd:
         worlds = ["pairs" if dataset.pairs else "tecd"]
+    elif dataset.split == "tail" and not dataset.is_file:
+        worlds.insert(0, "tail")
     elif dataset.stores:
         worlds.insert(0, "stores")
     elif dataset.regenerated:

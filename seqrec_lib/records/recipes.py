@@ -24,15 +24,14 @@ from seqrec_lib.models.encoders.hierarchical import HRNN
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import BCE, GBCE, SampledSoftmax
-from seqrec_lib.models.rankers.din import DIN
-from seqrec_lib.models.rankers.pooling import Pooling
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.models.wrappers.ensemble import Ensemble
 from seqrec_lib.models.wrappers.personalised import Personalised
 from seqrec_lib.models.wrappers.retrieval import Retrieval
 from seqrec_lib.records.advice import select_unmasked
+from seqrec_lib.records.rankers import QUESTIONS, RANKER_RECIPES, TAIL_RECIPES, TECD_RANKERS
 from seqrec_lib.records.receipts import OMNI_RECIPES, STORE_RECIPES, over_receipts
-from seqrec_lib.records.settled import ENCODER, GRU_CE, RANKING, SASREC, SLOWER
+from seqrec_lib.records.settled import ENCODER, GRU_CE, SASREC, SLOWER
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.records.survey import SURVEY_RECIPES
 from seqrec_lib.training.settings import Training
@@ -93,9 +92,7 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     **over_receipts(SASREC, GRU_CE, ENCODER, SLOWER, marked=False),
     "bert4rec": ("bert4rec", _bert4rec, _cloze),
     "bert4rec-prefixes": ("bert4rec", _prefixes, _often),
-    "pooling": ("pooling", Pooling.Config(dropout=0.1), RANKING),
-    "pooling-sum": ("pooling", Pooling.Config(dropout=0.1, pooling="sum"), RANKING),
-    "din": ("din", DIN.Config(dropout=0.1), RANKING),
+    **RANKER_RECIPES,
     "sasrec-personalised": ("personalised", Personalised.Config(SASREC), ENCODER),
     "sasrec-retrieval": ("retrieval", Retrieval.Config(SASREC), _tuning, "{0}/sasrec"),
     "sasrec-unfrozen": ("retrieval", _unfrozen, _tuning, "{0}/sasrec"),
@@ -159,6 +156,7 @@ TECD_RECIPES: dict[str, tuple[Any, ...]] = {
     "item2vec-report": ("item2vec", _report, _report_training),
     "svd": ("svd", SVD.Config(), Training()),
     "sasrec-200": ("sasrec", replace(_tecd_sasrec, max_len=200), replace(_tecd, max_len=200)),
+    **TECD_RANKERS,
 }
 
 
@@ -172,8 +170,8 @@ KIN: dict[str, Callable[[Dataset], Dataset]] = {
 
 
 def recipe(name: str, dataset: str | Dataset = "simulated") -> tuple[Any, ...]:
-    """(model, config, training) published as ``name``, of T-ECD and of simulated worlds with stores
-    other than of the rest.
+    """(model, config, training) published as ``name``, of T-ECD, of simulated worlds with stores
+    and of data sets of ours whose users' last fifth tests other than of the rest.
 
     A fourth value, if there is one, names the runs that it starts from, ``{0}`` for the data set,
     ``{1}`` for that without its validation part in training, ``{pairs}`` and ``{leaking}`` for its
@@ -183,9 +181,13 @@ def recipe(name: str, dataset: str | Dataset = "simulated") -> tuple[Any, ...]:
     known = RECIPES | TECD_RECIPES if dataset.is_tecd else TECD_RECIPES | RECIPES
     if dataset.stores:
         known = known | (OMNI_RECIPES if dataset.about.omni else STORE_RECIPES)
+    if tail := dataset.split == "tail" and not dataset.is_file:
+        known = known | TAIL_RECIPES
     if name not in known:
         raise ValueError(f"{name!r} is not published; use one of {', '.join(known)}")
     model, config, training, *start = known[name]
+    if tail:  # the same questions to all
+        training = replace(training, questions=QUESTIONS)
     if dataset.regenerated and not dataset.pairs:
         # so many times as many steps to learn, in windows so many times as short (Beauty): there as
         # many updates of as many steps, and the same schedule; on other files about as many (ratios

@@ -26,7 +26,7 @@ from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import alone, root, writable
 from seqrec_lib.data.hybrid.history import features_of
 from seqrec_lib.data.log import EventLog
-from seqrec_lib.data.splits import Split, of_sampled_users
+from seqrec_lib.data.splits import Split, asked_about, of_sampled_users
 from seqrec_lib.metrics.lists import coverage
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.registry import MODELS
@@ -48,7 +48,7 @@ from seqrec_lib.records.store import (
     write,
 )
 from seqrec_lib.training.device import device as resolved
-from seqrec_lib.training.evaluation import exposure, ranks
+from seqrec_lib.training.evaluation import ranks, ranks_and_exposure
 from seqrec_lib.training.loop import fit
 
 logger = logging.getLogger(__name__)
@@ -165,6 +165,7 @@ def _made(spec: Spec, device: str, results: str | Path) -> Run:
     data = datasets.digest(log, split, whole=Dataset.parse(spec.dataset).is_file)
     sources = {str(one): trained_model(one, device, home(one, results)) for one in sources_of(spec)}
     model = started(spec, log, split, sources).to(device)
+    split = asked_about(log, split, spec.training.questions)
     provenance.reset_peak(device)
     clock = time.monotonic()
     checkpoint = _beside(folder, "checkpoints", f"-{_fingerprint(spec, data)}.pt")
@@ -174,9 +175,8 @@ def _made(spec: Spec, device: str, results: str | Path) -> Run:
         dist.barrier()
         return load(folder)
     asked_of = of_sampled_users(log, split.test, spec.training.test_users)
-    table = ranks(model, log, asked_of, spec.training.max_len)
-    listed = asked_of[:: math.ceil(len(asked_of) / LISTS)]
-    shown = exposure(model, log, listed, length=spec.training.max_len)
+    every = math.ceil(len(asked_of) / LISTS)
+    table, shown = ranks_and_exposure(model, log, asked_of, every, spec.training.max_len)
     own = history[-1]["seconds"] if history else learned - clock
     card = made_by | {
         "golden": standing,
@@ -190,7 +190,7 @@ def _made(spec: Spec, device: str, results: str | Path) -> Run:
         "peak_bytes": provenance.peak_bytes(device),
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "summary": summarise(table),
-        "lists": len(listed),
+        "lists": len(range(0, len(asked_of), every)),
         "coverage@10": {p: coverage(shown[p].to_numpy()) for p in ("masked", "unmasked")},
     }
     columns = ["epoch", "loss", "valid_ndcg@10", "valid_hr@10", "seconds"]

@@ -3,8 +3,9 @@
 A record is ``<results>/<dataset>/<name>/s<seed>/``: ``spec.json`` says what was run, ``card.json``
 where and when, ``history.csv`` has a row an epoch, ``ranks.parquet`` a row a test example,
 ``exposure.parquet`` a row an item. What the test examples are stands once for all runs on the same
-data, in ``<results>/<dataset>/examples-<data digest>.parquet``; a run that ranked a sample of users
-says itself whom. Nothing else in the library touches these folders.
+data, in ``<results>/<dataset>/examples-<data digest>.parquet`` (``-10`` of those that ask so many
+questions of each user at most); a run that ranked a sample of users says itself whom. Nothing else
+in the library touches these folders.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Run:
         table = _read(self.folder / "ranks.parquet", pd.read_parquet)
         if "item" in table:  # says itself what its examples are
             return table
-        path = shared_examples(self.folder, self.card)
+        path = shared_examples(self.folder, self.card, self.spec)
         if not path.exists():
             raise FileNotFoundError(f"{path} is missing; restore it, or retrain the runs beside it")
         table.insert(1, "rank_unmasked", table["rank_masked"] + table.pop("lost"))
@@ -160,7 +161,8 @@ def write(
     exposure: pd.DataFrame,
 ) -> None:
     """Write a record whole, in place of any that is there."""
-    sampled, shared = spec.training.test_users > 0, shared_examples(folder, card)
+    sampled = spec.training.test_users > 0
+    shared = shared_examples(folder, card, spec.as_dict())
     if not sampled and not shared.exists():
         with written_aside(shared) as aside:
             write_table(ranks[EXAMPLES], aside)
@@ -174,9 +176,11 @@ def write(
         write_table(exposure, aside / "exposure.parquet")
 
 
-def shared_examples(folder: Path, card: dict[str, Any]) -> Path:
-    """The test examples of a record, shared with all of the same data."""
-    return folder.parents[1] / f"examples-{card['data_digest'][:8]}.parquet"
+def shared_examples(folder: Path, card: dict[str, Any], spec: dict[str, Any]) -> Path:
+    """The test examples of a record, shared with all of the same data and as many of each user."""
+    most = spec["training"].get("questions", 0)
+    few = f"-{most}" if most else ""
+    return folder.parents[1] / f"examples-{card['data_digest'][:8]}{few}.parquet"
 
 
 def _own(ranks: pd.DataFrame) -> pd.DataFrame:

@@ -104,7 +104,8 @@ def tried(family: Family, world: World, chosen: dict[str, Any], seed: int, passe
     began, passes = time.process_time(), passes * family.more
     settings = dict(chosen)
     rate, std = settings.pop("learning_rate", 1e-3), settings.pop("item_std", None)
-    catalogue, length = Catalogue.learned(world.log, world.split.train), world.length + 1
+    catalogue = Catalogue.learned(world.log, world.split.train, world.attributes)
+    length = world.length + 1
     config = sized(family, catalogue, length, settings)
     torch.manual_seed(seed)
     model = from_config(catalogue, config)

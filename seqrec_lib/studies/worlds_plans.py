@@ -6,7 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seqrec_lib.data.worlds import clock, drift, noise, reach, staleness, threads, union
+from seqrec_lib.data.worlds import (
+    clock,
+    complements,
+    drift,
+    noise,
+    reach,
+    staleness,
+    threads,
+    union,
+)
 from seqrec_lib.data.worlds.base import World
 from seqrec_lib.models.counts.markov import Markov
 from seqrec_lib.models.counts.popular import Popular
@@ -21,11 +30,19 @@ from seqrec_lib.models.encoders.pinnerformer import PinnerFormer
 from seqrec_lib.models.encoders.prme import PRME
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import SampledSoftmax, Softmax
+from seqrec_lib.models.rankers.dien import DIEN
 from seqrec_lib.models.rankers.din import DIN
+from seqrec_lib.models.rankers.eta import ETA
 from seqrec_lib.models.rankers.pooling import Pooling
+from seqrec_lib.models.rankers.sim_hard import SIMHard
+from seqrec_lib.models.rankers.sim_soft import SIMSoft
+from seqrec_lib.models.rankers.target_attention import TargetAttention
+from seqrec_lib.models.rankers.tim import TIM
+from seqrec_lib.models.rankers.twin import TWIN
 
 # answers alone are drawn: what is no answer was never a target
 NEGATIVES = SampledSoftmax(4, alpha=1.0)
+FOUND = 8  # events by a search: those of one category where there are eight of each
 LEARNED: dict[str, tuple[Any, ...]] = {
     "learning_rate": (0.003, 0.01),
     "dropout": (0.0, 0.2),
@@ -99,6 +116,34 @@ def _din(width: int, length: int, pooling: str, dropout: float) -> Any:
     return DIN.Config(width, pooling, (2 * width, width), dropout, NEGATIVES)
 
 
+def _dien(gate: str) -> Callable[..., Any]:
+    def config(width: int, length: int, alpha: float, dropout: float) -> Any:
+        return DIEN.Config(
+            width, alpha, gate=gate, share=1.0, hidden=(2 * width, width), dropout=dropout,
+            objective=NEGATIVES,
+        )  # fmt: skip
+
+    return config
+
+
+def _tim(width: int, length: int, dropout: float) -> Any:
+    return TIM.Config(
+        width, max_len=length, hidden=(2 * width, width), dropout=dropout, objective=NEGATIVES
+    )
+
+
+def _attending(kind: Any, **more: Any) -> Callable[..., Any]:
+    """Two heads, and a search that finds so few events that what it finds decides."""
+
+    def config(width: int, length: int, dropout: float) -> Any:
+        return kind.Config(
+            **{"embed_dim": width, "num_heads": 2, "k": FOUND, "hidden": (2 * width, width),
+               "dropout": dropout, "objective": NEGATIVES} | more
+        )  # fmt: skip
+
+    return config
+
+
 FAMILIES: dict[str, Family] = {
     "popular": Family(lambda width, length: Popular.Config()),
     "markov-1": Family(lambda width, length: Markov.Config(order=1)),
@@ -116,6 +161,15 @@ FAMILIES: dict[str, Family] = {
     ),
     "pooling": Family(_pooling, LEARNED | {"pooling": ("mean", "sum")}),
     "din": Family(_din, LEARNED | {"pooling": ("mean", "sum")}),
+    "dien": Family(_dien("paper"), LEARNED | {"alpha": (0.0, 1.0)}),
+    "dien-released": Family(_dien("released"), LEARNED | {"alpha": (0.0, 1.0)}),
+    "tim": Family(_tim, LEARNED),
+    "attention": Family(_attending(TargetAttention, k=None), LEARNED),
+    "attention-recent": Family(_attending(TargetAttention), LEARNED),
+    "sim-hard": Family(_attending(SIMHard), LEARNED),
+    "sim-soft": Family(_attending(SIMSoft), LEARNED),
+    "eta": Family(_attending(ETA), LEARNED),
+    "twin": Family(_attending(TWIN, cross=()), LEARNED),
     "caser": Family(_caser, LEARNED | {"height": (7, 9), "horizontal": (4, 16)}),
     "caser-8": Family(_caser, LEARNED | {"height": (8,), "horizontal": (0, 4, 16)}),
     "nextitnet": Family(_nextitnet, LEARNED | {"dilations": ("1 2", "1 4")}),
@@ -148,7 +202,8 @@ PLANS: dict[str, Plan] = {
         noise.draw, noise.KINDS, noise.LEVELS,
         {
             "popular": "nothing", "markov-1": "last 1", "fpmc": "last 1", "prme": "nearest",
-            "slit": FREE, "caser": FREE, "gru": FREE, "sasrec": FREE,
+            "slit": FREE, "din": FREE, "dien": FREE, "dien-released": FREE, "tim": FREE,
+            "caser": FREE, "gru": FREE, "sasrec": FREE,
         },
         passes=30,
     ),
@@ -164,7 +219,8 @@ PLANS: dict[str, Plan] = {
         drift.draw, drift.KINDS, drift.LEVELS,
         {
             "popular": "nothing", "markov-1": "last 1", "pooling": "set", "din": "set",
-            "slit": FREE, "caser": FREE, "gru": FREE, "sasrec": FREE,
+            "slit": FREE, "dien": FREE, "dien-released": FREE, "tim": FREE, "caser": FREE,
+            "gru": FREE, "sasrec": FREE,
         },
         passes=15,
     ),
@@ -191,5 +247,15 @@ PLANS: dict[str, Plan] = {
             "pinnerformer": FREE,
         },
         passes=13,
+    ),
+    "complements": Plan(
+        # of 64 events a category all steps of a window are long to learn from
+        complements.draw, complements.KINDS, complements.LEVELS[:3],
+        {
+            "popular": "nothing", "markov-1": "last 1", "gru": FREE, "sim-hard": "own category",
+            "eta": FREE, "attention-recent": FREE, "attention": FREE, "sim-soft": FREE,
+            "twin": FREE,
+        },
+        passes=20,
     ),
 }  # fmt: skip

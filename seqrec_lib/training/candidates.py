@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from seqrec_lib.data import candidates
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
-from seqrec_lib.metrics.candidates import measures, ranks_of_first
+from seqrec_lib.metrics.candidates import by_question, ranks_of_first
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.training.evaluation import PROTOCOLS, best, scores_of
 
@@ -21,13 +21,12 @@ Lists = Mapping[str, Int[np.ndarray, "P K"]]
 
 def among_shared(
     model: Recommender, log: EventLog, split: Split, law: str, length: int = 50
-) -> dict[str, float | str]:
-    """AUC, GAUC, HR@10 and NDCG@10 of the test positions among :func:`candidates.shared`, and
-    the ``digest`` of these. Raises as these do, and :func:`scores_of`."""
+) -> tuple[dict[str, Float[np.ndarray, "P"]], str]:
+    """AUC, GAUC, HR@10 and NDCG@10 among :func:`candidates.shared`, a value a test position
+    (:func:`by_question`), and the digest of these. Raises as these do, and :func:`scores_of`."""
     asked = candidates.shared(log, split.train, split.test, law)
     found = scores_of(model, log, split.test, asked, length)
-    told = measures(found, log.user_of(split.test))
-    return told | {"digest": candidates.digest(asked)}
+    return by_question(found, log.user_of(split.test)), candidates.digest(asked)
 
 
 def first(

@@ -28,7 +28,6 @@ PROTOCOLS = ("masked", "unmasked")
 Lists = dict[str, tuple[Int[np.ndarray, "B K"], Float[np.ndarray, "B K"]]]
 
 
-@torch.inference_mode()
 def ranks(
     model: Recommender,
     log: EventLog,
@@ -45,14 +44,34 @@ def ranks(
     ``FloatingPointError`` on a score that is not a number, ``ValueError`` if the model scores
     another number of items than the log has, or padding (column 0, which must be minus infinity).
     """
+    return ranks_and_exposure(model, log, positions, None, length, batch_size=batch_size)[0]
+
+
+@torch.inference_mode()
+def ranks_and_exposure(
+    model: Recommender,
+    log: EventLog,
+    positions: Int[np.ndarray, "P"],
+    every: int | None = 1,
+    length: int = 50,
+    k: int = 10,
+    batch_size: int | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """:func:`ranks`, and :func:`exposure` over every so manieth position (None: no list), from the
+    same scores: those of a ranker may take seconds a position."""
     masked, unmasked, first = np.empty((3, len(positions)), dtype=np.int32)
     repeat = np.empty(len(positions), dtype=bool)
+    counts = {protocol: np.zeros(log.num_items + 1, dtype=np.int32) for protocol in PROTOCOLS}
     with _evaluating(model):
         for rows, _, scores in scored(model, log, positions, length, batch_size):
             unmasked[rows], masked[rows], repeat[rows], first[rows] = _count(
                 scores, log, positions[rows]
             )
-    return pd.DataFrame(
+            if every is not None and (listed := np.flatnonzero(rows % every == 0)).size:
+                lists = _top(scores[listed], log, positions[rows[listed]], k, PROTOCOLS)
+                for protocol, (item, _) in lists.items():
+                    counts[protocol] += np.bincount(item[item > 0], minlength=log.num_items + 1)
+    table = pd.DataFrame(
         {
             "user": log.user_of(positions).astype(np.int32),
             "item": log.item[positions],
@@ -63,9 +82,10 @@ def ranks(
             "first": first,
         }
     )
+    item = np.arange(1, log.num_items + 1, dtype=np.int32)
+    return table, pd.DataFrame({"item": item} | {name: one[1:] for name, one in counts.items()})
 
 
-@torch.inference_mode()
 def exposure(
     model: Recommender,
     log: EventLog,
@@ -80,12 +100,7 @@ def exposure(
     than k where fewer items are left: none shows an item that is masked, or scored minus infinity.
     Raises as :func:`ranks` does.
     """
-    counts = {protocol: np.zeros(log.num_items + 1, dtype=np.int32) for protocol in PROTOCOLS}
-    for _, lists in best(model, log, positions, k, length, batch_size):
-        for protocol, (item, _) in lists.items():
-            counts[protocol] += np.bincount(item[item > 0], minlength=log.num_items + 1)
-    item = np.arange(1, log.num_items + 1, dtype=np.int32)
-    return pd.DataFrame({"item": item} | {name: count[1:] for name, count in counts.items()})
+    return ranks_and_exposure(model, log, positions, 1, length, k, batch_size)[1]
 
 
 def best(
@@ -102,15 +117,26 @@ def best(
     """
     with _evaluating(model):
         for rows, _, scores in scored(model, log, positions, length, batch_size):
-            lists = {}
-            for protocol in sorted(protocols, reverse=True):  # masked last: masking overwrites
-                if protocol == "masked":
-                    scores[masked_out(log, positions[rows], scores.device)] = -torch.inf
-                top = scores.topk(min(k, log.num_items))
-                _refuse_nan(top.values)
-                score, item = top.values.cpu().numpy(), top.indices.cpu().numpy()
-                lists[protocol] = np.where(score > -np.inf, item, 0), score
-            yield rows, lists
+            yield rows, _top(scores, log, positions[rows], k, protocols)
+
+
+def _top(
+    scores: Float[Tensor, "B N"],
+    log: EventLog,
+    positions: Int[np.ndarray, "B"],
+    k: int,
+    protocols: Collection[str],
+) -> Lists:
+    """The lists of :func:`best` from scores, which are masked in place."""
+    lists = {}
+    for protocol in sorted(protocols, reverse=True):  # masked last: masking overwrites
+        if protocol == "masked":
+            scores[masked_out(log, positions, scores.device)] = -torch.inf
+        top = scores.topk(min(k, log.num_items))
+        _refuse_nan(top.values)
+        score, item = top.values.cpu().numpy(), top.indices.cpu().numpy()
+        lists[protocol] = np.where(score > -np.inf, item, 0), score
+    return lists
 
 
 def sampled_ranks(

@@ -29,6 +29,7 @@ class Training:
     select: str = "masked"  # earlier items left out when validating; or "unmasked"
     validate: str = "full"  # against the catalogue; "sampled": against 100 others, the same
     test_users: int = 0  # a fixed sample of so many is ranked; 0: all
+    questions: int = 0  # of each user so many select and test, at most, by a hash; 0: all
     seed: int = 0
 
     def __post_init__(self):
@@ -47,7 +48,7 @@ class Training:
                     f"{name} is {getattr(self, name)!r}; use {' or '.join(map(repr, known))}"
                 )
         least = {"epochs": 0, "batch_size": 1, "max_len": 1, "plateau": 0, "patience": 0}
-        least |= {"test_users": 0, "seed": 0}
+        least |= {"test_users": 0, "questions": 0, "seed": 0}
         for name, bound in least.items():
             if not getattr(self, name) >= bound:
                 raise ValueError(f"{name} is {getattr(self, name)}; use {bound} or more")

@@ -57,9 +57,9 @@ def test_any_machine_draws_the_same(log_of):
 
 def test_the_mixing_is_that_of_splitmix64():
     """Its first numbers from seed 0, as published with the generator: there, a counter is mixed."""
-    first = candidates._hashed(np.array([0]), np.array([0]), 0, 0)
+    first = candidates._lot(np.array([0]), np.array([0]), 0, 0)
     assert first.tolist() == [0xE220A8397B1DCDAF]
-    assert candidates._hashed(np.array([0]), np.array([0]), 0, 1).tolist() == [0x6E789E6AA1B965F4]
+    assert candidates._lot(np.array([0]), np.array([0]), 0, 1).tolist() == [0x6E789E6AA1B965F4]
 
 
 def test_a_sample_of_positions_has_the_candidates_of_all(drawn, small_log, small_split):
@@ -70,7 +70,7 @@ def test_a_sample_of_positions_has_the_candidates_of_all(drawn, small_log, small
 
 def test_the_two_laws_and_all_columns_have_draws_of_their_own(small_split):
     asked, column = np.repeat(small_split.test, 50), np.tile(np.arange(50), 200)
-    found = [candidates._hashed(asked, column, a, law) for a in range(3) for law in range(2)]
+    found = [candidates._lot(asked, column, a, law) for a in range(3) for law in range(2)]
     assert len(np.unique(found)) == 6 * 10_000
 
 

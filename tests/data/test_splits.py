@@ -15,6 +15,7 @@ from seqrec_lib.data.splits import (
     latest,
     leave_last_out,
     named,
+    of_each_user,
     of_sampled_users,
     tail,
 )
@@ -158,6 +159,29 @@ def test_held_out_shares_are_kept_and_depend_on_the_seed(small_log):
 def test_a_tenth_of_the_users_validates_and_a_tenth_tests_unless_told_otherwise(small_log):
     split = held_out_users(small_log)
     assert [len(np.unique(small_log.user_of(p))) for p in (split.valid, split.test)] == [20, 20]
+
+
+def test_of_each_user_so_many_are_drawn_at_most_and_fewer_are_among_more(small_log):
+    every = np.flatnonzero(small_log.history_length(np.arange(len(small_log))) > 0)
+    have = np.bincount(small_log.user_of(every))
+    drawn = {most: of_each_user(small_log, every, most) for most in (1, 4, 30)}
+    for most, found in drawn.items():
+        assert np.array_equal(np.bincount(small_log.user_of(found)), np.minimum(have, most))
+        assert (np.diff(found) > 0).all() and np.isin(found, every).all()
+    assert np.isin(drawn[1], drawn[4]).all()
+    place = small_log.history_length(drawn[1]) / small_log.history_length(small_log.offsets[1:] - 1)
+    assert 0.4 < place.mean() < 0.6  # from anywhere in the history
+    # whoever else is asked, each user's own stay the same
+    half = every[small_log.user_of(every) % 2 == 0]
+    assert np.array_equal(
+        of_each_user(small_log, half, 4), drawn[4][small_log.user_of(drawn[4]) % 2 == 0]
+    )
+    assert of_each_user(small_log, every, 0) is every
+
+
+def test_any_machine_draws_the_same_questions(log_of):
+    log = log_of(range(1, 10), range(1, 10))
+    assert of_each_user(log, np.arange(18), 3).tolist() == [2, 4, 6, 10, 15, 16]
 
 
 # --- bad input ---------------------------------------------------------------------------------

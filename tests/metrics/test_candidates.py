@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from seqrec_lib.metrics.candidates import measures, ranks_of_first
+from seqrec_lib.metrics.candidates import by_question, measures, ranks_of_first
 
 
 def test_measures_are_those_of_each_pair_counted_by_hand():
@@ -35,3 +35,32 @@ def test_a_user_whose_scores_are_shifted_has_the_same_gauc_and_another_auc():
     before, after = measures(scores, user), measures(scores + 9 * user[:, None], user)
     assert after["GAUC"] == pytest.approx(before["GAUC"])
     assert abs(after["AUC"] - before["AUC"]) > 0.01
+
+
+def test_the_means_of_single_questions_are_the_measures():
+    rng = np.random.default_rng(2)
+    scores, user = rng.integers(9, size=(60, 11)) / 3, rng.integers(7, size=60)
+    found = {name: value.mean() for name, value in by_question(scores, user).items()}
+    assert found == pytest.approx(measures(scores, user))
+
+
+def test_an_auc_varies_with_users_as_its_values_do():
+    """Samples of 100 users drawn again and again from a world in which some are easier, and some
+    have all their other candidates scored high."""
+    rng = np.random.default_rng(3)
+    found, error, alone = [], [], []
+    for _ in range(200):
+        scores = rng.normal(size=(100, 3, 6))
+        scores[..., 0] += 0.6 + rng.normal(size=(100, 1))
+        scores[..., 1:] += rng.normal(size=(100, 1, 1))
+        value = by_question(scores.reshape(300, 6), np.repeat(np.arange(100), 3))["AUC"]
+        found.append(value.mean())
+        error.append(value.reshape(100, 3).mean(1).std(ddof=1) / 100**0.5)
+        alone.append(value.std(ddof=1) / 300**0.5)
+    assert np.mean(error) == pytest.approx(np.std(found), rel=0.1)
+    assert np.mean(alone) < 0.8 * np.std(found)  # as if the questions of a user were not alike
+
+
+def test_scores_that_are_no_numbers_are_refused():
+    with pytest.raises(ValueError, match="not a number"):
+        by_question(np.array([[1.0, np.nan]]), np.array([0]))

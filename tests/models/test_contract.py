@@ -18,6 +18,7 @@ from seqrec_lib.metrics.ranking import hr
 from seqrec_lib.models.base import CountModel, SequenceEncoder
 from seqrec_lib.models.counts.markov import Markov
 from seqrec_lib.models.counts.popular import Popular
+from seqrec_lib.models.counts.profile import Profile
 from seqrec_lib.models.counts.recency import Recency
 from seqrec_lib.models.counts.slit import SLIT
 from seqrec_lib.models.counts.svd import SVD
@@ -129,6 +130,7 @@ adagrad = dataclasses.replace(
 CASES = {
     "popular": Case("popular", Popular.Config(), world="favourites"),
     "recency": Case("recency", Recency.Config(), world="returns"),
+    "profile": Case("profile", Profile.Config(), world="kinds"),
     "markov": Case("markov", Markov.Config()),
     "slit": Case("slit", SLIT.Config(decay=1.0, ahead=1, regularisation=1.0)),
     "sasrec-untied": Case("sasrec", dataclasses.replace(sasrec, tied=False, num_layers=2), shorter),
@@ -322,6 +324,12 @@ def groups():
     return [5 * rng.integers(8) + 1 + rng.permutation(5) for _ in range(200)]
 
 
+def kinds():
+    """Everyone draws from the five or six items that have an attribute in common."""
+    rng = np.random.default_rng(0)
+    return [rng.choice(np.arange(rng.integers(1, 7), 41, 7), 8) for _ in range(200)]
+
+
 @pytest.fixture(scope="module")
 def worlds(log_of):
     succession = EventLog.build(small_world(num_users=150, num_items=30, seed=1))
@@ -332,6 +340,7 @@ def worlds(log_of):
         "favourites": log_of(*favourites(), everything),
         "returns": log_of(*returns(), everything),
         "groups": log_of(*groups(), everything),
+        "kinds": log_of(*kinds(), everything),
     }
 
 
@@ -501,8 +510,8 @@ def test_it_learns_the_rule_of_a_small_world(name, worlds):
     model = untrained(case, log, split)
     fit(model, log, split, case.training)
     found = ranks(model, log, split.test, 30)["rank_unmasked"].to_numpy()
-    # by luck 1/30, 2/40, 2/40, 5/40; the best there is finds .90, .75, .995, .995
-    first = {"succession": 1, "favourites": 2, "returns": 2, "groups": 5}
+    # by luck 1/30, 2/40, 2/40, 5/40, 6/40; the best there is finds .90, .75, .995, .995, .995
+    first = {"succession": 1, "favourites": 2, "returns": 2, "groups": 5, "kinds": 6}
     assert hr(found, first[case.world]).mean() > 0.5
 
 

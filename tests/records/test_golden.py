@@ -16,6 +16,7 @@ from seqrec_lib.records.recipes import (
     OMNI_RECIPES,
     RECIPES,
     STORE_RECIPES,
+    TAIL_RECIPES,
     TECD_RECIPES,
     asked,
     published,
@@ -74,7 +75,8 @@ def test_the_world_has_what_a_run_may_meet(tmp_path):
 
 def test_every_recipe_has_a_golden_run_and_no_other_is_kept():
     names = golden.known()
-    every = RECIPES.keys() | TECD_RECIPES.keys() | STORE_RECIPES.keys() | OMNI_RECIPES.keys()
+    shelves = (RECIPES, TECD_RECIPES, STORE_RECIPES, OMNI_RECIPES, TAIL_RECIPES)
+    every = {name for shelf in shelves for name in shelf}
     assert {name.split("/")[1] for name in names} == every
     assert all(provenance.golden_file(name).exists() for name in names)
     committed = {path.relative_to(golden.golden_file("x").parent) for path in
@@ -154,13 +156,13 @@ def other_split(patch):
 
 
 def ties_rounded_down(patch):
-    real = evaluation.ranks
+    real = evaluation.ranks_and_exposure
 
     def kinder(*given):
-        table = real(*given)
-        return table.assign(rank_masked=(table["rank_masked"] - 1).clip(lower=1))
+        table, shown = real(*given)
+        return table.assign(rank_masked=(table["rank_masked"] - 1).clip(lower=1)), shown
 
-    patch.setattr("seqrec_lib.records.runs.ranks", kinder)
+    patch.setattr("seqrec_lib.records.runs.ranks_and_exposure", kinder)
 
 
 @pytest.mark.parametrize(
@@ -198,6 +200,10 @@ def test_another_epoch_count_is_a_difference_of_settings_not_of_golden_runs():
         ("toys-regenerated-distinct", "gru", "amazon/gru"),  # none of its own
         ("beauty-with-validation", "sasrec-banked", "with-validation/sasrec-banked"),
         ("tecd-sim", "sasrec", "tecd/sasrec"),
+        ("movielens_small-tail-shuffled", "din", "tail/din"),
+        ("movielens_small-tail", "markov", "amazon/markov"),  # none of its own
+        ("movielens_small", "din", "amazon/din"),
+        ("shop.csv?split=tail", "din", "amazon/din"),
         ("tecd-sim-pairs-leaking", "item2vec", "pairs/item2vec"),
         ("beauty", "nothing", None),
     ],
@@ -224,6 +230,15 @@ def test_distances_are_relative_for_losses_and_logarithmic_for_ranks():
 def test_a_figure_may_move_by_its_floor_or_ten_times_its_noise():
     found = golden.tolerances({"loss 1": 0.0, "loss 2": 1e-5, "loss_bf16 1": 0.0, "rank_masked": 0})
     assert found == {"loss 1": 2e-6, "loss 2": 1e-4, "loss_bf16 1": 1e-4, "rank_masked": 0.02}
+
+
+def test_makes_that_part_in_the_number_of_epochs_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(golden, "golden_file", lambda name: tmp_path / f"{name}.json")
+    makes = iter([{"a/x": {"loss": [2.0, 1.0]}}, *[{"a/x": {"loss": [2.0, 1.0]}}] * 3,
+                  {"a/x": {"loss": [2.0]}}])  # fmt: skip
+    monkeypatch.setattr(golden, "run_all", lambda names, make=None: next(makes))
+    with pytest.raises(ValueError, match=r"a/x: makes of processors part .*LONGEST"):
+        golden.write(["a/x"])
 
 
 def test_noise_is_the_most_that_another_make_of_processor_moves_a_figure(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ import pytest
 from seqrec_lib.data import datasets
 from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import root
-from seqrec_lib.data.splits import global_time, of_sampled_users
+from seqrec_lib.data.splits import global_time, of_each_user, of_sampled_users
 from seqrec_lib.metrics.ranking import hr, mrr, ndcg
 from seqrec_lib.models.base import CountModel
 from seqrec_lib.models.encoders.sasrec import SASRec
@@ -180,7 +180,9 @@ def test_a_committed_record_was_made_from_todays_data(folder, todays_data):
     run = store.load(folder)
     assert run.card["data_digest"] == datasets.digest(log, split)
     table = run.ranks
-    asked = of_sampled_users(log, split.test, run.spec["training"].get("test_users", 0))
+    training = run.spec["training"]
+    asked = of_each_user(log, split.test, training.get("questions", 0))
+    asked = of_sampled_users(log, asked, training.get("test_users", 0))
     np.testing.assert_array_equal(table["item"], log.item[asked])
     np.testing.assert_array_equal(table["history_length"], log.history_length(asked))
     np.testing.assert_array_equal(table["user"], log.user_of(asked))
@@ -189,11 +191,8 @@ def test_a_committed_record_was_made_from_todays_data(folder, todays_data):
 
 def test_nothing_but_records_stands_among_the_results():
     files = [path for path in RESULTS.rglob("*") if path.is_file()]
-    digests = {
-        (folder.parents[1], json.loads((folder / "card.json").read_text())["data_digest"][:8])
-        for folder in RECORDS
-    }
-    shared = {folder / f"examples-{digest}.parquet" for folder, digest in digests}
+    records = [store.load(folder) for folder in RECORDS]
+    shared = {store.shared_examples(one.folder, one.card, one.spec) for one in records}
     assert all(
         path in shared or ((path.parent / "card.json").exists() and path.name in PARTS)
         for path in files
@@ -376,6 +375,22 @@ def test_a_record_of_a_sample_of_users_has_their_ranks_alone_and_compares_with_a
     assert len(whole.examples) > len(among.examples) == len(sampled.ranks)
     assert runs.run_spec(few).ranks.equals(sampled.ranks)  # read back
     assert store.load(many_rows).ranks.equals(whole.seeds[0].ranks)
+
+
+def test_who_asks_few_questions_of_each_user_shares_them_with_others_who_do(many_rows):
+    (whole,) = runs.run("tecd-sim", "popular").seeds
+    (spec,) = published("tecd-sim", "popular", [0])
+    few = replace(spec, name="few", training=replace(spec.training, questions=3))
+    asked = runs.run_spec(few)
+    check(asked.folder)
+    most = [one.ranks.groupby("user").size().max() for one in (asked, whole)]
+    assert most[0] == 3 < most[1]
+    shared = store.shared_examples(asked.folder, asked.card, asked.spec)
+    assert shared.name.endswith("-3.parquet") and "item" not in pd.read_parquet(
+        asked.folder / "ranks.parquet"
+    )
+    both = whole.ranks.merge(asked.ranks[["user", "history_length"]])
+    pd.testing.assert_frame_equal(both, store.load(asked.folder).ranks)
 
 
 @pytest.mark.parametrize(

@@ -160,10 +160,11 @@ def test_published_rows_stand_above_ours(runs, made):
 
 
 def test_every_published_run_has_a_colour_of_its_own():
-    from seqrec_lib.records.recipes import RECIPES, TECD_RECIPES
+    from seqrec_lib.records.recipes import RECIPES, TAIL_RECIPES, TECD_RECIPES
 
-    colours = [report.colour(name) for name in RECIPES | TECD_RECIPES]
-    assert len(set(colours)) == len(colours) and "#000000" not in colours
+    names = RECIPES | TECD_RECIPES | TAIL_RECIPES
+    colours, labels = ([of(name) for name in names] for of in (report.colour, report.label))
+    assert len(set(colours)) == len(set(labels)) == len(names) and "#000000" not in colours
 
 
 def test_a_share_of_nothing_is_no_number_and_no_error():

@@ -24,6 +24,7 @@ from seqrec_lib.models import losses
 from seqrec_lib.models.base import CountModel
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.rankers import dien
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.recipes import RECIPES, TECD_RECIPES
 from seqrec_lib.training import loop
@@ -43,7 +44,8 @@ def held_draws(patch):
         return (targets[:, None] + torch.arange(count) % (num_rows - 2)) % (num_rows - 1) + 1
 
     patch(losses, "sampled_items", fixed)
-    patch(losses, "other_items", next_items)
+    for module in (losses, dien):
+        patch(module, "other_items", next_items)
 
 
 def drawn(kind, config, log, split):
@@ -53,6 +55,10 @@ def drawn(kind, config, log, split):
     for part in model.modules():
         if isinstance(part, Dropout):
             part.chance = 0.0
+        elif isinstance(part, torch.nn.Dropout):
+            part.p = 0.0
+        elif isinstance(part, torch.nn.MultiheadAttention):
+            part.dropout = 0.0
     return model
 
 

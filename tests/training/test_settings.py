@@ -24,6 +24,7 @@ from seqrec_lib.training.settings import Training
         ({"plateau": -1}, "plateau is -1"),
         ({"patience": -1}, "patience is -1; use 0 or more"),
         ({"test_users": -1}, "test_users is -1; use 0 or more"),
+        ({"questions": -1}, "questions is -1; use 0 or more"),
         ({"seed": -1}, "seed is -1"),
     ],
 )

@@ -49,6 +49,14 @@ class World:
         """Events of the longest history."""
         return int(np.diff(self.log.offsets).max()) - 1
 
+    @property
+    def attributes(self) -> Int[np.ndarray, "N 1"]:
+        """The number of each item's role, from 1; of a world's items each has one."""
+        number = np.zeros((self.log.num_items + 1, 1), dtype=np.int32)
+        for role, items in enumerate(self.roles.values(), start=1):
+            number[items] = role
+        return number
+
     def ideal(self, positions: Int[np.ndarray, "P"]) -> float:
         """The best possible HR@k on these last questions."""
         return float(self.best[self.log.user_of(positions)].mean())

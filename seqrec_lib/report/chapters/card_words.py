@@ -115,6 +115,8 @@ USES = {
     "popular": ("a floor under every table, and a list for whoever has no history",
                 "one list for all"),
     "recency": ("to see how much a log repeats itself", "names nothing that the user never had"),
+    "profile": ("the floor of models that compare categories, genres or brands",
+                "knows no item; of users without a taste it names what is popular"),
     "markov": ("the floor for the next item; trained in a second",
                "knows the last one or two items; steps that training never saw fall back"),
     "slit": ("a strong start without passes, seeds or a GPU",

@@ -30,6 +30,7 @@ LEVELS = {
     "clock": "activity of users, most over least",
     "reach": "events from the answer back to what it repeats",
     "staleness": "days since anything of a user was known",
+    "complements": "events of each category",
 }
 # what is asked in each, by world and kind, in a word or two
 ABILITIES = {
@@ -41,10 +42,12 @@ ABILITIES = {
     ("clock", ""): "clock",
     ("reach", ""): "reach",
     ("staleness", ""): "staleness",
+    ("complements", "complement"): "complements",
 }
 # what is left of a history to who is denied the rest (``World.limits``)
 SEEN = {"nothing": "nothing", "last 1": "the last event", "nearest": "what is near the last item",
-        "set": "all, without order", "sum": "each item by itself"}  # fmt: skip
+        "set": "all, without order", "sum": "each item by itself",
+        "own category": "events of its own category"}  # fmt: skip
 TIMED = ("clock",)  # worlds whose histories stand in time
 # Okabe and Ito's, then grey
 INKS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#777777")

@@ -150,6 +150,6 @@ def test_other_data_sets_have_no_attributes(name):
     assert datasets.attributes(name) is None
 
 
-def test_it_and_hard_search_alone_read_attributes():
+def test_it_a_profile_and_hard_search_alone_read_attributes():
     found = [name for name, kind in MODELS.items() if kind.reads_attributes]
-    assert found == ["sasrec-attributed", "sim-hard"]
+    assert found == ["profile", "sasrec-attributed", "sim-hard"]

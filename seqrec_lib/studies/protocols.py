@@ -1,0 +1,198 @@
+"""The questions of records asked among shared candidates, and behind another model's first items.
+
+``protocols/<data set>/<name>-s<seed>.parquet`` beside the results has a row a user: how many
+questions, after how long histories in the mean, and the means of the measures over them. All runs
+are asked the same ones, ten of each user at most, whatever their records rank. A file names the
+ranks of the record that it was made of, and is made again when they change. Weights come from the
+run; a run that has no record is trained.
+
+python -m seqrec_lib.studies.protocols movielens_small-tail din tim --results book/results
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Int
+
+from seqrec_lib.data import datasets
+from seqrec_lib.data.candidates import LAWS
+from seqrec_lib.data.dataset import Dataset
+from seqrec_lib.data.files import root, written_aside
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.splits import Split, asked_about
+from seqrec_lib.metrics.ranking import hr, ndcg
+from seqrec_lib.models.base import Recommender
+from seqrec_lib.records.rankers import QUESTIONS
+from seqrec_lib.records.recipes import published
+from seqrec_lib.records.runs import run_spec, trained_model
+from seqrec_lib.records.spec import Spec
+from seqrec_lib.records.standing import home
+from seqrec_lib.records.store import SCRATCH, Run, Runs, beside, load, ranks_digest
+from seqrec_lib.training.candidates import Lists, among_shared, first, reranked
+from seqrec_lib.training.evaluation import PROTOCOLS
+
+BEHIND, FIRST = "sasrec", 200  # whose list is given a new order, and how long it is
+STEP = 2.0**-13  # what values are kept to, so that they pack: a mean moves by a millionth
+
+
+def place(
+    dataset: str | Dataset, name: str, seed: int, results: str | Path = SCRATCH, anew: bool = False
+) -> Path:
+    """The file of what is kept of a run, or of what is made ``anew``."""
+    file = f"{name}-s{seed}.parquet"
+    return beside(results, "protocols", datasets.folder(dataset), file, anew=anew)
+
+
+def among_candidates(
+    model: Recommender, log: EventLog, split: Split, length: int
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """AUC, GAUC, HR@10 and NDCG@10 by test question and law, such as ``uniform AUC``, and the
+    digest of each law's candidates."""
+    values: dict[str, np.ndarray] = {}
+    digests: dict[str, str] = {}
+    for law in LAWS:
+        found, digests[law] = among_shared(model, log, split, law, length)
+        values |= {f"{law} {name}": value for name, value in found.items()}
+    return pd.DataFrame(values), digests
+
+
+def behind(
+    model: Recommender, log: EventLog, positions: Int[np.ndarray, "P"], lists: Lists, length: int
+) -> pd.DataFrame:
+    """HR@10 and NDCG@10 by question where the model orders the lists, by what these mask, such as
+    ``reranked masked HR@10``."""
+    table = reranked(model, log, positions, lists, length)
+    return pd.DataFrame(
+        {
+            f"reranked {protocol} {name}": metric(table[f"rank_{protocol}"].to_numpy(), 10)
+            for protocol in PROTOCOLS
+            for name, metric in (("HR@10", hr), ("NDCG@10", ndcg))
+        }
+    )
+
+
+def by_user(log: EventLog, positions: Int[np.ndarray, "P"], values: pd.DataFrame) -> pd.DataFrame:
+    """A row a user: ``user``, ``questions``, and the means of ``history_length`` and all values."""
+    rows = values.assign(history_length=log.history_length(positions)).groupby(
+        log.user_of(positions)
+    )
+    found = (rows.mean() / STEP).round() * STEP
+    found.insert(0, "questions", rows.size())
+    return found.rename_axis("user").reset_index()
+
+
+def study(
+    dataset: str | Dataset,
+    names: Sequence[str],
+    seeds: Sequence[int] = (0,),
+    results: str | Path = SCRATCH,
+    reranks: bool = True,
+    device: str = "auto",
+) -> list[Path]:
+    """Make what is missing of each run; a run that has no record is trained first.
+
+    Without ``reranks`` nothing stands behind another model's list.
+    """
+    paths = []
+    for spec in (spec for name in names for spec in published(dataset, name, seeds)):
+        record = run_spec(spec, device, results=results)
+        path = place(dataset, spec.name, spec.training.seed, results)
+        if not stands(path, record, results):
+            path = _made(spec, results, reranks, device)
+        paths.append(path)
+    return paths
+
+
+def _made(spec: Spec, results: str | Path, reranks: bool, device: str) -> Path:
+    trained = trained_model(spec, device, results)
+    log, split = datasets.load(spec.dataset)
+    split, length = asked_about(log, split, QUESTIONS), spec.training.max_len
+    values, about = among_candidates(trained.model, log, split, length)
+    about["ranks"] = ranks_digest(trained.record.ranks)
+    if reranks:
+        lists, about["behind"] = _lists(spec.dataset, str(results), device)
+        values = values.join(behind(trained.model, log, split.test, lists, length))
+    table = pa.Table.from_pandas(by_user(log, split.test, values), preserve_index=False)
+    table = table.replace_schema_metadata({"about": json.dumps(about)})
+    path = place(spec.dataset, spec.name, spec.training.seed, results, anew=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(path) as aside:
+        pq.write_table(table, aside, compression="zstd", compression_level=19)
+    return path
+
+
+@functools.lru_cache(maxsize=1)
+def _lists(dataset: str, results: str, device: str) -> tuple[Lists, str]:
+    """The first items of the model that stands in front, and the digest of its record's ranks."""
+    (source,) = published(dataset, BEHIND, [0])
+    trained = trained_model(source, device, results)
+    log, split = datasets.load(dataset)
+    positions = asked_about(log, split, QUESTIONS).test
+    lists = first(trained.model, log, positions, FIRST, source.training.max_len)
+    return lists, ranks_digest(trained.record.ranks)
+
+
+def stands(path: Path, record: Run, results: str | Path = SCRATCH) -> bool:
+    """Is there a file, made of this record, and behind the list of today's other one?"""
+    if not path.exists():
+        return False
+    about = json.loads(pq.read_schema(path).metadata[b"about"])
+    if about["ranks"] != ranks_digest(record.ranks):
+        return False
+    (source,) = published(record.spec["dataset"], BEHIND, [0])
+    folder = source.folder(root() / home(source, results))
+    return "behind" not in about or (
+        folder.exists() and about["behind"] == ranks_digest(load(folder).ranks)
+    )
+
+
+def kept(runs: Runs, results: str | Path = SCRATCH) -> list[pd.DataFrame]:
+    """What is kept of each seed.
+
+    Raises ``ValueError`` naming a seed of which nothing is, or nothing of its record as it is now.
+    """
+    found = []
+    for number, record in zip(runs.numbers, runs.seeds, strict=True):
+        path = place(runs.dataset, runs.name, number, results)
+        if not stands(path, record, results):
+            what = "was made of another record" if path.exists() else "is not there"
+            raise ValueError(
+                f"{path} {what}; python -m seqrec_lib.studies.protocols {runs.dataset} "
+                f"{runs.name} --seeds {number} makes it"
+            )
+        found.append(pd.read_parquet(path))
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make what is missing; ``arguments`` stand in for the command line's."""
+    parser = argparse.ArgumentParser(
+        prog="python -m seqrec_lib.studies.protocols",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("dataset")
+    parser.add_argument("names", nargs="+", help="published runs")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0])
+    parser.add_argument("--results", default=SCRATCH)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--alone", action="store_true", help=f"not behind {BEHIND}'s first {FIRST}")
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    how = (chosen.seeds, chosen.results, not chosen.alone, chosen.device)
+    for path in study(chosen.dataset, chosen.names, *how):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()
