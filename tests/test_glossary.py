@@ -75,7 +75,7 @@ def prose(path):
 
 def abbreviations(text):
     """Words with two capitals or more: NDCG, SASRec, T-ECD."""
-    words = re.findall(r"(?<![\w/.$\\])[A-Za-z][\w&+-]*\w\+?", text)
+    words = re.findall(r"(?<![\w/.$\\])[A-Za-z][\w&+-]*\w\+*", text)
     return {word.rstrip("-") for word in words if sum(letter.isupper() for letter in word) > 1}
 
 

@@ -37,9 +37,9 @@ REPEATS, ENOUGH_S = 5, 0.5  # of each timing: at least, and then until so many s
 KEYS = ["length", "sharpness", "seed", "way"]
 
 
-def place(results: str | Path = SCRATCH) -> Path:
-    """The file of what is kept."""
-    return beside(results, "long_histories", "ways.csv")
+def place(results: str | Path = SCRATCH, anew: bool = False) -> Path:
+    """The file of what is kept, or of what is made ``anew``."""
+    return beside(results, "long_histories", "ways.csv", anew=anew)
 
 
 def row(
@@ -109,9 +109,11 @@ def study(
     lengths: Sequence[int] = LENGTHS,
     sharpness: Sequence[float] = SHARPNESS,
     seeds: int = SEEDS,
+    anew: bool = False,
 ) -> pd.DataFrame:
-    """:func:`row` of every length, sharpness, seed and way; none is made again."""
-    path = place(results)
+    """:func:`row` of every length, sharpness, seed and way; none is made again, or, ``anew``, all
+    are, beside ``results`` alone."""
+    path = place(results, anew)
     rows = pd.read_csv(path).to_dict("records") if path.exists() else []
     have = {tuple(one[key] for key in KEYS) for one in rows}
     for length, sharp, seed in itertools.product(lengths, sharpness, range(seeds)):
@@ -123,7 +125,7 @@ def study(
             told = {"length": length, "sharpness": sharp, "seed": seed}
             rows.append(told | row(way, history, asked, seed))
             keep(pd.DataFrame(rows), path)
-    return kept(results)
+    return pd.read_csv(path)
 
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
@@ -133,8 +135,10 @@ def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
 
 def smoke() -> pd.DataFrame:
     """:func:`row` of every way on a short history, each timed once; nothing is kept."""
+    told = {"length": 1_000, "sharpness": SHARPNESS[-1], "seed": 0}
     history, asked = drawn(1_000, CANDIDATES, SHARPNESS[-1], np.random.default_rng(0))
-    return pd.DataFrame([row(way, history, asked, repeats=1, enough_s=0.0) for way in WAYS])
+    rows = [told | row(way, history, asked, repeats=1, enough_s=0.0) for way in WAYS]
+    return pd.DataFrame(rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -180,11 +180,10 @@ def _hashed(bits: int) -> Way:
     def answer(cache: tuple[np.ndarray, ...], asked: Asked) -> Answer:
         keys, values, planes, codes = cache
         own = _codes(asked.queries, planes)
-        alike = ~np.bitwise_count(own[0, :, None] ^ codes[0])  # 255 less the distance
-        if len(own) > 1:
-            alike = alike.astype(np.int16)
-            for mine, its in zip(own[1:], codes[1:], strict=True):
-                alike -= np.bitwise_count(mine[:, None] ^ its)
+        # of words of 32 bits the highest are found five times as fast as of shorter ones
+        alike = np.zeros((own.shape[1], codes.shape[1]), dtype=np.int32)
+        for mine, its in zip(own, codes, strict=True):
+            alike -= np.bitwise_count(mine[:, None] ^ its)
         return _read(keys, values, highest(alike), asked)
 
     def cost(length: int, asked: int, read: float) -> Cost:

@@ -4,12 +4,14 @@ way to pay less of it loses."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from seqrec_lib import report
+from seqrec_lib.studies import long_histories as study
 
 # a colour and dashes a way; those of one kind share the colour
 LOOKS = {
@@ -42,6 +44,13 @@ MEASURES = {
     "error": "error of the output",
 }
 LINEAR = ("recall", "mass", "error")  # shares, and a part of a length
+
+
+def made(results: str | Path, retrain: bool = False, small: bool = False) -> pd.DataFrame:
+    """The study's rows, kept; or made anew, to ``retrain``, or ``small``: of one short history."""
+    if small:
+        return study.smoke()
+    return study.study(results, anew=True) if retrain else study.kept(results)
 
 
 def word(way: str) -> str:
@@ -100,6 +109,18 @@ def in_full(table: pd.DataFrame, sharpness: float = 2.0) -> dict[str, pd.DataFra
         .rename(index=word)[list(MEASURES)]
         .rename(columns=MEASURES)
         for length in found.index.unique("length")
+    }
+
+
+def errors(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """A table a sharpness: a row a way, a column a length, means over seeds of the error."""
+    return {
+        f"sharpness {sharp:g}": means(table, sharp)["error"]
+        .unstack("length")
+        .rename(index=word, columns="{:,} events".format)
+        .rename_axis(index=None, columns=None)
+        .reindex([word(way) for way in LOOKS if way in set(table["way"])])
+        for sharp in sorted(set(table["sharpness"].tolist()))
     }
 
 

@@ -51,6 +51,18 @@ def test_a_table_a_length_has_a_row_a_way(table):
     assert found["100 events"].loc["latest 50", "softmax mass inside"] == 0.5
 
 
+def test_errors_have_a_table_a_sharpness(table):
+    found = long_histories.errors(table)
+    assert list(found) == ["sharpness 1", "sharpness 2"]
+    assert found["sharpness 2"].index.tolist() == ["all events", "latest 50"]
+    assert found["sharpness 1"].loc["latest 50"].tolist() == pytest.approx([0.1, 0.1])
+
+
+def test_a_short_history_has_every_way_and_keeps_nothing(tmp_path):
+    found = long_histories.made(tmp_path, small=True)
+    assert found["way"].tolist() == list(WAYS) and not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("measure", "scale", "drawn"), [("ms", "log", 2), ("recall", "linear", 1)])
 def test_costs_are_drawn_on_logarithms_and_shares_are_not(table, ax, measure, scale, drawn):
     long_histories.curves(ax, table, measure)
