@@ -91,5 +91,5 @@ def test_a_film_is_drawn_with_all_its_ratings_around_the_line_of_the_world():
 
 
 def test_a_study_that_was_not_made_says_how(tmp_path):
-    with pytest.raises(FileNotFoundError, match="python -m seqrec_lib.studies.ratings films-0"):
-        Errors.read("films-0", tmp_path / "results")
+    with pytest.raises(FileNotFoundError, match="studies.ratings movielens_small"):
+        Errors.read("movielens_small", tmp_path / "results")
