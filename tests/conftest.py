@@ -85,3 +85,9 @@ def shaken():
         return model.eval()
 
     return shake
+
+
+@pytest.fixture
+def nothing_kept(tmp_path, monkeypatch):
+    """A project that has no records: what is committed is not found beside a study's own."""
+    monkeypatch.setattr("seqrec_lib.records.store.root", lambda: tmp_path)

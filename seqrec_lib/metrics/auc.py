@@ -34,7 +34,7 @@ def auc_by_group(
 
     >>> true, score = np.array([True, False, False, True]), np.array([3.0, 1.0, 2.0, 2.0])
     >>> auc_by_group(true, score, np.array([0, 0, 1, 1])).tolist()
-    [1.0, 0.75]
+    [1.125, 0.625]
     """
     whole = auc(true, score)
     part = np.empty(len(true))

@@ -28,6 +28,7 @@ def test_a_row_a_measure_and_those_of_the_evaluation(served, kept):
     assert set(found["dataset"]) == {"small"}
 
 
+@pytest.mark.usefixtures("nothing_kept")
 def test_the_command_keeps_what_it_played(tmp_path):
     played.main(["simulated", "--models", "popular", "--results", str(tmp_path / "results")])
     found = played.kept(tmp_path / "results")

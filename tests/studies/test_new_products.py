@@ -114,6 +114,7 @@ def test_what_is_alike_shares_rare_attributes(models, shop, log):
     assert last[0] == -torch.inf and last[torch.from_numpy(same)].min() > last[1:][~same[1:]].max()
 
 
+@pytest.mark.usefixtures("nothing_kept")
 def test_a_study_is_kept_and_not_made_again(tmp_path, monkeypatch, log, attributes):
     from seqrec_lib.data import datasets
     from seqrec_lib.data.splits import leave_last_out

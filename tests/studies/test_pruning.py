@@ -54,6 +54,7 @@ def test_all_edges_leave_nothing_to_count(world):
     assert np.isnan(found["precision"]) and found["kept"] == 1
 
 
+@pytest.mark.usefixtures("nothing_kept")
 def test_a_study_is_kept_and_not_made_again(tmp_path, monkeypatch):
     how = {"trials": 1, "seeds": 2, "levels": (1,), "passes": 1, "num_users": 60}
     found = pruning.study(tmp_path / "results", **how)

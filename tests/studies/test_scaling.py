@@ -28,6 +28,7 @@ def test_a_row_tells_steps_and_memory_apart():
         assert one["peak_mb"] > one["model_mb"] > 4 * 4 * 501 * 64 / 1e6
 
 
+@pytest.mark.usefixtures("nothing_kept")
 def test_what_breaks_is_kept_with_the_reason_and_nothing_is_made_twice(tmp_path, monkeypatch):
     made = {"step_s": 0.1, "targets": 10.0, "begin_s": 1.0, "log_mb": 1.0, "model_mb": 2.0,
             "peak_mb": 3.0, "broke": ""}  # fmt: skip
@@ -61,6 +62,7 @@ def test_what_breaks_is_kept_with_the_reason_and_nothing_is_made_twice(tmp_path,
         scaling.passes(found, 1e9, 7, "whole")
 
 
+@pytest.mark.usefixtures("nothing_kept")
 def test_nothing_kept_names_the_command(tmp_path):
     with pytest.raises(FileNotFoundError, match="seqrec_lib.studies.scaling makes it"):
         scaling.kept(tmp_path / "results")

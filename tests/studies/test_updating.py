@@ -99,6 +99,7 @@ def test_counting_at_every_event_follows_a_fashion_that_begins_in_the_day():
     assert hits[1] == 0 and 0.4 < hits[4] < 0.8 < hits[120]
 
 
+@pytest.mark.usefixtures("nothing_kept")
 def test_a_study_is_kept_and_not_made_again(tmp_path, monkeypatch):
     how = {"models": ("popular", "markov-1", "gru"), "times": (1, 2), "users": 20, "epochs": 1}
     found = updating.study("simulated-time", tmp_path / "results", **how)
