@@ -86,15 +86,14 @@ def learned(
 
     Its rate falls to zero; a batch has as many users as make :data:`EVENTS`.
     """
-    log, users = world.log, np.arange(world.log.num_users)
-    length = int(np.diff(log.offsets).max()) - 1
+    log, users, length = world.log, np.arange(world.log.num_users), world.length
     catalogue = Catalogue.learned(log, world.split.train)
     torch.manual_seed(seed)
     model = from_config(catalogue, sized(family, catalogue, length, {}))
     torch.nn.init.normal_(model.items.weight[1:].data, std=chosen["item_std"])  # type: ignore[union-attr, index]
     optimizer = torch.optim.AdamW(model.parameters(), chosen["learning_rate"], weight_decay=0.01)
-    train, rows = users[: len(world.split.train)], max(1, min(64, EVENTS // length))
-    updates = math.ceil(len(train) / rows)
+    train = users[: len(world.split.train)]
+    updates = _batches(train, length)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, passes * updates)
     rng, best, kept = np.random.default_rng(seed), -math.inf, {}
     for _ in range(passes):
@@ -116,6 +115,10 @@ def learned(
     return model.eval(), best
 
 
+def _batches(users: Int[np.ndarray, "B"], length: int) -> int:
+    return math.ceil(len(users) / max(1, min(64, EVENTS // length)))
+
+
 def _scores(
     model: Recommender, world: Clicks, users: Int[np.ndarray, "B"], length: int
 ) -> Float[torch.Tensor, "B C"]:
@@ -128,10 +131,9 @@ def _scores(
 def told(model: Recommender, world: Clicks, positions: Int[np.ndarray, "P"]) -> np.ndarray:
     """Scores of what the users of these positions were shown."""
     model.eval()
-    length = int(np.diff(world.log.offsets).max()) - 1
+    length, users = world.length, world.log.user_of(positions)
     model.begin_scoring(world.log, world.split.train, length)
-    users = world.log.user_of(positions)
-    parts = np.array_split(users, math.ceil(len(users) / max(1, min(64, EVENTS // length))))
+    parts = np.array_split(users, _batches(users, length))
     return np.concatenate([_scores(model, world, part, length).numpy() for part in parts])
 
 
@@ -180,9 +182,10 @@ def study(
     seeds: int = SEEDS,
     anew: bool = False,
 ) -> pd.DataFrame:
-    """:func:`row` of every length, model and seed; none is made again, unless all are ``anew``."""
+    """:func:`row` of every length, model and seed; none is made again, or, ``anew``, all are,
+    beside ``results`` alone."""
     path = place(results, anew)
-    rows = kept(results).to_dict("records") if path.exists() and not anew else []
+    rows = pd.read_csv(path).to_dict("records") if path.exists() else []
     have = {tuple(one[key] for key in KEYS): one for one in rows}
     for level, model, seed in itertools.product(sorted(levels), models, range(seeds)):
         if (level, model, seed) in have:
@@ -192,12 +195,12 @@ def study(
         settings = json.loads(like["settings"]) if like else None
         have[level, model, seed] = row(level, model, seed, settings)
         keep(pd.DataFrame(list(have.values())), path, "%.4f")
-    return kept(results)
+    return pd.read_csv(path)
 
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """The rows that were made. Raises ``FileNotFoundError`` if there are none."""
-    return made(place(results), "clicks")
+    return made(place(results), "studies.clicks")
 
 
 def smoke() -> pd.DataFrame:

@@ -63,9 +63,11 @@ def test_a_row_has_the_area_its_error_and_the_limits():
     assert json.loads(found["settings"]) == SETTINGS and found["trials"] == 1
 
 
+@pytest.mark.usefixtures("nothing_kept")
 def test_longer_histories_take_what_was_chosen_and_nothing_is_made_twice(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "root", lambda: tmp_path)
-    monkeypatch.setattr("seqrec_lib.records.store.root", lambda: tmp_path)
+    with pytest.raises(FileNotFoundError, match="python -m seqrec_lib.studies.clicks makes it"):
+        clicks.kept()
     asked = []
 
     def row(level, model, seed, settings):
@@ -85,6 +87,8 @@ def test_longer_histories_take_what_was_chosen_and_nothing_is_made_twice(tmp_pat
     again = clicks.study(levels=(100,), models=["din"], seeds=2)
     assert len(asked) == 6
     pd.testing.assert_frame_equal(again, found)
+    apart = clicks.study(tmp_path / "mine/results", (100,), ["din"], seeds=1, anew=True)
+    assert len(apart) == 1 and len(asked) == 7 and len(clicks.kept()) == 6
 
 
 def test_a_look_trains_every_model_and_keeps_nothing(capsys, monkeypatch):

@@ -167,9 +167,9 @@ def test_the_exact_top_has_all_recall_and_the_more_bits_the_more_is_found(drawn)
     assert rows["exact top"]["mass"] == max(rows[way]["mass"] for way in SEARCHES)
 
 
+@pytest.mark.usefixtures("nothing_kept")
 def test_a_study_goes_on_where_it_was_left(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "root", lambda: tmp_path)
-    monkeypatch.setattr("seqrec_lib.records.store.root", lambda: tmp_path)
     monkeypatch.setattr(long_histories, "_ms", lambda work, repeats, enough_s: 1.5)
     with pytest.raises(FileNotFoundError, match="studies.long_histories makes it"):
         long_histories.kept()

@@ -54,6 +54,11 @@ class Clicks:
     chance: Float[np.ndarray, "U C"]
     limits: Mapping[str, Float[np.ndarray, "U C"]]
 
+    @property
+    def length(self) -> int:
+        """Events of the longest history."""
+        return int(np.diff(self.log.offsets).max()) - 1
+
 
 def draw(level: int, seed: int = 0, num_users: int | None = None) -> Clicks:
     """A world whose longest history has ``level`` events. Raises ``ValueError`` below 64.

@@ -1,13 +1,14 @@
 """The trials of a search as a reader sees them."""
 
 import pandas as pd
+import pytest
 
 from seqrec_lib.report.chapters import searches
 from seqrec_lib.studies.search import SPACES, place
 
 
-def test_the_best_trial_stands_first_under_words(tmp_path, monkeypatch):
-    monkeypatch.setattr("seqrec_lib.records.store.root", lambda: tmp_path)
+@pytest.mark.usefixtures("nothing_kept")
+def test_the_best_trial_stands_first_under_words():
     path = place("beauty", "gru4rec", "book/results")
     path.parent.mkdir(parents=True)
     rows = {"trial": [0, 1], "passes": [9, 40], "best pass": [6, 38], "NDCG@10": [0.05, 0.06]}

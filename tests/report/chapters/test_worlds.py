@@ -156,12 +156,7 @@ def test_worlds_can_be_made_small(monkeypatch):
     assert {name: table["world"][0] for name, table in found.items()} == {n: n for n in PLANS}
 
 
-@pytest.fixture
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.setattr("seqrec_lib.records.store.root", lambda: tmp_path)
-
-
-def test_worlds_that_are_kept_are_read_and_no_others_made(elsewhere, table, monkeypatch):
+def test_worlds_that_are_kept_are_read_and_no_others_made(nothing_kept, table, monkeypatch):
     monkeypatch.setattr(worlds.study, "row", lambda *asked, **how: pytest.fail("trained"))
     with pytest.raises(FileNotFoundError, match="studies.worlds union makes it"):
         worlds.made("build/results", 1)
@@ -171,7 +166,7 @@ def test_worlds_that_are_kept_are_read_and_no_others_made(elsewhere, table, monk
     pd.testing.assert_frame_equal(found["noise"], table[table["seed"] == 0], check_dtype=False)
 
 
-def test_all_worlds_are_made_anew_where_that_is_asked(elsewhere, table, monkeypatch):
+def test_all_worlds_are_made_anew_where_that_is_asked(nothing_kept, table, monkeypatch):
     asked = []
 
     def pretend(*of, **how):
