@@ -50,6 +50,7 @@ from seqrec_lib.records.store import (
 from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.evaluation import ranks, ranks_and_exposure
 from seqrec_lib.training.loop import fit
+from seqrec_lib.training.settings import chosen
 
 logger = logging.getLogger(__name__)
 
@@ -298,5 +299,6 @@ def _minutes(record: Run) -> str:
 
 def _fingerprint(spec: Spec, data: str) -> str:
     """Of settings and data: a run never goes on from a stranger's checkpoint."""
-    words = json.dumps(spec.as_dict(), sort_keys=True) + data
+    settings = {name: chosen(getattr(spec, name)) for name in ("config", "training")}
+    words = json.dumps(spec.as_dict() | settings, sort_keys=True) + data
     return hashlib.sha256(words.encode()).hexdigest()[:12]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from seqrec_lib.data.files import written_aside
+from seqrec_lib.training.settings import chosen
 
 if TYPE_CHECKING:
     from seqrec_lib.training.loop import _Run
@@ -91,9 +92,9 @@ def _identity(run: _Run) -> dict[str, Any]:
     shapes = {name: list(value.shape) for name, value in run.model.named_parameters()}
     parts = (run.split.train, run.split.valid)
     return {
-        "training": asdict(run.training),
+        "training": chosen(run.training),
         "model": type(run.model).__name__,
-        "config": repr(getattr(run.model, "config", None)),
+        "config": chosen(run.model.config),
         "shapes": shapes,
         "positions": [[len(p), int(p.sum())] for p in parts],
         "world": run.world,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
 
 from seqrec_lib.training.optimizers import NAMES
 
@@ -58,3 +59,23 @@ class Training:
             raise ValueError(f"weight_decay is {self.weight_decay}; use 0 or a number above it")
         if not 0 <= self.averaging < 1:
             raise ValueError(f"averaging is {self.averaging}; use 0 or a decay below 1")
+
+
+def chosen(settings: Any) -> dict[str, Any]:
+    """The settings that are not at their default, as nested plain values with class names.
+
+    By these a run is told from another: a setting that came later, at the default that says what
+    was done before it, changes nothing.
+    """
+    usual = type(settings)()
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    moved = {
+        name: _chosen(value) for name, value in values.items() if value != getattr(usual, name)
+    }
+    return {"class": type(settings).__qualname__} | moved
+
+
+def _chosen(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_chosen(part) for part in value]
+    return chosen(value) if is_dataclass(value) else value

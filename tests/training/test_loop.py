@@ -512,6 +512,30 @@ def test_a_checkpoint_of_another_run_is_refused_in_words(
     assert path.read_bytes() == kept
 
 
+def test_a_setting_that_came_later_does_not_orphan_a_checkpoint(
+    model_of, small_log, small_split, tmp_path, monkeypatch
+):
+    path = tmp_path / "run.ckpt"
+    kept = fit(model_of(), small_log, small_split, dataclasses.replace(SHORT, epochs=1), path)
+
+    def with_one_more(kind, name, default):
+        later = dataclasses.make_dataclass(
+            kind.__name__, [(name, type(default), default)], bases=(kind,), frozen=True
+        )
+        later.__qualname__ = kind.__qualname__
+        return later
+
+    later = with_one_more(type(SHORT), "later", 0)
+    settings = later(**dataclasses.asdict(dataclasses.replace(SHORT, epochs=1)))
+    model = model_of(weights=1)
+    model.config = with_one_more(type(model.config), "later", "as before")(
+        **{f.name: getattr(model.config, f.name) for f in dataclasses.fields(model.config)}
+    )
+    assert fit(model, small_log, small_split, settings, path) == kept
+    with pytest.raises(ValueError, match="training differ"):
+        fit(model, small_log, small_split, dataclasses.replace(settings, later=1), path)
+
+
 # --- on a GPU ----------------------------------------------------------------------------------
 
 
