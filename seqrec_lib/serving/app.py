@@ -40,6 +40,7 @@ from seqrec_lib.serving.items import Items
 from seqrec_lib.serving.kept import Kept
 from seqrec_lib.serving.live import Live, Paced, Stream, Wanted
 from seqrec_lib.serving.pages import Page
+from seqrec_lib.serving.questions import unheard
 from seqrec_lib.serving.served import Answer, Question, Served
 from seqrec_lib.serving.showing import Looked, Named, Showing, Sought
 from seqrec_lib.serving.telemetry import Telemetry
@@ -74,23 +75,31 @@ def create_app(
     must arrive within ``body_seconds``; ``replayed`` is the log whose test part can be played,
     ``dataset`` what a page calls it, and ``items`` what is known of its items; with ``kept`` a
     replay goes on where a killed server was. With ``known`` a question may name a user in the place
-    of a history; models that read more than items are asked in no other way, and are on no page.
+    of a history; models that read more than items are asked in no other way, but by the replay of a
+    log whose stores they read.
     Raises ``ValueError`` for no model, for two of one name, for one that nobody could ask, and for
     a ``kept`` replay of other models.
     """
     names = [one.name for one in models]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"models are {', '.join(names) or 'none'}; give some, each another name")
-    for one in models:
-        one.require_items_alone() if known is None else known.require(one)
     batchers = {one.name: Batcher(one, limit, waiting) for one in models}
     by_items = {name: one for name, one in batchers.items() if not one.served.model.reads}
-    if replayed and not by_items:
-        raise ValueError(f"{', '.join(names)}: a replay asks by items, and these read more")
+    shown = by_items
+    if replayed:
+        unplayed = {one.name: unheard(replayed[0], one) for one in models}
+        shown = {name: one for name, one in batchers.items() if not unplayed[name]}
+        if not shown:
+            raise ValueError(next(iter(unplayed.values())))
+    for one in models:
+        if known is not None:
+            known.require(one)
+        elif one.name not in shown:
+            one.require_items_alone()
     reading = Reading(known, waiting) if known else None
     telemetry = Telemetry(batchers)
-    live = Live(by_items, *replayed, kept=kept) if replayed else None
-    showing = Showing(by_items, items or Items(models[0].items), dataset, live is not None)
+    live = Live(shown, *replayed, kept=kept) if replayed else None
+    showing = Showing(shown, items or Items(models[0].items), dataset, live is not None)
     page = Page()
 
     @asynccontextmanager
@@ -125,7 +134,7 @@ def create_app(
             told["known"] = {"events": len(past.table), "segment": past.seq, "at": past.at}
             answers = await _all(
                 [
-                    one.aside(partial(answer_of, one.served, past, asked.k, asked.protocol))
+                    one.aside(partial(answer_of, one.served, past, asked.k, (asked.protocol,)))
                     for one in map(batchers.__getitem__, chosen)
                 ]
             )

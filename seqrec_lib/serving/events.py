@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -148,29 +148,38 @@ class Reading:
         self._thread.shutdown()
 
 
-def answer(served: Served, past: Past, k: int = 10, protocol: str = "masked") -> Answer:
+def answer(
+    served: Served,
+    past: Past,
+    k: int = 10,
+    protocols: tuple[str, ...] = ("masked",),
+    context: str = "",
+) -> Answer:
     """What a model puts next after these events.
 
     As :meth:`seqrec_lib.serving.served.Served.answer`, for models that read more than items too;
-    what ``masked`` leaves out are the items of these events.
+    what ``masked`` leaves out are the items of these events, but for those of the channel
+    ``context``.
     """
     begun = perf_counter()
     number, text = served.number, past.table["item"].astype(str)
     place = np.array([number.get(item, 0) for item in text], dtype=np.int64)
     strange = text[place == 0].tolist()
     ms = {"read": 0.0, "score": 0.0, "select": 0.0}
-    found = TopK()
+    lists = {protocol: TopK() for protocol in protocols}
     if (place > 0).any():
         known = past.table[place > 0].assign(item=served.items[place[place > 0] - 1])
         log = log_of(known, served.items, served.model.names, past.at)
+        if context:
+            log = replace(log, context=np.append(known["channel"] == context, False))
         ms["read"] = (perf_counter() - begun) * 1000
-        ranking = served.top(log, log.offsets[1:] - 1, k, (protocol,), ms)[protocol]
-        found = served.named(ranking, 0, slice(0, k))
+        rankings = served.top(log, log.offsets[1:] - 1, k, protocols, ms)
+        lists = {name: served.named(one, 0, slice(0, k)) for name, one in rankings.items()}
     count = int((place > 0).sum())
     return Answer(
         served.name,
         served.digest,
-        {protocol: found},
+        lists,
         known=count,
         read=min(count, served.length),
         unknown=len(strange),

@@ -22,9 +22,8 @@ from seqrec_lib.serving.batching import Batcher
 from seqrec_lib.serving.kept import Kept, digest_of
 from seqrec_lib.serving.monitor import Monitor
 from seqrec_lib.serving.pace import Pace
-from seqrec_lib.serving.replay import Answers, Replay, play
-from seqrec_lib.serving.served import Question
-from seqrec_lib.training.evaluation import PROTOCOLS
+from seqrec_lib.serving.questions import asking
+from seqrec_lib.serving.replay import Replay, play
 
 logger = logging.getLogger(__name__)
 
@@ -219,17 +218,13 @@ class Live:
 
     async def _play(self, replay: Replay, monitor: Monitor, pace: Pace) -> None:
         try:
-            await play(replay, self._ask, monitor, pace)
+            async with asking(replay, list(self.batchers.values()), self.k) as ask:
+                await play(replay, ask, monitor, pace)
             self._whole = monitor.snapshot(whole=True)
             self.state = "played"
         # a model's error ends the replay, not the server; its words may hold a history
         except Exception as error:
             self.state = f"ended by an error ({type(error).__name__})"
-
-    async def _ask(self, history: list[Any]) -> Answers:
-        question = Question(history, 2 * self.k, PROTOCOLS)
-        answers = await asyncio.gather(*(one.ask(question) for one in self.batchers.values()))
-        return {one.model: one for one in answers}
 
 
 class Stream(StreamingResponse):

@@ -88,7 +88,8 @@ class Monitor:
         user = int(log.user_of(at)[0])
         before = self.replay.history(position)
         (item,) = log.items[log.item[at] - 1].tolist()
-        seen = set(map(str, before))
+        stores = self.replay.of_stores(position)
+        seen = {str(one) for one, line in zip(before, stores, strict=True) if not line}
         models: dict[str, dict[str, Any]] = {name: {} for name in answers}
         for name, answer in answers.items():
             number = self.models[name].number
@@ -114,8 +115,9 @@ class Monitor:
             self._keep(decision)  # first: what is told of has been kept
         self._take(decision)
         self.latest = {
-            "position": position, "user": str(log.users[user]), "history": before, "item": item,
-            "seen": str(item) in seen, "late": late, "models": self._drawn(models),
+            "position": position, "user": str(log.users[user]), "history": before,
+            "stores": stores, "item": item, "seen": str(item) in seen, "late": late,
+            "models": self._drawn(models),
         }  # fmt: skip
         # last: who reads it from another thread and finds an event counted finds it whole
         self.counts["late"] += late

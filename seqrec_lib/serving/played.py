@@ -30,9 +30,9 @@ from seqrec_lib.records.store import SCRATCH, beside, keep, made
 from seqrec_lib.serving.batching import Batcher
 from seqrec_lib.serving.export import stored
 from seqrec_lib.serving.monitor import Monitor
-from seqrec_lib.serving.replay import Answers, Replay, play
-from seqrec_lib.serving.served import Question, Served
-from seqrec_lib.training.evaluation import PROTOCOLS
+from seqrec_lib.serving.questions import asking
+from seqrec_lib.serving.replay import Replay, play
+from seqrec_lib.serving.served import Served
 
 MODELS = ("popular", "markov", "gru", "sasrec")
 
@@ -50,12 +50,7 @@ async def measured(
     monitor = Monitor(replay, models, split.train, k, most=len(split.test))
     async with AsyncExitStack() as stack:
         batchers = [await stack.enter_async_context(Batcher(one)) for one in models]
-
-        async def ask(history: list[Any]) -> Answers:
-            question = Question(history, 2 * k, PROTOCOLS)
-            answers = await asyncio.gather(*(one.ask(question) for one in batchers))
-            return {one.model: one for one in answers}
-
+        ask = await stack.enter_async_context(asking(replay, batchers, k))
         await play(replay, ask, monitor)
     return monitor.snapshot(whole=True)
 

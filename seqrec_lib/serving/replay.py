@@ -22,7 +22,7 @@ from seqrec_lib.serving.pace import Pace
 from seqrec_lib.serving.served import Answer
 
 Answers = Mapping[str, Answer]  # by model
-Ask = Callable[[list[Any]], Awaitable[Answers]]
+Ask = Callable[[int], Awaitable[Answers]]  # of what is known once that position has arrived
 AT_ONCE = 64  # questions in flight where nothing schedules them
 
 
@@ -45,9 +45,9 @@ class Replay:
 
     ``speed`` plays recorded gaps so many times as fast; ``rate`` draws gaps of a Poisson process of
     so many events a second, by ``seed``. With neither, events follow as fast as they are answered.
-    Events of equal time come together, in the order of the log. Raises ``ValueError`` for both, for
-    numbers that are not above 0, for positions without a history, and for a log with context,
-    which histories of items alone do not tell from what is masked.
+    Events of equal time come together, in the order of the log; in a log with lines of stores time
+    is when an event was known. Raises ``ValueError`` for both, for numbers that are not above 0,
+    and for positions without a history.
     """
 
     log: EventLog
@@ -68,8 +68,6 @@ class Replay:
         first = (self.log.history_length(self.positions) == 0).sum()
         if first:
             raise ValueError(f"{first} positions are first events of users: nothing comes before")
-        if self.log.context is not None:
-            raise ValueError("a log with context (lines of a store) is not replayed by items alone")
 
     @property
     def scheduled(self) -> bool:
@@ -78,7 +76,8 @@ class Replay:
     def __iter__(self) -> Iterator[Event]:
         asked = np.unique(self.positions)
         arriving = np.union1d(asked, asked - 1)
-        time = np.asarray(self.log.time)[arriving]
+        known = self.log.time if self.log.context is None else self.log.known
+        time = np.asarray(known)[arriving]
         arriving = arriving[np.argsort(time, kind="stable")]
         due = self._due(np.sort(time))
         decides, asks = np.isin(arriving, asked), np.isin(arriving + 1, asked)
@@ -94,8 +93,17 @@ class Replay:
 
     def history(self, position: int, beyond: int = 0) -> list[Any]:
         """The raw ids of the user's events before ``position``, and of so many from it on."""
+        return self.log.items[self.log.item[self._before(position, beyond)] - 1].tolist()
+
+    def of_stores(self, position: int) -> list[bool]:
+        """Which events of the history are lines of stores, whose items are not masked."""
+        before = self._before(position)
+        lines = self.log.context
+        return [False] * (before.stop - before.start) if lines is None else lines[before].tolist()
+
+    def _before(self, position: int, beyond: int = 0) -> slice:
         start = self.log.offsets[np.searchsorted(self.log.offsets, position, side="right") - 1]
-        return self.log.items[self.log.item[start : position + beyond] - 1].tolist()
+        return slice(int(start), position + beyond)
 
 
 class Watching(Protocol):
@@ -125,7 +133,7 @@ async def play(replay: Replay, ask: Ask, watching: Watching, pace: Pace | None =
 
     async def asked(event: Event, due: float) -> Answers | None:
         try:
-            answers = await ask(replay.history(event.position, beyond=1))
+            answers = await ask(event.position)
         except (Overloaded, Closed):
             watching.lost(event)
             return None

@@ -10,6 +10,7 @@ import httpx
 import pytest
 import uvicorn
 
+from seqrec_lib.data.channels import joined
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.simulator import small_world
 from seqrec_lib.data.splits import leave_last_out
@@ -18,6 +19,8 @@ from seqrec_lib.serving.attention import attention
 from seqrec_lib.serving.items import Items
 from seqrec_lib.serving.served import Question
 from tests.driven import browser
+
+from .test_questions import models_of, shopping
 
 pytestmark = pytest.mark.browser
 NAMES = ("markov", "gru", "sasrec")
@@ -163,6 +166,26 @@ def test_a_step_shows_every_model_s_list_and_marks_what_came(page, server):
         )
         words = f"rank {place} of 90" if place else "not in this list|in no list"
         assert any(word in one["under"] for word in words.split("|"))
+
+
+def test_of_receipts_a_reader_sees_what_was_known_and_who_cannot_be_asked(apart):
+    log = joined(shopping(), "known")
+    with serving(models_of(log), log) as server:
+        start(apart, server)
+        live = server[1].state.live
+        while live.monitor is None or not any(live.monitor.latest["stores"][-6:]):
+            step(apart, server)
+        latest = live.monitor.latest
+        rows = "[...document.querySelectorAll('#seqrec-history li .seqrec-genres')]"
+        drawn = apart.value(f"{rows}.map((one) => one.textContent.startsWith('in a store'))")
+        assert drawn == latest["stores"][-6:]
+        assert all(len(one["titles"]) == 10 for one in apart.value(SEEN)["lists"].values())
+        apart.click("#seqrec-hold")
+        seen = after(apart, lambda: apart.click("#seqrec-history button[aria-label^=Remove]"))
+        reads, alone, _ = seen["lists"].values()
+        assert reads["titles"] == [] and len(alone["titles"]) == 10
+        columns = "[...document.querySelectorAll('.seqrec-column')]"
+        assert "reads receipts" in apart.value(f"{columns}[0].textContent")
 
 
 def test_measures_by_model_stand_in_tables(page, server):

@@ -1,7 +1,6 @@
 """A replay decides what an evaluation does, and its clock is honest."""
 
 import asyncio
-import dataclasses
 import json
 import time
 from contextlib import AsyncExitStack
@@ -17,6 +16,7 @@ from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.serving.batching import Batcher, Overloaded
 from seqrec_lib.serving.monitor import Monitor
+from seqrec_lib.serving.questions import asking
 from seqrec_lib.serving.replay import Replay, play
 from seqrec_lib.serving.served import Question, Served
 from seqrec_lib.training.evaluation import PROTOCOLS, ranks
@@ -28,11 +28,7 @@ async def played(replay, models, monitor, k=10):
     async with AsyncExitStack() as stack:
         batchers = [await stack.enter_async_context(Batcher(one)) for one in models]
 
-        async def ask(history):
-            question = Question(history, 2 * k, PROTOCOLS)
-            answers = await asyncio.gather(*(one.ask(question) for one in batchers))
-            return {one.model: one for one in answers}
-
+        ask = await stack.enter_async_context(asking(replay, batchers, k))
         await play(replay, ask, monitor)
 
 
@@ -146,9 +142,6 @@ def test_poisson_arrivals_keep_the_order_and_have_the_rate_asked_for(small_log):
 def test_a_replay_of_nothing_is_refused(log, how, words):
     with pytest.raises(ValueError, match=words):
         Replay(**{"log": log, "positions": leave_last_out(log).test} | how)
-    context = dataclasses.replace(log, context=np.zeros(len(log), dtype=bool))
-    with pytest.raises(ValueError, match="lines of a store"):
-        Replay(context, leave_last_out(log).test)
 
 
 def test_a_question_is_asked_with_what_came_before_and_nothing_later(log):
@@ -158,11 +151,13 @@ def test_a_question_is_asked_with_what_came_before_and_nothing_later(log):
     class Nobody:
         arrived = answered = lost = decided = lambda *_: None
 
-    async def ask(history):
-        asked.append(history)
+    replay = Replay(log, positions)
+
+    async def ask(position):
+        asked.append(replay.history(position, beyond=1))
         return {}
 
-    asyncio.run(play(Replay(log, positions), ask, Nobody()))
+    asyncio.run(play(replay, ask, Nobody()))
     starts = log.offsets[:5]
     expected = [
         log.items[log.item[a:b] - 1].tolist() for a, b in zip(starts, positions, strict=True)
@@ -191,7 +186,7 @@ def test_time_counts_from_the_scheduled_arrival(log, blocking):
     async def scene():
         lock = asyncio.Lock()
 
-        async def ask(history):
+        async def ask(position):
             async with lock:
                 if blocking:  # not even the clock of arrivals goes on
                     time.sleep(0.03)
@@ -213,9 +208,10 @@ def test_what_is_refused_decides_nothing(served, log):
     monitor = Monitor(Replay(log, positions), models, leave_last_out(log).train)
     number = iter(range(1000))
 
-    async def ask(history):
+    async def ask(position):
         if next(number) % 3 == 0:
             raise Overloaded("full")
+        history = monitor.replay.history(position, beyond=1)
         (answer,) = models[0].answer([Question(history, 20, PROTOCOLS)])
         return {"markov": answer}
 

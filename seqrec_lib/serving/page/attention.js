@@ -26,7 +26,7 @@ window.seqrec = window.seqrec || {};
         const older = told.splice(0, Math.max(0, told.length - LAST));
         if (older.length) {
           const sum = layers.map((_, l) => older.reduce((all, [, one]) => all + one[l], 0));
-          told.unshift([`${older.length} older events together`, sum]);
+          told.unshift([`${older.length} older event${older.length > 1 ? "s together" : ""}`, sum]);
         }
         const mean = (one) => one.reduce((a, b) => a + b, 0) / one.length;
         const percent = (value) => `${(100 * value).toFixed(1)} %`;

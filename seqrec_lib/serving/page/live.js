@@ -13,7 +13,7 @@
   async function start() {
     const from = server();
     const { dataset, plays, models } = await from.about();
-    const titles = models.map((one) => one.title).join(", ");
+    const titles = models.map((one) => one.title).join("; "); // a title may have a comma
     const items = Math.max(...models.map((one) => one.items)).toLocaleString("en");
     const log = dataset ? `Events of ${dataset}, ${items} items. ` : `${items} items. `;
     write(part("about"), `${log}Who answers: ${titles}.`);

@@ -23,6 +23,8 @@ window.seqrec = window.seqrec || {};
     let grown = -1; // events of the person's own that a cold start has had; -1: it is none
     let turn = 0; // answers to what was asked before the last change come too late
 
+    /** Which of the events on the page were in a store: they are the person's own, or unknown. */
+    const places = () => (latest && history === latest.history ? latest.notes : []);
     const protocol = () => document.querySelector("input[name=seqrec-protocol]:checked").value;
     const whole = () => (latest ? [...latest.history, latest.item] : []);
     const edited = () => held && history.join() !== (latest ? latest.history : []).join();
@@ -31,7 +33,8 @@ window.seqrec = window.seqrec || {};
     /** What the stream tells; drawn unless somebody is held. `still`: it waits for the reader. */
     async function watched(now, still) {
       const mine = ++turn;
-      const told = { ...now, history: now.history.map(String), item: String(now.item) };
+      const notes = (now.stores || []).map((line) => (line ? "in a store" : ""));
+      const told = { ...now, notes, history: now.history.map(String), item: String(now.item) };
       const drawn = server.decided(told, protocol(), numItems);
       const shown = Object.values(drawn.lists).flatMap(({ items }) => items.map(({ item }) => item));
       const seen = still ? told.history : told.history.slice(-SHOWN);
@@ -46,7 +49,7 @@ window.seqrec = window.seqrec || {};
     function draw(now, before) {
       frame = now;
       const changes = board.show(frame, before);
-      events.show(history);
+      events.show(history, places());
       state();
       return changes;
     }
@@ -59,7 +62,7 @@ window.seqrec = window.seqrec || {};
         const mine = ++turn;
         await server.name(whole());
         if (mine !== turn) return;
-        events.show(history);
+        events.show(history, places());
         state();
         await look(mine);
       }
@@ -113,7 +116,7 @@ window.seqrec = window.seqrec || {};
       write(part("looking"), held ? "Of what it read, how much the newest state takes from each event. " +
         "It is no explanation: other shares may give the same list."
         : "Hold the person, or pause, to see how much of each event goes into the newest state.");
-      write(part("time"), frame && frame.ms ? `${models.length} answers in ${frame.ms.toFixed(1)} ms.` : "");
+      write(part("time"), frame && frame.ms ? `${Object.keys(frame.lists).length} answers in ${frame.ms.toFixed(1)} ms.` : "");
     }
 
     const on = (name, act) => part(name).addEventListener("click", act);

@@ -12,7 +12,7 @@ window.seqrec = window.seqrec || {};
     const more = make("button", { type: "button", className: "seqrec-more" });
     const empty = make("p", { className: "seqrec-note" });
     root.append(more, list, empty);
-    let [history, all, rows] = [[], false, []];
+    let [history, all, rows, marks] = [[], false, [], []];
 
     const acts = {
       earlier: { sign: "↑", words: "Move earlier", act: (at) => swapped(at, at - 1) },
@@ -56,8 +56,9 @@ window.seqrec = window.seqrec || {};
       return { element: make("li", {}, words, group), title, genres, buttons };
     }
 
-    function show(now) {
-      history = now;
+    /** `notes` has a word for some events, such as where they happened. */
+    function show(now, notes = []) {
+      [history, marks] = [now, notes];
       const from = first();
       while (rows.length < history.length - from) {
         rows.push(row(rows.length));
@@ -69,7 +70,8 @@ window.seqrec = window.seqrec || {};
       rows.forEach(({ title, genres, buttons }, number) => {
         const described = describe(history[from + number]);
         write(title, described.title);
-        write(genres, described.genres);
+        const note = marks[from + number];
+        write(genres, [note, described.genres].filter(Boolean).join(" · "));
         for (const [name, { words }] of Object.entries(acts))
           buttons[name].setAttribute("aria-label", `${words}: ${described.title}`);
         buttons.earlier.disabled = from + number === 0;
@@ -82,7 +84,7 @@ window.seqrec = window.seqrec || {};
 
     more.addEventListener("click", () => {
       all = !all;
-      show(history);
+      show(history, marks);
     });
     return { show };
   }

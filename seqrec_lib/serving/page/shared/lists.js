@@ -7,7 +7,8 @@
 //   frame.protocol   "masked" (M) or "unmasked" (U)
 //   frame.numItems   how many items there are
 //   frame.lists      by model: {items: [{item, score}], rank: of next; null while nothing has come,
-//                    Infinity where all that is known is that the list does not have it}
+//                    Infinity where all that is known is that the list does not have it};
+//                    none of a model that cannot be asked
 //   frame.ms         how long the answers took, together
 "use strict";
 window.seqrec = window.seqrec || {};
@@ -83,15 +84,17 @@ window.seqrec = window.seqrec || {};
     function show(frame, before = null) {
       const changes = {};
       for (const [name, { rows, under, empty, list }] of columns) {
-        const { items, rank } = frame.lists[name];
-        const by = before ? moves(before.lists[name].items, items) : items.map(() => 0);
+        const { items, rank } = frame.lists[name] || { items: [], rank: null };
+        const earlier = before && before.lists[name];
+        const by = earlier ? moves(earlier.items, items) : items.map(() => 0);
         rows.forEach(({ element, fill }, place) => {
           if (place < items.length)
             fill(describe(items[place].item), by[place], items[place].item === frame.next);
           else element.hidden = true;
         });
         list.hidden = !items.length; // a list without items is none
-        write(empty, items.length ? "" : "No list: the history is empty.");
+        const why = frame.lists[name] ? "the history is empty." : "it reads receipts, not items alone.";
+        write(empty, items.length ? "" : `No list: ${why}`);
         write(under, rank === null ? "" : placed(rank, frame));
         changes[name] = {
           fresh: by.filter((one) => one === "new").length,
