@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -140,6 +140,12 @@ def keep(table: pd.DataFrame, path: Path, float_format: str = "%.6g") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(path) as aside:
         table.to_csv(aside, index=False, float_format=float_format)
+
+
+def rows_by(path: Path, keys: Sequence[str], **reading: Any) -> dict[tuple[Any, ...], dict]:
+    """The rows that :func:`keep` wrote so far, by their ``keys``; a study goes on from there."""
+    rows = pd.read_csv(path, **reading).to_dict("records") if path.exists() else []
+    return {tuple(one[key] for key in keys): one for one in rows}
 
 
 def made(path: Path, module: str, **reading: Any) -> pd.DataFrame:

@@ -37,7 +37,7 @@ from seqrec_lib.models.rankers.pooling import Pooling
 from seqrec_lib.models.rankers.target_attention import TargetAttention
 from seqrec_lib.models.rankers.twin import TWIN
 from seqrec_lib.models.rankers.twin_v2 import TWINV2
-from seqrec_lib.records.store import SCRATCH, beside, keep, made
+from seqrec_lib.records.store import SCRATCH, beside, keep, made, rows_by
 from seqrec_lib.studies.spaces import drawn
 from seqrec_lib.studies.worlds import sized
 from seqrec_lib.studies.worlds_plans import Family
@@ -185,8 +185,7 @@ def study(
     """:func:`row` of every length, model and seed; none is made again, or, ``anew``, all are,
     beside ``results`` alone."""
     path = place(results, anew)
-    rows = pd.read_csv(path).to_dict("records") if path.exists() else []
-    have = {tuple(one[key] for key in KEYS): one for one in rows}
+    have = rows_by(path, KEYS)
     for level, model, seed in itertools.product(sorted(levels), models, range(seeds)):
         if (level, model, seed) in have:
             continue

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from seqrec_lib.records.store import SCRATCH, beside, keep, made
+from seqrec_lib.records.store import SCRATCH, beside, keep, made, rows_by
 from seqrec_lib.studies.long_histories_ways import (
     WAYS,
     Answer,
@@ -114,8 +114,7 @@ def study(
     """:func:`row` of every length, sharpness, seed and way; none is made again, or, ``anew``, all
     are, beside ``results`` alone."""
     path = place(results, anew)
-    rows = pd.read_csv(path).to_dict("records") if path.exists() else []
-    have = {tuple(one[key] for key in KEYS) for one in rows}
+    have = rows_by(path, KEYS)
     for length, sharp, seed in itertools.product(lengths, sharpness, range(seeds)):
         missing = [way for way in WAYS if (length, sharp, seed, way) not in have]
         if not missing:
@@ -123,8 +122,8 @@ def study(
         history, asked = drawn(length, CANDIDATES, sharp, np.random.default_rng([seed, length]))
         for way in missing:
             told = {"length": length, "sharpness": sharp, "seed": seed}
-            rows.append(told | row(way, history, asked, seed))
-            keep(pd.DataFrame(rows), path)
+            have[length, sharp, seed, way] = told | row(way, history, asked, seed)
+            keep(pd.DataFrame(list(have.values())), path)
     return pd.read_csv(path)
 
 

@@ -23,7 +23,7 @@ from jaxtyping import Bool, Int
 from seqrec_lib.data.worlds import noise
 from seqrec_lib.data.worlds.base import World
 from seqrec_lib.models.rankers.surge import SURGE
-from seqrec_lib.records.store import SCRATCH, beside, keep, made
+from seqrec_lib.records.store import SCRATCH, beside, keep, made, rows_by
 from seqrec_lib.studies.worlds import searched, tried
 from seqrec_lib.studies.worlds_plans import FAMILIES, LEARNED, NEGATIVES, Family
 
@@ -92,8 +92,7 @@ def study(
     """The table; what is kept is not made again, or, ``anew``, beside ``results`` alone. Settings
     are searched in the world of seed 0."""
     path = place(results, anew)
-    rows = pd.read_csv(path).to_dict("records") if path.exists() else []
-    have = {tuple(one[key] for key in KEYS): one for one in rows}
+    have = rows_by(path, KEYS)
     for level, name, seed in itertools.product(levels, MODELS, range(seeds)):
         if (level, name, seed) in have:
             continue

@@ -31,7 +31,7 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.worlds.base import World
 from seqrec_lib.models.base import Recommender, from_config
 from seqrec_lib.models.layers import Users
-from seqrec_lib.records.store import SCRATCH, beside, keep, made
+from seqrec_lib.records.store import SCRATCH, beside, keep, made, rows_by
 from seqrec_lib.studies.spaces import drawn
 from seqrec_lib.studies.worlds_plans import FAMILIES, PLANS, Family
 from seqrec_lib.training.evaluation import best
@@ -43,6 +43,7 @@ BATCH = 64  # histories
 TRIALS, SEEDS = 6, 3
 ENOUGH = 0.99  # of the best possible on validation: no further trial
 KEYS = ["kind", "level", "model", "seed"]
+READING: dict[str, Any] = {"keep_default_na": False, "na_values": {"limit": [""]}}
 
 
 class Tried(NamedTuple):
@@ -187,8 +188,7 @@ def study(
     levels, models = list(levels or plan.levels), list(models or plan.models)
     if strange := set(models) - set(plan.models):
         raise ValueError(f"{name} lacks {sorted(strange)}; it has {', '.join(plan.models)}")
-    rows = kept(name, results).to_dict("records") if path.exists() and not anew else []
-    have = {tuple(one[key] for key in KEYS): one for one in rows}
+    have = {} if anew else rows_by(path, KEYS, **READING)
     for kind, level, model, seed in itertools.product(plan.kinds, levels, models, range(seeds)):
         if (kind, level, model, seed) in have:
             continue
@@ -202,8 +202,7 @@ def study(
 
 def kept(name: str, results: str | Path = SCRATCH) -> pd.DataFrame:
     """The rows that were made. Raises ``FileNotFoundError`` if there are none."""
-    reading = {"keep_default_na": False, "na_values": {"limit": [""]}}
-    return made(place(name, results), f"studies.worlds {name}", **reading)
+    return made(place(name, results), f"studies.worlds {name}", **READING)
 
 
 def smoke(name: str) -> pd.DataFrame:
