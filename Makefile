@@ -36,7 +36,7 @@ define compile
 endef
 
 book: $(READY)  ## run every chapter, compile book/_build/html, compare with the stored outputs
-	$(RUN) book/chapters.py
+	$(RUN) book/chapters.py --jobs 2
 	$(call compile,build/notebooks)
 	$(RUN) -m pytest -q --nbval notebooks --executed build/notebooks || \
 	  { echo "The book is built, but stored outputs have moved: 'make chapters' stores today's."; exit 1; }

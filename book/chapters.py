@@ -5,9 +5,11 @@ python book/chapters.py 06_counts -p DATASET toys  one chapter with another para
 python book/chapters.py 06_counts -p DATASET shop.csv --unit ms --sort   on a log of one's own
 python book/chapters.py --store                    every chapter as it stands, into notebooks/
 python book/chapters.py --smoke                    everything from nothing on small made-up data
+python book/chapters.py --jobs 2                   two at a time: for chapters that train nothing
 """
 
 import argparse
+import multiprocessing
 import os
 import re
 import sys
@@ -15,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
@@ -140,19 +143,38 @@ def shows(cell: nbformat.NotebookNode) -> bool:
     )
 
 
-def run(names: list[str], parameters: dict, output: Path) -> None:
-    """Execute chapters one by one into the folder `output`; every name and parameter first."""
+def run(names: list[str], parameters: dict, output: Path, jobs: int = 1) -> None:
+    """Execute chapters into the folder `output`, so many at a time; every name and parameter first.
+
+    After an error the chapters that run are finished, and no other begins.
+    """
     for name in names:
         check(NOTEBOOKS / f"{name}.ipynb", parameters)
     output.mkdir(parents=True, exist_ok=True)
-    for number, name in enumerate(names, start=1):
-        of = f"[{number}/{len(names)}] {name}"
-        print(f"{of} ...", flush=True)
-        start = time.monotonic()
-        notebook = execute(NOTEBOOKS / f"{name}.ipynb", parameters)
-        with written_aside(output / f"{name}.ipynb") as aside:
-            nbformat.write(notebook, aside)
-        print(f"{of} done in {time.monotonic() - start:.0f} s", flush=True)
+    chapters = [NOTEBOOKS / f"{name}.ipynb" for name in names]
+    numbered = [(f"[{i}/{len(names)}]", chapter) for i, chapter in enumerate(chapters, start=1)]
+    if jobs == 1:
+        for of, chapter in numbered:
+            made(of, chapter, parameters, output)
+        return
+    # processes, since a kernel is told by the environment where its progress goes
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        running = [pool.submit(made, *one, parameters, output) for one in numbered]
+        try:
+            for one in as_completed(running):
+                one.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def made(of: str, chapter: Path, parameters: dict, output: Path) -> None:
+    """Execute one chapter, and say so."""
+    print(f"{of} {chapter.stem} ...", flush=True)
+    start = time.monotonic()
+    notebook = execute(chapter, parameters)
+    with written_aside(output / chapter.name) as aside:
+        nbformat.write(notebook, aside)
+    print(f"{of} {chapter.stem} done in {time.monotonic() - start:.0f} s", flush=True)
 
 
 def located(parameters: dict, options: argparse.Namespace) -> dict:
@@ -193,11 +215,14 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "notebooks")
     parser.add_argument("--store", action="store_true", help="replace the stored chapters")
     parser.add_argument("--smoke", action="store_true", help="small data, into build/smoke")
+    parser.add_argument("--jobs", type=int, default=1, help="chapters at a time")
     add_variants(parser)
     options = parser.parse_args()
     for name in options.chapters:
         if name not in known:
             parser.error(f"no chapter {name}: {closest(name, known)}")
+    if options.jobs < 1 or (options.smoke and options.jobs > 1):
+        parser.error("--jobs is 1 or more, and 1 for --smoke: a chapter uses what others trained")
     if options.p and (options.store or options.smoke):
         parser.error("--store and --smoke take no parameters: they set their own")
     try:
@@ -205,7 +230,8 @@ def main() -> None:
             smoke(options.chapters, ROOT / "build" / "smoke")
         else:
             parameters = located({name: typed(value) for name, value in options.p}, options)
-            run(options.chapters, parameters, NOTEBOOKS if options.store else options.output)
+            folder = NOTEBOOKS if options.store else options.output
+            run(options.chapters, parameters, folder, options.jobs)
     except PapermillExecutionError as error:
         # one line: an error of ours that is made for readers
         sys.exit(str(error) if len(error.traceback) > 1 else error.traceback[0])

@@ -49,6 +49,8 @@ def test_the_command_refuses_what_it_does_not_know(monkeypatch, capsys):
     assert "did you mean EPOCHS?" in command("-p", "epoch", "3")
     assert f"did you mean {CHAPTERS[1]}?" in command(CHAPTERS[1][:-1])
     assert "they set their own" in command("--store", "-p", "EPOCHS", "3")
+    assert "1 for --smoke" in command("--smoke", "--jobs", "2")
+    assert "--jobs is 1 or more" in command("--jobs", "0")
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def passed(tmp_path, monkeypatch):
 
     def command(*words):
         seen = []
-        monkeypatch.setattr(chapters, "run", lambda _, parameters, __: seen.append(parameters))
+        monkeypatch.setattr(chapters, "run", lambda _, parameters, *__: seen.append(parameters))
         monkeypatch.setattr("sys.argv", ["chapters.py", CHAPTERS[0], *words])
         chapters.main()
         return seen[0]["DATASET"]
@@ -134,6 +136,20 @@ def test_a_failing_chapter_shows_its_traceback_and_leaves_the_stored_one(small):
         chapters.run(["small"], {}, folder)
     assert (folder / "small.ipynb").read_bytes() == before
     assert [path.name for path in folder.iterdir()] == ["small.ipynb"]
+
+
+@pytest.mark.chapters
+def test_two_at_a_time_are_what_they_are_one_by_one_and_an_error_leaves_the_other(small):
+    folder = small("print('epochs:', EPOCHS)")
+    shutil.copy(folder / "small.ipynb", folder / "other.ipynb")
+    chapters.run(["small", "other"], {"EPOCHS": 4}, folder / "one")
+    chapters.run(["small", "other"], {"EPOCHS": 4}, folder / "two", jobs=2)
+    for name in ("small.ipynb", "other.ipynb"):
+        assert (folder / "two" / name).read_bytes() == (folder / "one" / name).read_bytes()
+    small("EPOCHS / 0")
+    with pytest.raises(PapermillExecutionError, match="ZeroDivisionError"):
+        chapters.run(["small", "other"], {}, folder / "three", jobs=2)
+    assert [path.name for path in (folder / "three").iterdir()] == ["other.ipynb"]
 
 
 @pytest.mark.slow  # `make book` runs every chapter too
