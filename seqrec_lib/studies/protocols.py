@@ -36,8 +36,7 @@ from seqrec_lib.records.rankers import QUESTIONS
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import run_spec, trained_model
 from seqrec_lib.records.spec import Spec
-from seqrec_lib.records.standing import home
-from seqrec_lib.records.store import SCRATCH, Run, Runs, beside, load, ranks_digest
+from seqrec_lib.records.store import SCRATCH, Run, Runs, beside, load, places, ranks_digest
 from seqrec_lib.training.candidates import Lists, among_shared, first, reranked
 from seqrec_lib.training.evaluation import PROTOCOLS
 
@@ -98,29 +97,32 @@ def study(
     results: str | Path = SCRATCH,
     reranks: bool = True,
     device: str = "auto",
+    epochs: int | None = None,
 ) -> list[Path]:
     """Make what is missing of each run; a run that has no record is trained first.
 
-    Without ``reranks`` nothing stands behind another model's list.
+    Without ``reranks`` nothing stands behind another model's list. ``epochs`` replaces the
+    recipes'.
     """
     paths = []
-    for spec in (spec for name in names for spec in published(dataset, name, seeds)):
+    for spec in (spec for name in names for spec in published(dataset, name, seeds, epochs)):
         record = run_spec(spec, device, results=results)
         path = place(dataset, spec.name, spec.training.seed, results)
         if not stands(path, record, results):
-            path = _made(spec, results, reranks, device)
+            (front,) = published(dataset, BEHIND, [0], epochs)
+            path = _made(spec, front if reranks else None, results, device)
         paths.append(path)
     return paths
 
 
-def _made(spec: Spec, results: str | Path, reranks: bool, device: str) -> Path:
+def _made(spec: Spec, front: Spec | None, results: str | Path, device: str) -> Path:
     trained = trained_model(spec, device, results)
     log, split = datasets.load(spec.dataset)
     split, length = asked_about(log, split, QUESTIONS), spec.training.max_len
     values, about = among_candidates(trained.model, log, split, length)
     about["ranks"] = ranks_digest(trained.record.ranks)
-    if reranks:
-        lists, about["behind"] = _lists(spec.dataset, str(results), device)
+    if front is not None:
+        lists, about["behind"] = _lists(front, str(results), device)
         values = values.join(behind(trained.model, log, split.test, lists, length))
     table = pa.Table.from_pandas(by_user(log, split.test, values), preserve_index=False)
     table = table.replace_schema_metadata({"about": json.dumps(about)})
@@ -132,13 +134,12 @@ def _made(spec: Spec, results: str | Path, reranks: bool, device: str) -> Path:
 
 
 @functools.lru_cache(maxsize=1)
-def _lists(dataset: str, results: str, device: str) -> tuple[Lists, str]:
+def _lists(front: Spec, results: str, device: str) -> tuple[Lists, str]:
     """The first items of the model that stands in front, and the digest of its record's ranks."""
-    (source,) = published(dataset, BEHIND, [0])
-    trained = trained_model(source, device, results)
-    log, split = datasets.load(dataset)
+    trained = trained_model(front, device, results)
+    log, split = datasets.load(front.dataset)
     positions = asked_about(log, split, QUESTIONS).test
-    lists = first(trained.model, log, positions, FIRST, source.training.max_len)
+    lists = first(trained.model, log, positions, FIRST, front.training.max_len)
     return lists, ranks_digest(trained.record.ranks)
 
 
@@ -150,9 +151,9 @@ def stands(path: Path, record: Run, results: str | Path = SCRATCH) -> bool:
     if about["ranks"] != ranks_digest(record.ranks):
         return False
     (source,) = published(record.spec["dataset"], BEHIND, [0])
-    folder = source.folder(root() / home(source, results))
-    return "behind" not in about or (
-        folder.exists() and about["behind"] == ranks_digest(load(folder).ranks)
+    folders = [source.folder(root() / place) for place in places(results)]
+    return "behind" not in about or any(
+        about["behind"] == ranks_digest(load(folder).ranks) for folder in folders if folder.exists()
     )
 
 

@@ -4,7 +4,8 @@ and whether these order them alike."""
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,17 +13,22 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 
 from seqrec_lib import report
+from seqrec_lib.data import datasets
 from seqrec_lib.metrics.ranking import ndcg
+from seqrec_lib.models.registry import MODELS
+from seqrec_lib.records.recipes import published
 from seqrec_lib.records.store import Runs
 from seqrec_lib.report.axes import bare
 from seqrec_lib.report.cells import judged, with_half_width
 from seqrec_lib.statistics.intervals import Interval
 from seqrec_lib.statistics.orders import agreement
 from seqrec_lib.statistics.populations import per_user
+from seqrec_lib.studies import protocols as study
 
 Kept = Mapping[str, Sequence[pd.DataFrame]]  # seqrec_lib.studies.protocols.kept, by run
 
 # what is asked, as kept, and its name in a table
+BEHIND = "reranked masked NDCG@10"
 MEASURES = {
     "all masked": "NDCG@10 M, all items",
     "all unmasked": "NDCG@10 U, all items",
@@ -32,9 +38,58 @@ MEASURES = {
     "popularity NDCG@10": "NDCG@10, by popularity",
     "popularity AUC": "AUC, by popularity",
     "popularity GAUC": "GAUC, by popularity",
-    "reranked masked NDCG@10": "NDCG@10 M, behind SASRec",
+    BEHIND: "NDCG@10 M, behind SASRec",
     "reranked unmasked NDCG@10": "NDCG@10 U, behind SASRec",
 }
+
+# what a part is, and the runs with it and without it
+PARTS = {
+    "DIN: weights left as they are, not a softmax": ("din", "din-softmax"),
+    "DIN: Dice, not PReLU": ("din-dice", "din"),
+    "DIN: a sum of the weighed events, not a mean": ("din", "din-mean"),
+    "pooling: a sum, not a mean": ("pooling-sum", "pooling"),
+    "DIEN: the auxiliary loss": ("dien", "dien-alone"),
+    "DIEN: the gate of the paper, not of the code": ("dien", "dien-released"),
+    "attention: all events, not the latest 50": ("attention", "attention-recent"),
+    "SIM, hard: some genre in common, not all": ("sim-hard", "sim-hard-same"),
+    "SIM, soft: a search that learns": ("sim-soft", "sim-soft-drawn"),
+    "ETA: codes of 64 bits, not 32": ("eta", "eta-32"),
+    "ETA: codes of 256 bits, not 64": ("eta-256", "eta"),
+    "TWIN: what lies between user and item": ("twin", "twin-plain"),
+    "TWIN: one search for both stages": ("twin", "twin-elsewhere"),
+    "TWIN: 100 events found, not 10": ("twin", "twin-10"),
+    "TWIN-V2: clusters count by their size": ("twin-v2", "twin-v2-unweighted"),
+    "TIM: how many events ago": ("tim", "tim-none"),
+    "TIM: how long ago": ("tim-intervals", "tim-none"),
+    "TIM: event times candidate": ("tim", "tim-added"),
+    "TIM: time added, not beside": ("tim", "tim-concatenated"),
+    "TransAct: the latest hours hidden in training": ("transact", "transact-open"),
+}
+READ = (50, 100, 300, 1000)  # events, by those who are asked how many they need
+
+
+def possible(dataset: str, names: Iterable[str]) -> list[str]:
+    """Those of the published runs that need no attributes of items, or all where there are some."""
+    names = list(names)
+    if datasets.attributes(dataset) is not None:
+        return names
+    kinds = {name: MODELS[published(dataset, name, [0])[0].model] for name in names}
+    return [name for name in names if not kinds[name].reads_attributes]
+
+
+def answered(
+    runs: Sequence[Runs],
+    results: str | Path,
+    anew: bool = False,
+    reranks: bool = True,
+    device: str = "auto",
+    epochs: int | None = None,
+) -> dict[str, list[pd.DataFrame]]:
+    """What is kept of each run, by its name; made first where it is to be ``anew``."""
+    for run in runs if anew else ():
+        how = (results, reranks, device, epochs)
+        study.study(run.dataset, [run.name], run.numbers, *how)
+    return {run.name: study.kept(run, results) for run in runs}
 
 
 class Means:
@@ -95,6 +150,56 @@ def table(
         said = judged([gain(one, found[m][at]) for m, one in pairs])
         cells = {m: said[i * len(rows) : (i + 1) * len(rows)] for i, m in enumerate(found)}
     return pd.DataFrame(cells, index=rows).rename(columns=MEASURES)
+
+
+def gains(runs: Sequence[Runs], kept: Kept, baseline: str, measures: Sequence[str]) -> pd.DataFrame:
+    """Differences to a run, for a forest plot: a row a run, a column a measure."""
+    base = next(run for run in runs if run.name == baseline)
+    others = [run for run in runs if run is not base]
+    found = {
+        MEASURES[m]: [
+            gain(Means(run, kept[run.name], m), Means(base, kept[baseline], m)) for run in others
+        ]
+        for m in measures
+    }
+    return pd.DataFrame(found, index=[report.label(run.name) for run in others])
+
+
+def levels(runs: Sequence[Runs], kept: Kept) -> pd.DataFrame:
+    """A row a run: five ways to ask with half-widths, numbers learned, minutes."""
+    found = table(runs, kept, [*list(MEASURES)[:2], "uniform AUC", "popularity AUC", BEHIND])
+    took = report.costs(runs)[["parameters", "own minutes"]]
+    return found.join(took.rename(columns={"own minutes": "minutes"}))
+
+
+def parts(runs: Sequence[Runs], kept: Kept) -> pd.DataFrame:
+    """A row a part of :data:`PARTS`: AUC with it minus without it, by law, with verdicts that are
+    corrected together."""
+    of = {run.name: run for run in runs}
+    laws = ("uniform AUC", "popularity AUC")
+    there = {word: pair for word, pair in PARTS.items() if set(pair) <= of.keys()}
+    found = [
+        gain(*(Means(of[name], kept[name], law) for name in pair))
+        for law in laws
+        for pair in there.values()
+    ]
+    said = np.array(judged(found)).reshape(len(laws), len(there)).T
+    index = pd.Index(there, name="part")
+    return pd.DataFrame(said, index=index, columns=[MEASURES[law] for law in laws])
+
+
+def by_length(
+    runs: Mapping[str, Sequence[Runs]], kept: Kept, measure: str = "uniform AUC"
+) -> pd.DataFrame:
+    """A row a model, a column a number of events read (:data:`READ`), with half-widths."""
+    rows = {
+        report.label(name): [
+            with_half_width(Means(run, kept[run.name], measure).mean) for run in its
+        ]
+        for name, its in runs.items()
+    }
+    columns = pd.Index(READ, name="events read")
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
 def agreements(
