@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from seqrec_lib import report
 from seqrec_lib.metrics.ranking import ndcg
+from seqrec_lib.models.registry import MODELS
 from seqrec_lib.report.chapters import protocols
 
 
@@ -13,7 +15,8 @@ def asked(made):
     """``asked(name, ranks, users, *values)``: a run with a seed for each list of values by user."""
 
     def build(name, ranks, users, *values):
-        run = made(name, *[np.array(ranks)] * len(values))
+        kind = name if name in MODELS else name.split("-")[0]  # a variant is of its model
+        run = made(name, *[np.array(ranks)] * len(values), model=kind)
         for one in run.seeds:
             one.ranks["user"] = users
         who, questions = np.unique(users, return_counts=True)
@@ -86,3 +89,45 @@ def test_what_was_asked_without_a_list_says_so(asked):
     run, frames = asked("sasrec", [1, 2], [0, 1], [0.5, 0.6])
     with pytest.raises(ValueError, match="asked without a list"):
         protocols.Means(run, frames, "reranked masked NDCG@10")
+
+
+def test_a_part_is_worth_what_a_run_with_it_has_above_one_without(asked, monkeypatch):
+    users = np.arange(40)
+    rng = np.random.default_rng(2)
+    base = rng.uniform(0.4, 0.6, 40)
+    runs, kept = [], {}
+    for name, above in (("din", 0.1), ("din-softmax", 0.0), ("pooling", 0.0)):
+        run, frames = asked(name, np.ones(40), users, base + above)
+        for one in frames:
+            one["popularity AUC"] = base - above
+        runs.append(run)
+        kept[name] = frames
+    words = {"a softmax": ("din", "din-softmax"), "not there": ("din", "din-dice")}
+    monkeypatch.setattr(protocols, "PARTS", words)
+    found = protocols.parts(runs, kept)
+    assert found.index.tolist() == ["a softmax"]  # what was not trained has no row
+    (uniform, popular) = found.iloc[0]
+    assert uniform.startswith("+0.1000") and "(higher)" in uniform
+    assert popular.startswith("−0.1000") and "(lower)" in popular
+    picture = protocols.gains(runs, kept, "din-softmax", ["uniform AUC", "popularity AUC"])
+    assert picture.index.tolist() == [report.label("din"), report.label("pooling")]
+    assert picture.loc[report.label("din"), "AUC, uniform"].mean == pytest.approx(0.1)
+    assert picture.loc[report.label("pooling"), "AUC, by popularity"].mean == pytest.approx(0)
+
+
+def test_of_how_much_is_read_each_model_has_a_row(asked):
+    lengths, kept = {}, {}
+    for name in ("pooling", "din"):
+        own = [name if n == 300 else f"{name}-{n}" for n in protocols.READ]
+        made = [asked(one, [1, 2], [0, 1], [0.5 + i / 10, 0.7]) for i, one in enumerate(own)]
+        lengths[name] = [run for run, _ in made]
+        kept |= {run.name: frames for run, frames in made}
+    found = protocols.by_length(lengths, kept)
+    assert found.columns.tolist() == list(protocols.READ)
+    assert [cell[:6] for cell in found.loc["DIN"]] == ["0.6000", "0.6500", "0.7000", "0.7500"]
+
+
+def test_who_reads_attributes_is_left_out_where_items_have_none():
+    names = ("din", "sim-hard", "profile", "popular")
+    assert protocols.possible("movielens_small-tail", names) == list(names)
+    assert protocols.possible("simulated-tail", names) == ["din", "popular"]
