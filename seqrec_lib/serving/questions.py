@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Int
 
 from seqrec_lib.data.channels import STORE
 from seqrec_lib.data.hybrid.journal import Journal
@@ -27,7 +28,7 @@ from seqrec_lib.data.hybrid.stream import catch_up
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.serving.batching import Batcher
 from seqrec_lib.serving.events import MICRO, KnownEvents, Past, answer
-from seqrec_lib.serving.replay import Ask, Replay
+from seqrec_lib.serving.replay import Answers, Ask, Replay
 from seqrec_lib.serving.served import Question, Served
 from seqrec_lib.training.evaluation import PROTOCOLS
 
@@ -55,7 +56,7 @@ async def asking(replay: Replay, batchers: Sequence[Batcher], k: int) -> AsyncIt
     if words := [why for one in batchers if (why := unheard(replay.log, one.served))]:
         raise ValueError(words[0])
 
-    async def by_items(position: int):
+    async def by_items(position: int) -> Answers:
         question = Question(replay.history(position, beyond=1), 2 * k, PROTOCOLS)
         answers = await asyncio.gather(*(one.ask(question) for one in batchers))
         return {one.model: one for one in answers}
@@ -68,7 +69,7 @@ async def asking(replay: Replay, batchers: Sequence[Batcher], k: int) -> AsyncIt
     with TemporaryDirectory(prefix="replay-") as folder, ThreadPoolExecutor(1, "told") as thread:
         told = await run(thread, Told, replay, Path(folder))
 
-        async def by_store(position: int):
+        async def by_store(position: int) -> Answers:
             past = await run(thread, told.after, position)
             work = [
                 one.aside(partial(answer, one.served, past, 2 * k, PROTOCOLS, context=STORE))
@@ -93,6 +94,10 @@ class Told:
 
     def __init__(self, replay: Replay, folder: Path):
         self.log, self.folder = replay.log, folder
+        if self.log.known is None or self.log.basket is None or "channel" not in self.log.names:
+            raise ValueError(
+                "a log with context is replayed by channel, basket and when it was known"
+            )
         others = [word for word in self.log.names["channel"] if word != STORE]
         if len(others) > 1:
             raise ValueError(f"online events of {', '.join(others)}: a journal has one such source")
@@ -117,18 +122,19 @@ class Told:
 
     def after(self, position: int) -> Past:
         """What is known once the event at ``position`` has arrived, with all before it."""
+        assert self.log.known is not None
         user = int(self.log.user_of(np.array([position]))[0])
         self._give(np.arange(self._given[user], position + 1))
         self._given[user] = max(self._given[user], position + 1)
-        past = self.known.of(str(self.log.users[user]), int(self._moment(position)))
+        past = self.known.of(str(self.log.users[user]), int(self.log.known[position]))
         named = past.table["channel"].where(past.table["channel"] == STORE, self._online)
         return Past(past.table.assign(channel=named), past.at, past.seq)
 
-    def _moment(self, positions):
+    def _moment(self, positions: Int[np.ndarray, "*P"]) -> Int[np.ndarray, "*P"]:
         assert self.log.known is not None
         return self.log.known[positions]
 
-    def _give(self, positions: np.ndarray) -> None:
+    def _give(self, positions: Int[np.ndarray, "P"]) -> None:
         assert self.log.context is not None and self.log.basket is not None
         for source, of_stores in ((STORE, True), ("online", False)):
             part = positions[self.log.context[positions] == of_stores]

@@ -76,8 +76,8 @@ class Replay:
     def __iter__(self) -> Iterator[Event]:
         asked = np.unique(self.positions)
         arriving = np.union1d(asked, asked - 1)
-        known = self.log.time if self.log.context is None else self.log.known
-        time = np.asarray(known)[arriving]
+        by_known = self.log.context is not None and self.log.known is not None
+        time = np.asarray(self.log.known if by_known else self.log.time)[arriving]
         arriving = arriving[np.argsort(time, kind="stable")]
         due = self._due(np.sort(time))
         decides, asks = np.isin(arriving, asked), np.isin(arriving + 1, asked)

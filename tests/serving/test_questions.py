@@ -154,6 +154,9 @@ def test_what_a_replay_cannot_tell_is_refused_in_words(log, models):
     # of a log without stores items are told, and nothing else
     plain = dataclasses.replace(log, context=None)
     assert "reads asked_basket, basket, channel" in unheard(plain, models[0])
+    untold = dataclasses.replace(log, known=None)
+    with pytest.raises(ValueError, match="when it was known"):
+        asyncio.run(played(Monitor(Replay(untold, split.test), models[1:]), models[1:]))
     many = shopping()
     online = np.flatnonzero(many["channel"] == "online")[::2]
     many.loc[online, "channel"] = "app"
