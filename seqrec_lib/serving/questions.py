@@ -51,7 +51,7 @@ def unheard(log: EventLog, served: Served) -> str:
 async def asking(replay: Replay, batchers: Sequence[Batcher], k: int) -> AsyncIterator[Ask]:
     """Ask all models for ``2 * k`` items under both protocols, after the event at a position.
 
-    Raises ``ValueError`` for a model that the replay cannot ask, and as :class:`Told` does.
+    Raises ``ValueError`` for a model that the replay cannot ask, and as ``Told`` does.
     """
     if words := [why for one in batchers if (why := unheard(replay.log, one.served))]:
         raise ValueError(words[0])
