@@ -15,7 +15,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "factors": ("mf", "fpmc-last", "fpmc", "prme"),
     "recurrence": ("gru4rec", "gru"),
     "convolution": ("caser", "nextitnet"),
-    "attention": ("sasrec", "hstu"),
+    "self-attention": ("sasrec", "hstu"),
     "filling in": ("bert4rec", "bert4rec-prefixes"),
 }
 FAMILY = {model: family for family, models in FAMILIES.items() for model in models}
