@@ -200,10 +200,8 @@ def located(parameters: dict, options: argparse.Namespace) -> dict:
 def smoke(names: list[str], folder: Path) -> None:
     """Run chapters from nothing on a small simulated world: one epoch, one seed, own records."""
     small = {"SEEDS": [0], "EPOCHS": 1, "RETRAIN": True, "RESULTS": str(folder / "results")}
-    # one has stores, one asks of the last fifth of each user
-    others = {"12_stores": "omni-small", "11_target_attention": "simulated-tail"}
     for name in names:
-        dataset = others.get(name, "simulated")
+        dataset = "omni-small" if name == "12_stores" else "simulated"  # one has stores
         run([name], small | {"DATASET": dataset}, folder / "notebooks")
 
 

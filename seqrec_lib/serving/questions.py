@@ -93,11 +93,9 @@ class Told:
     """
 
     def __init__(self, replay: Replay, folder: Path):
-        self.log, self.folder = replay.log, folder
-        if self.log.known is None or self.log.basket is None or "channel" not in self.log.names:
-            raise ValueError(
-                "a log with context is replayed by channel, basket and when it was known"
-            )
+        self.log = replay.log
+        assert self.log.known is not None
+        self._known = self.log.known
         others = [word for word in self.log.names["channel"] if word != STORE]
         if len(others) > 1:
             raise ValueError(f"online events of {', '.join(others)}: a journal has one such source")
@@ -111,28 +109,20 @@ class Told:
         features.save(folder / "features.json")
         self.store = OnlineStore(folder / "online.sqlite", features)
         user = self.log.user_of(replay.positions)
-        self._given = self.log.offsets[:-1].copy()  # of each user, the first event not given yet
-        first = np.full(self.log.num_users, len(self.log))
-        np.minimum.at(first, user, replay.positions - 1)
-        asked = np.unique(user)
-        ranges = [np.arange(self._given[u], first[u]) for u in asked]
-        self._give(np.concatenate(ranges))
-        self._given[asked] = first[asked]
+        self._given = np.full(self.log.num_users, len(self.log))  # the first event not given yet
+        np.minimum.at(self._given, user, replay.positions - 1)
+        before = [np.arange(self.log.offsets[u], self._given[u]) for u in np.unique(user)]
+        self._give(np.concatenate(before))
         self.known = KnownEvents(folder)
 
     def after(self, position: int) -> Past:
         """What is known once the event at ``position`` has arrived, with all before it."""
-        assert self.log.known is not None
         user = int(self.log.user_of(np.array([position]))[0])
         self._give(np.arange(self._given[user], position + 1))
         self._given[user] = max(self._given[user], position + 1)
-        past = self.known.of(str(self.log.users[user]), int(self.log.known[position]))
+        past = self.known.of(str(self.log.users[user]), int(self._known[position]))
         named = past.table["channel"].where(past.table["channel"] == STORE, self._online)
         return Past(past.table.assign(channel=named), past.at, past.seq)
-
-    def _moment(self, positions: Int[np.ndarray, "*P"]) -> Int[np.ndarray, "*P"]:
-        assert self.log.known is not None
-        return self.log.known[positions]
 
     def _give(self, positions: Int[np.ndarray, "P"]) -> None:
         assert self.log.context is not None and self.log.basket is not None
@@ -140,12 +130,13 @@ class Told:
             part = positions[self.log.context[positions] == of_stores]
             if not len(part):
                 continue
+            moment = self._known[part] * MICRO
             columns = {
                 "event_id": part,  # of one second, the order of the log
                 "user": self._user[self.log.user_of(part)],
                 "item": self._item[self.log.item[part] - 1],
-                "time": self._moment(part) * MICRO,
-                "known": self._moment(part) * MICRO,
+                "time": moment,
+                "known": moment,
             }
             if of_stores:
                 columns["basket"] = self.log.basket[part]

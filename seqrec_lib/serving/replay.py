@@ -47,7 +47,7 @@ class Replay:
     so many events a second, by ``seed``. With neither, events follow as fast as they are answered.
     Events of equal time come together, in the order of the log; in a log with lines of stores time
     is when an event was known. Raises ``ValueError`` for both, for numbers that are not above 0,
-    and for positions without a history.
+    for positions without a history, and for context that is no lines of stores.
     """
 
     log: EventLog
@@ -68,6 +68,11 @@ class Replay:
         first = (self.log.history_length(self.positions) == 0).sum()
         if first:
             raise ValueError(f"{first} positions are first events of users: nothing comes before")
+        told = self.log.known is not None and self.log.basket is not None
+        if self.log.context is not None and not (told and "channel" in self.log.names):
+            raise ValueError(
+                "a log with context is replayed by channel, basket and when it was known"
+            )
 
     @property
     def scheduled(self) -> bool:
@@ -76,8 +81,8 @@ class Replay:
     def __iter__(self) -> Iterator[Event]:
         asked = np.unique(self.positions)
         arriving = np.union1d(asked, asked - 1)
-        by_known = self.log.context is not None and self.log.known is not None
-        time = np.asarray(self.log.known if by_known else self.log.time)[arriving]
+        known = self.log.time if self.log.context is None else self.log.known
+        time = np.asarray(known)[arriving]
         arriving = arriving[np.argsort(time, kind="stable")]
         due = self._due(np.sort(time))
         decides, asks = np.isin(arriving, asked), np.isin(arriving + 1, asked)

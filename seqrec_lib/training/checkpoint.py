@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,10 +91,11 @@ def _identity(run: _Run) -> dict[str, Any]:
     # of what learns: a memory is empty until the first pass fills it
     shapes = {name: list(value.shape) for name, value in run.model.named_parameters()}
     parts = (run.split.train, run.split.valid)
+    config = getattr(run.model, "config", None)  # a model of one's own may have none
     return {
         "training": chosen(run.training),
         "model": type(run.model).__name__,
-        "config": chosen(run.model.config),
+        "config": chosen(config) if is_dataclass(config) else repr(config),
         "shapes": shapes,
         "positions": [[len(p), int(p.sum())] for p in parts],
         "world": run.world,

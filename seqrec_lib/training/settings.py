@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import Any
 
 from seqrec_lib.training.optimizers import NAMES
@@ -67,12 +67,16 @@ def chosen(settings: Any) -> dict[str, Any]:
     By these a run is told from another: a setting that came later, at the default that says what
     was done before it, changes nothing.
     """
-    usual = type(settings)()
-    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
     moved = {
-        name: _chosen(value) for name, value in values.items() if value != getattr(usual, name)
+        field.name: _chosen(value)
+        for field in fields(settings)
+        if (value := getattr(settings, field.name)) != _default(field)
     }
     return {"class": type(settings).__qualname__} | moved
+
+
+def _default(field: Field) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def _chosen(value: Any) -> Any:

@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 import json
-from contextlib import AsyncExitStack
 
 import numpy as np
 import pandas as pd
@@ -17,14 +16,14 @@ from seqrec_lib.models.registry import MODELS
 from seqrec_lib.models.stores.encoder import StoreEncoder
 from seqrec_lib.models.stores.pools import Attention
 from seqrec_lib.serving.app import create_app
-from seqrec_lib.serving.batching import Batcher
 from seqrec_lib.serving.monitor import Monitor
-from seqrec_lib.serving.questions import Told, asking, unheard
-from seqrec_lib.serving.replay import Replay, play
+from seqrec_lib.serving.questions import Told, unheard
+from seqrec_lib.serving.replay import Replay
 from seqrec_lib.serving.served import Served
 from seqrec_lib.training.evaluation import PROTOCOLS, ranks
 
 from .conftest import SASREC_8
+from .test_replay import played
 
 DAY = 86_400
 
@@ -72,16 +71,9 @@ def models(log):
     return models_of(log)
 
 
-async def played(monitor, models, k=10):
-    async with AsyncExitStack() as stack:
-        batchers = [await stack.enter_async_context(Batcher(one)) for one in models]
-        ask = await stack.enter_async_context(asking(monitor.replay, batchers, k))
-        await play(monitor.replay, ask, monitor)
-
-
 def agrees(log, models, positions, k=10):
     monitor = Monitor(Replay(log, positions), models, k=k)
-    asyncio.run(played(monitor, models, k))
+    asyncio.run(played(monitor.replay, models, monitor, k))
     assert monitor.counts["decided"] == len(positions)
     hits = 0
     for one in models:
@@ -156,11 +148,11 @@ def test_what_a_replay_cannot_tell_is_refused_in_words(log, models):
     assert "reads asked_basket, basket, channel" in unheard(plain, models[0])
     untold = dataclasses.replace(log, known=None)
     with pytest.raises(ValueError, match="when it was known"):
-        asyncio.run(played(Monitor(Replay(untold, split.test), models[1:]), models[1:]))
+        Replay(untold, split.test)
     many = shopping()
     online = np.flatnonzero(many["channel"] == "online")[::2]
     many.loc[online, "channel"] = "app"
     two = joined(many, "known")
     replay = Replay(two, tail(two).test)
     with pytest.raises(ValueError, match="online events of app, online"):
-        asyncio.run(played(Monitor(replay, models[1:]), models[1:]))
+        asyncio.run(played(replay, models[1:], Monitor(replay, models[1:])))

@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 import torch
 
+from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.files import root
 from seqrec_lib.metrics.ranking import hr, ndcg
-from seqrec_lib.models.base import from_config
+from seqrec_lib.models.base import Recommender, from_config
 from seqrec_lib.models.counts.popular import Popular
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.encoders.gru4rec import GRU4Rec
@@ -513,7 +514,7 @@ def test_a_checkpoint_of_another_run_is_refused_in_words(
 
 
 def test_a_setting_that_came_later_does_not_orphan_a_checkpoint(
-    model_of, small_log, small_split, tmp_path, monkeypatch
+    model_of, small_log, small_split, tmp_path
 ):
     path = tmp_path / "run.ckpt"
     kept = fit(model_of(), small_log, small_split, dataclasses.replace(SHORT, epochs=1), path)
@@ -534,6 +535,35 @@ def test_a_setting_that_came_later_does_not_orphan_a_checkpoint(
     assert fit(model, small_log, small_split, settings, path) == kept
     with pytest.raises(ValueError, match="training differ"):
         fit(model, small_log, small_split, dataclasses.replace(settings, later=1), path)
+
+
+def test_a_model_of_one_s_own_goes_on_whatever_its_settings_are(small_log, small_split, tmp_path):
+    class Own(Recommender):
+        def __init__(self):
+            super().__init__(Catalogue.learned(small_log, small_split.train))
+            self.weight = torch.nn.Parameter(torch.zeros(small_log.num_items + 1))
+
+        def loss(self, batch):
+            return -self.weight.log_softmax(0)[batch.target[batch.target > 0]].mean()
+
+        def score_all(self, batch):
+            scores = self.weight.repeat(len(batch.item), 1)
+            scores[:, 0] = -torch.inf  # padding
+            return scores
+
+    @dataclasses.dataclass(frozen=True)
+    class Width:
+        width: int  # without a default
+
+    path, short = tmp_path / "run.ckpt", dataclasses.replace(SHORT, epochs=1)
+    for config in ({}, {"config": {"width": 8}}, {"config": Width(8)}):
+        first, again = Own(), Own()
+        for model in (first, again):
+            vars(model).update(config)
+        kept = fit(first, small_log, small_split, short, path)
+        assert fit(again, small_log, small_split, short, path) == kept
+        assert torch.equal(again.weight, first.weight) and first.weight.any()
+        path.unlink()
 
 
 # --- on a GPU ----------------------------------------------------------------------------------
