@@ -194,7 +194,7 @@ PLANS: dict[str, Plan] = {
         {
             "popular": "nothing", "markov-1": "last 1", "markov": "last 2", "fpmc": "last 1",
             "prme": "last 1", "slit": "sum", "pooling": FREE, "din": FREE, "caser": FREE,
-            "nextitnet": FREE, "gru": FREE, "sasrec": FREE,
+            "nextitnet": FREE, "gru": FREE, "sasrec": FREE, "hstu": FREE,
         },
         passes=30,
     ),
@@ -203,7 +203,7 @@ PLANS: dict[str, Plan] = {
         {
             "popular": "nothing", "markov-1": "last 1", "fpmc": "last 1", "prme": "nearest",
             "slit": FREE, "din": FREE, "dien": FREE, "dien-released": FREE, "tim": FREE,
-            "caser": FREE, "gru": FREE, "sasrec": FREE,
+            "caser": FREE, "nextitnet": FREE, "gru": FREE, "sasrec": FREE, "hstu": FREE,
         },
         passes=30,
     ),
@@ -211,7 +211,7 @@ PLANS: dict[str, Plan] = {
         threads.draw, threads.KINDS, threads.LEVELS,
         {
             "popular": "nothing", "markov-1": "last 1", "fpmc": "last 1", "pooling": FREE,
-            "gru": FREE, "sasrec": FREE, "bert4rec": FREE,
+            "gru": FREE, "sasrec": FREE, "hstu": FREE, "bert4rec": FREE,
         },
         passes=12,
     ),
@@ -220,7 +220,7 @@ PLANS: dict[str, Plan] = {
         {
             "popular": "nothing", "markov-1": "last 1", "pooling": "set", "din": "set",
             "slit": FREE, "dien": FREE, "dien-released": FREE, "tim": FREE, "caser": FREE,
-            "gru": FREE, "sasrec": FREE,
+            "gru": FREE, "sasrec": FREE, "hstu": FREE,
         },
         passes=15,
     ),
@@ -244,7 +244,7 @@ PLANS: dict[str, Plan] = {
         staleness.draw, staleness.KINDS, staleness.LEVELS,
         {
             "popular": "nothing", "markov-1": "last 1", "gru": FREE, "sasrec": FREE,
-            "pinnerformer": FREE,
+            "hstu": FREE, "pinnerformer": FREE,
         },
         passes=13,
     ),
