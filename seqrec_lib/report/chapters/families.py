@@ -18,6 +18,14 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "self-attention": ("sasrec", "hstu"),
     "filling in": ("bert4rec", "bert4rec-prefixes"),
 }
+# rows in print that much else is compared with, by the model of ours: who, with which loss
+PRINTED: dict[str, tuple[str, str]] = {
+    "gru": ("GRU4Rec", "one negative"),
+    "caser": ("Caser", "one negative"),
+    "bert4rec": ("BERT4Rec", "filling in"),
+    "sasrec": ("SASRec", "one negative"),
+    "hstu": ("HSTU", "sampled softmax"),
+}
 FAMILY = {model: family for family, models in FAMILIES.items() for model in models}
 
 
@@ -34,6 +42,19 @@ def table(runs: Sequence[Runs]) -> pd.DataFrame:
     return found.set_axis(
         pd.MultiIndex.from_arrays([kinds, found.index], names=["family", "model"])
     )
+
+
+def beside_print(runs: Mapping[str, Runs], dataset: str) -> pd.DataFrame:
+    """HR@10 and NDCG@10 (M) of the rows :data:`PRINTED` and of the same networks here; first the
+    chain of order 1, of which nothing is in print."""
+    columns = ["HR@10 M", "NDCG@10 M"]
+    here = report.table([runs[name] for name in ("markov-1", *PRINTED)])[columns]
+    of_dataset = [report.in_print(who, loss=loss).get(dataset) for who, loss in PRINTED.values()]
+    printed = pd.DataFrame(
+        [one or (float("nan"),) * 2 for one in of_dataset], here.index[1:], columns
+    )
+    losses = pd.Series([loss for _, loss in PRINTED.values()], printed.index, name="loss in print")
+    return here.add_suffix(" here").join([losses, printed.add_suffix(" in print")])
 
 
 def elsewhere(files: Mapping[str, Sequence[Runs]]) -> dict[str, pd.DataFrame]:

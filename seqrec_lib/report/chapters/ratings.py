@@ -117,7 +117,7 @@ def gain(errors: Errors, model: str, base: str, long: bool = False) -> Interval:
 
 def table(errors: Errors, base: str = "svdpp", long: bool = False) -> pd.DataFrame:
     """A row a model: RMSE ± half of its interval, what it gains over ``base`` with the verdict
-    (corrected together), and the seconds of a training in the mean."""
+    (corrected together), and the seconds of a training in the median."""
     models = [name for name in errors.models if name not in FLOORS]
     gains = [gain(errors, name, base, long) for name in models if name != base]
     said = iter(report.judged(gains))
@@ -128,7 +128,7 @@ def table(errors: Errors, base: str = "svdpp", long: bool = False) -> pd.DataFra
             "seeds": len(runs),
             "RMSE": report.with_half_width(rmse(errors, name, long)),
             f"below {report.label(base)}": "" if name == base else next(said),
-            "seconds": round(runs["seconds"].mean(), 1),
+            "seconds": round(runs["seconds"].median(), 1),
         }
     return pd.DataFrame.from_dict(rows, "index")
 

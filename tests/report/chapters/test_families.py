@@ -25,6 +25,17 @@ def test_a_model_without_a_family_is_refused(made):
         families.table([made("duorec", np.array([1]))])
 
 
+def test_rows_in_print_stand_beside_the_same_networks_and_a_chain(made):
+    runs = {name: made(name, np.array([1, 3])) for name in families.PRINTED}
+    runs["markov-1"] = made("markov-1", np.array([1, 3]), model="markov")
+    found = families.beside_print(runs, "beauty")
+    assert found["NDCG@10 M in print"].tolist()[1:] == [0.0137, 0.0176, 0.0224, 0.0318, 0.0439]
+    assert found["loss in print"].tolist()[1:] == [loss for _, loss in families.PRINTED.values()]
+    assert found["NDCG@10 M here"].str.startswith("0.7500 ± ").all()
+    assert found.iloc[0].isna().tolist() == [False, False, True, True, True]
+    assert families.beside_print(runs, "a log of one's own")["HR@10 M in print"].isna().all()
+
+
 def test_a_model_that_was_not_trained_elsewhere_leaves_its_cell_empty(made):
     one, other = made("gru", np.array([1, 3])), made("sasrec", np.array([1, 1]))
     found = families.elsewhere({"Beauty": [one, other], "Toys": [other]})
