@@ -48,6 +48,12 @@ ABILITIES = {
 SEEN = {"nothing": "nothing", "last 1": "the last event", "nearest": "what is near the last item",
         "set": "all, without order", "sum": "each item by itself",
         "own category": "events of its own category"}  # fmt: skip
+SETTINGS = {  # as the table calls what was searched
+    "learning_rate": "learning rate", "item_std": "spread of item vectors at first",
+    "num_layers": "blocks", "mask_share": "share hidden", "height": "steps at most",
+    "horizontal": "filters of each height", "dilations": "distances", "decay": "fading over events",
+    "alpha": "weight of the auxiliary loss",
+}  # fmt: skip
 TIMED = ("clock",)  # worlds whose histories stand in time
 # Okabe and Ito's, then grey
 INKS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#777777")
@@ -201,7 +207,7 @@ def searches(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                 "parameters": one["parameters"],
                 "passes": passes if one["parameters"] else 1,  # what counts passes once
                 "tried": one["trials"],
-                "chosen": ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in chosen),
+                "chosen": ", ".join(f"{SETTINGS.get(key, key)} {value}" for key, value in chosen),
             }
     return pd.DataFrame.from_dict(found, "index").rename_axis(["ability", "model"])
 

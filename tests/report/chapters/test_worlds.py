@@ -117,7 +117,7 @@ def test_searches_show_what_was_chosen_at_the_hardest_level(table):
     table = table.assign(parameters=20_000, trials=6)
     found = worlds.searches({"threads": table, "noise": table.replace("sasrec", "bert4rec")})
     assert found.index.tolist() == [("threads", "SASRec"), ("noise", "BERT4Rec")]
-    assert found["chosen"].tolist() == ["item std 0.02, pooling mean"] * 2
+    assert found["chosen"].tolist() == ["spread of item vectors at first 0.02, pooling mean"] * 2
     passes = [PLANS["threads"].passes, 5 * PLANS["noise"].passes]  # BERT4Rec makes more
     assert found["passes"].tolist() == passes
     counted = worlds.searches({"noise": table.assign(parameters=0)})
