@@ -86,8 +86,8 @@ stale: $(READY)  ## list the records that do not stand, and fail if there are an
 golden: $(READY)  ## write the golden runs that are new or have moved
 	$(RUN) -m seqrec_lib.records golden
 
-remake: $(READY)  ## train one record again and compare: make remake RECORD=book/results/beauty/sasrec/s0
-	$(RUN) -m seqrec_lib.records remake $(RECORD) --device $(DEVICE)
+remake: $(READY)  ## train one record again and compare: RECORD=book/results/beauty/sasrec/s0, or LOT=7
+	$(RUN) -m seqrec_lib.records remake $(RECORD) $(if $(LOT),--lot $(LOT)) --device $(DEVICE)
 
 lock: $(READY)  ## make requirements.lock anew from pyproject.toml
 	mkdir -p build

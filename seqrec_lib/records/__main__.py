@@ -5,6 +5,7 @@ python -m seqrec_lib.records train beauty sasrec --results book/results   to pub
 python -m seqrec_lib.records train shop.csv sasrec --columns user=customer --unit ms --sort
 python -m seqrec_lib.records stale
 python -m seqrec_lib.records remake book/results/beauty/sasrec/s0
+python -m seqrec_lib.records remake --lot 20261128 --minutes 30   one drawn at random
 python -m seqrec_lib.records golden [amazon/sasrec ...]
 
 Under ``torchrun --nproc-per-node 2 -m seqrec_lib.records ...`` several processes or GPUs share
@@ -31,7 +32,7 @@ from seqrec_lib.data.refusals import Said
 from seqrec_lib.records import forecast, golden
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import remake, run_spec, to_train
-from seqrec_lib.records.standing import stale
+from seqrec_lib.records.standing import by_lot, stale
 from seqrec_lib.records.store import RESULTS, SCRATCH
 from seqrec_lib.training.device import device as resolved
 
@@ -55,7 +56,11 @@ def main(arguments: list[str] | None = None) -> None:
         "stale", help="list the records that do not stand; fails if there are"
     )
     again = commands.add_parser("remake", help="train one record again: old, new, tolerance")
-    again.add_argument("record", help="its folder, .../<data set>/<run>/s<seed>")
+    again.add_argument("record", nargs="?", help="its folder, .../<data set>/<run>/s<seed>")
+    again.add_argument("--lot", type=int, help="a number that draws a record instead")
+    again.add_argument(
+        "--minutes", type=float, default=60, help="that the drawn one took at most (default 60)"
+    )
     for command in (train, again):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     train.add_argument(
@@ -94,7 +99,14 @@ def _do(chosen: argparse.Namespace) -> None:
         print("\n".join(found), end="\n" if found else "")
         sys.exit(1 if found else 0)
     if chosen.command == "remake":
-        table = remake(chosen.record, chosen.device)
+        if (chosen.record is None) == (chosen.lot is None):
+            sys.exit("say which record is to be made again: its folder, or --lot and a number")
+        try:
+            record = chosen.record or by_lot(chosen.lot, chosen.minutes)
+        except ValueError as error:
+            sys.exit(str(error))
+        print(f"{record} is made again", flush=True)
+        table = remake(record, chosen.device)
         print(table.to_string(index=False))
         sys.exit(0 if table["same"].all() else 1)
     if chosen.command == "golden":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,6 +108,28 @@ def stale(results: str | Path = RESULTS) -> Iterator[tuple[str, list[str]]]:
             reasons = [str(error)]
         if reasons:
             yield os.path.relpath(card.parent, root()), reasons
+
+
+def by_lot(lot: int, minutes: float | int, results: str | Path = RESULTS) -> str:
+    """A record drawn by ``lot``, relative to the project's folder: of those whose data are at hand,
+    and that took a processor no more than so many minutes, with the runs that they start from.
+
+    Raises ``ValueError`` if there is none.
+    """
+    found = []
+    for path in sorted((root() / results).glob("*/*/s*/card.json")):
+        card, spec = (json.loads(path.with_name(f"{x}.json").read_text()) for x in ("card", "spec"))
+        seconds = card["total_seconds"] + card["scoring_seconds"]
+        if seconds <= 60 * minutes and "NVIDIA" not in card["device"]:
+            found.append((path.parent, spec["dataset"]))
+    hand = {name for name in {name for _, name in found} if datasets.at_hand(name)}
+    drawn = [os.path.relpath(folder, root()) for folder, name in found if name in hand]
+    if not drawn:
+        raise ValueError(
+            f"no record in {root() / results} took {minutes:g} minutes or less on a processor, of "
+            "data that are at hand; give more minutes, or fetch the data first"
+        )
+    return random.Random(lot).choice(drawn)
 
 
 def data_digest(dataset: str) -> str | None:

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from seqrec_lib.data import datasets
 from seqrec_lib.data.simulator import small_world
 from seqrec_lib.models.counts.popular import Popular
 from seqrec_lib.models.encoders.sasrec import SASRec
@@ -11,6 +12,7 @@ from seqrec_lib.records import __main__ as command
 from seqrec_lib.records import golden, provenance, runs, standing
 from seqrec_lib.records.__main__ import main
 from seqrec_lib.records.recipes import RECIPES
+from seqrec_lib.records.standing import by_lot
 from seqrec_lib.records.store import RESULTS
 from seqrec_lib.training.settings import Training
 
@@ -106,6 +108,44 @@ def test_the_command_line_makes_a_record_again_and_fails_if_it_is_another(
     with pytest.raises(SystemExit) as ended:
         main(["remake", record])
     assert ended.value.code == 1 and "False" in capsys.readouterr().out
+
+
+def test_a_record_that_a_lot_draws_is_made_again(trained, tmp_path, capsys):
+    main(["train", "simulated", "attention", "list", "--seeds", "0", "1", *PUBLISHED])
+    cards = sorted(tmp_path.glob("book/results/simulated/*/s*/card.json"))
+    drawn = {by_lot(lot, 60) for lot in range(40)}
+    assert drawn == {str(card.parent.relative_to(tmp_path)) for card in cards} and len(cards) == 3
+    assert by_lot(7, 60) == by_lot(7, 60)
+    for card in cards[1:]:
+        told = json.loads(card.read_text()) | {"total_seconds": 61.0, "scoring_seconds": 0.0}
+        card.write_text(json.dumps(told))
+    with pytest.raises(SystemExit) as ended:
+        main(["remake", "--lot", "7", "--minutes", "1"])
+    shown = capsys.readouterr().out
+    record = str(cards[0].parent.relative_to(tmp_path))
+    assert ended.value.code == 0 and f"{record} is made again" in shown
+
+
+def test_a_lot_without_records_and_no_record_at_all_are_refused_in_words(trained):
+    with pytest.raises(SystemExit, match=r"no record in .* give more minutes, or fetch the data"):
+        main(["remake", "--lot", "7"])
+    for wrong in ([], ["book/results/simulated/list/s0", "--lot", "7"]):
+        with pytest.raises(SystemExit, match="say which record is to be made again"):
+            main(["remake", *wrong])
+
+
+def test_records_of_a_gpu_and_of_data_that_are_not_at_hand_are_not_drawn(trained, monkeypatch):
+    main(["train", "simulated", "list", *PUBLISHED])
+    assert by_lot(0, 60).endswith("list/s0")
+    (card,) = (standing.root() / RESULTS).glob("simulated/list/s0/card.json")
+    plain = card.read_text()
+    card.write_text(json.dumps(json.loads(plain) | {"device": "NVIDIA H100"}))
+    with pytest.raises(ValueError, match="on a processor"):
+        by_lot(0, 60)
+    card.write_text(plain)
+    monkeypatch.setattr(datasets, "at_hand", lambda name: False)
+    with pytest.raises(ValueError, match="of data that are at hand"):
+        by_lot(0, 60)
 
 
 def test_an_unknown_command_ends_with_the_usage(capsys):
