@@ -2,9 +2,9 @@
 
 ``protocols/<data set>/<name>-s<seed>.parquet`` beside the results has a row a user: how many
 questions, after how long histories in the mean, and the means of the measures over them. All runs
-are asked the same ones, ten of each user at most, whatever their records rank. A file names the
-ranks of the record that it was made of, and is made again when they change. Weights come from the
-run; a run that has no record is trained.
+are asked the same ones, ten of each user at most, whatever their records rank. A file is made again
+when the record changes (:mod:`seqrec_lib.studies.by_run`). Weights come from the run; a run that
+has no record is trained.
 
 python -m seqrec_lib.studies.protocols movielens_small-tail din tim --results book/results
 """
@@ -13,21 +13,19 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Int
 
 from seqrec_lib.data import datasets
 from seqrec_lib.data.candidates import LAWS
 from seqrec_lib.data.dataset import Dataset
-from seqrec_lib.data.files import root, written_aside
+from seqrec_lib.data.files import root
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split, asked_about
 from seqrec_lib.metrics.ranking import hr, ndcg
@@ -36,20 +34,19 @@ from seqrec_lib.records.rankers import QUESTIONS
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import run_spec, trained_model
 from seqrec_lib.records.spec import Spec
-from seqrec_lib.records.store import SCRATCH, Run, Runs, beside, load, places, ranks_digest
+from seqrec_lib.records.store import SCRATCH, Run, Runs, load, places, ranks_digest
+from seqrec_lib.studies import by_run
 from seqrec_lib.training.candidates import Lists, among_shared, first, reranked
 from seqrec_lib.training.evaluation import PROTOCOLS
 
 BEHIND, FIRST = "sasrec", 200  # whose list is given a new order, and how long it is
-STEP = 2.0**-13  # what values are kept to, so that they pack: a mean moves by a millionth
 
 
 def place(
     dataset: str | Dataset, name: str, seed: int, results: str | Path = SCRATCH, anew: bool = False
 ) -> Path:
     """The file of what is kept of a run, or of what is made ``anew``."""
-    file = f"{name}-s{seed}.parquet"
-    return beside(results, "protocols", datasets.folder(dataset), file, anew=anew)
+    return by_run.place("protocols", dataset, name, seed, results, anew)
 
 
 def among_candidates(
@@ -78,16 +75,6 @@ def behind(
             for name, metric in (("HR@10", hr), ("NDCG@10", ndcg))
         }
     )
-
-
-def by_user(log: EventLog, positions: Int[np.ndarray, "P"], values: pd.DataFrame) -> pd.DataFrame:
-    """A row a user: ``user``, ``questions``, and the means of ``history_length`` and all values."""
-    rows = values.assign(history_length=log.history_length(positions)).groupby(
-        log.user_of(positions)
-    )
-    found = (rows.mean() / STEP).round() * STEP
-    found.insert(0, "questions", rows.size())
-    return found.rename_axis("user").reset_index()
 
 
 def study(
@@ -120,16 +107,11 @@ def _made(spec: Spec, front: Spec | None, results: str | Path, device: str) -> P
     log, split = datasets.load(spec.dataset)
     split, length = asked_about(log, split, QUESTIONS), spec.training.max_len
     values, about = among_candidates(trained.model, log, split, length)
-    about["ranks"] = ranks_digest(trained.record.ranks)
     if front is not None:
         lists, about["behind"] = _lists(front, str(results), device)
         values = values.join(behind(trained.model, log, split.test, lists, length))
-    table = pa.Table.from_pandas(by_user(log, split.test, values), preserve_index=False)
-    table = table.replace_schema_metadata({"about": json.dumps(about)})
     path = place(spec.dataset, spec.name, spec.training.seed, results, anew=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(path) as aside:
-        pq.write_table(table, aside, compression="zstd", compression_level=19)
+    by_run.write(path, by_run.by_user(log, split.test, values), trained.record, **about)
     return path
 
 
@@ -145,10 +127,8 @@ def _lists(front: Spec, results: str, device: str) -> tuple[Lists, str]:
 
 def stands(path: Path, record: Run, results: str | Path = SCRATCH) -> bool:
     """Is there a file, made of this record, and behind the list of today's other one?"""
-    if not path.exists():
-        return False
-    about = json.loads(pq.read_schema(path).metadata[b"about"])
-    if about["ranks"] != ranks_digest(record.ranks):
+    about = by_run.about(path, record)
+    if about is None:
         return False
     (source,) = published(record.spec["dataset"], BEHIND, [0])
     folders = [source.folder(root() / place) for place in places(results)]
@@ -162,17 +142,7 @@ def kept(runs: Runs, results: str | Path = SCRATCH) -> list[pd.DataFrame]:
 
     Raises ``ValueError`` naming a seed of which nothing is, or nothing of its record as it is now.
     """
-    found = []
-    for number, record in zip(runs.numbers, runs.seeds, strict=True):
-        path = place(runs.dataset, runs.name, number, results)
-        if not stands(path, record, results):
-            what = "was made of another record" if path.exists() else "is not there"
-            raise ValueError(
-                f"{path} {what}; python -m seqrec_lib.studies.protocols {runs.dataset} "
-                f"{runs.name} --seeds {number} makes it"
-            )
-        found.append(pd.read_parquet(path))
-    return found
+    return by_run.kept("protocols", runs, results, partial(stands, results=results))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
