@@ -24,6 +24,7 @@ from seqrec_lib.models.rankers.transact import TransAct
 from seqrec_lib.models.rankers.twin import TWIN
 from seqrec_lib.models.rankers.twin_v2 import TWINV2
 from seqrec_lib.records.settled import ENCODER, GRU_CE, RANKING, SASREC
+from seqrec_lib.records.survey import SURVEY_RECIPES
 from seqrec_lib.training.settings import Training
 
 Recipe = tuple[Any, ...]
@@ -79,6 +80,13 @@ _aside, _aside_single = replace(_long, test_users=100), replace(_single, test_us
 _aside_dien, _aside_recent = replace(RANKING, test_users=100), replace(_recent, test_users=100)
 
 
+def _survey(name: str, **config: int) -> Recipe:
+    """An encoder of the survey with Beauty's settings, over windows of a tail."""
+    model, settings, training = SURVEY_RECIPES[name]
+    windows = replace(training, max_len=LENGTH, batch_size=WINDOWS, patience=10)
+    return model, replace(settings, **config), windows
+
+
 def _reading(length: int) -> Training:
     """A variant's training on so many events, in windows that hold as many targets together."""
     windows = {50: 19, 100: 12, 1000: 7}
@@ -89,6 +97,9 @@ TAIL_RECIPES: dict[str, Recipe] = {
     "profile": ("profile", Profile.Config(), Training(max_len=LENGTH)),
     "gru": ("gru", GRU_CE, _encoder),
     "sasrec": ("sasrec", replace(SASREC, max_len=LENGTH), _encoder),
+    "caser": _survey("caser"),
+    "nextitnet": _survey("nextitnet"),
+    "hstu": _survey("hstu", max_len=LENGTH),
     "pooling": ("pooling", POOLING, _long),
     "din": ("din", DIN_, _long),
     "dien": ("dien", _dien, _evolving),
