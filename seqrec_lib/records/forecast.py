@@ -46,11 +46,11 @@ def minutes(spec: Spec, device: str) -> tuple[float, str] | None:
     The median over the cards of the own data set, or else of one that has most events, in
     proportion to the events and the epochs.
     """
-    cards = [card for card in _cards(spec.name) if card[1]["gpu"] == device.startswith("cuda")]
-    if not cards:
+    known = [card for card in cards(spec.name) if card[1]["gpu"] == device.startswith("cuda")]
+    if not known:
         return None
-    of = spec.dataset if any(name == spec.dataset for name, _ in cards) else cards[0][0]
-    chosen = [card for name, card in cards if name == of]
+    of = spec.dataset if any(name == spec.dataset for name, _ in known) else known[0][0]
+    chosen = [card for name, card in known if name == of]
     seconds = float(np.median([card["own_seconds"] / card["epochs"] for card in chosen]))
     size = 1.0
     if of != spec.dataset:
@@ -63,9 +63,10 @@ def minutes(spec: Spec, device: str) -> tuple[float, str] | None:
     return seconds * spec.training.epochs * size / 60, f"the cards of {of} ({maker})"
 
 
-def _cards(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(data set, card) of the committed records of a recipe, with the epochs it was given."""
-    for path in sorted((root() / RESULTS).glob(f"*/{name}/s*/card.json")):
+def cards(name: str, results: str | Path = RESULTS) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(data set, card) of the records of a recipe, ``*`` for all, with its ``folder``, the
+    ``epochs`` it was given, and whether a ``gpu`` trained it."""
+    for path in sorted((root() / results).glob(f"*/{name}/s*/card.json")):
         card, spec = (json.loads(path.with_name(f"{x}.json").read_text()) for x in ("card", "spec"))
         more = {
             "folder": path.parent,

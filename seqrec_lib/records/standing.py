@@ -15,6 +15,7 @@ from seqrec_lib.data import datasets
 from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import root
 from seqrec_lib.records import provenance
+from seqrec_lib.records.forecast import cards
 from seqrec_lib.records.recipes import asked, sources_of
 from seqrec_lib.records.settings import completed
 from seqrec_lib.records.spec import Spec
@@ -116,12 +117,11 @@ def by_lot(lot: int, minutes: float | int, results: str | Path = RESULTS) -> str
 
     Raises ``ValueError`` if there is none.
     """
-    found = []
-    for path in sorted((root() / results).glob("*/*/s*/card.json")):
-        card, spec = (json.loads(path.with_name(f"{x}.json").read_text()) for x in ("card", "spec"))
-        seconds = card["total_seconds"] + card["scoring_seconds"]
-        if seconds <= 60 * minutes and "NVIDIA" not in card["device"]:
-            found.append((path.parent, spec["dataset"]))
+    found = [
+        (card["folder"], name)
+        for name, card in cards("*", root() / results)
+        if card["total_seconds"] + card["scoring_seconds"] <= 60 * minutes and not card["gpu"]
+    ]
     hand = {name for name in {name for _, name in found} if datasets.at_hand(name)}
     drawn = [os.path.relpath(folder, root()) for folder, name in found if name in hand]
     if not drawn:

@@ -11,7 +11,6 @@ python -m seqrec_lib.studies.altered movielens_small-tail-shuffled gru sasrec --
 
 from __future__ import annotations
 
-import argparse
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,7 +32,7 @@ from seqrec_lib.records.rankers import QUESTIONS
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import run_spec, trained_model
 from seqrec_lib.records.spec import Spec
-from seqrec_lib.records.store import SCRATCH, Runs
+from seqrec_lib.records.store import SCRATCH
 from seqrec_lib.studies import by_run
 from seqrec_lib.training.evaluation import PROTOCOLS, ranks
 
@@ -41,7 +40,7 @@ LAST = (1, 2, 4, 8, 16, 32, 64)  # events that are left of a history
 ACCIDENTS = (0.25, 0.5, 1.0, 2.0)  # put in behind each event, in the mean
 SEED = 20261128  # all models are asked with the same accidents
 
-place = partial(by_run.place, "altered")
+place, kept = partial(by_run.place, "altered"), partial(by_run.kept, "altered")
 
 
 def with_accidents(
@@ -135,26 +134,9 @@ def _made(spec: Spec, results: str | Path, device: str) -> Path:
     return path
 
 
-def kept(runs: Runs, results: str | Path = SCRATCH) -> list[pd.DataFrame]:
-    """What is kept of each seed.
-
-    Raises ``ValueError`` naming a seed of which nothing is, or nothing of its record as it is now.
-    """
-    return by_run.kept("altered", runs, results)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make what is missing; ``arguments`` stand in for the command line's."""
-    parser = argparse.ArgumentParser(
-        prog="python -m seqrec_lib.studies.altered",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("dataset")
-    parser.add_argument("names", nargs="+", help="published runs of models that read items alone")
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0])
-    parser.add_argument("--results", default=SCRATCH)
-    parser.add_argument("--device", default="auto")
+    parser = by_run.parser("altered", __doc__)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for path in study(chosen.dataset, chosen.names, chosen.seeds, chosen.results, chosen.device):

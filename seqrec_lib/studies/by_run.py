@@ -6,6 +6,7 @@ beside the results.
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,21 @@ def place(
     """The file of what is kept of a run, or of what is made ``anew``."""
     file = f"{name}-s{seed}.parquet"
     return beside(results, study, datasets.folder(dataset), file, anew=anew)
+
+
+def parser(study: str, about: str | None) -> argparse.ArgumentParser:
+    """The command line of a study: a data set, published runs of it, and how they are asked."""
+    found = argparse.ArgumentParser(
+        prog=f"python -m seqrec_lib.studies.{study}",
+        description=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    found.add_argument("dataset")
+    found.add_argument("names", nargs="+", help="published runs")
+    found.add_argument("--seeds", type=int, nargs="*", default=[0])
+    found.add_argument("--results", default=SCRATCH)
+    found.add_argument("--device", default="auto")
+    return found
 
 
 def by_user(log: EventLog, positions: Int[np.ndarray, "P"], values: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,6 @@ python -m seqrec_lib.studies.protocols movielens_small-tail din tim --results bo
 
 from __future__ import annotations
 
-import argparse
 import functools
 import logging
 from collections.abc import Sequence
@@ -147,16 +146,7 @@ def kept(runs: Runs, results: str | Path = SCRATCH) -> list[pd.DataFrame]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make what is missing; ``arguments`` stand in for the command line's."""
-    parser = argparse.ArgumentParser(
-        prog="python -m seqrec_lib.studies.protocols",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("dataset")
-    parser.add_argument("names", nargs="+", help="published runs")
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0])
-    parser.add_argument("--results", default=SCRATCH)
-    parser.add_argument("--device", default="auto")
+    parser = by_run.parser("protocols", __doc__)
     parser.add_argument("--alone", action="store_true", help=f"not behind {BEHIND}'s first {FIRST}")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
