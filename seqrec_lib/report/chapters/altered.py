@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from matplotlib.axes import Axes
 
 from seqrec_lib import report
@@ -14,17 +17,18 @@ from seqrec_lib.records.store import Runs
 from seqrec_lib.report.axes import named
 from seqrec_lib.report.chapters.protocols import Kept, Means
 from seqrec_lib.report.styles import colour, label, marker
+from seqrec_lib.statistics.intervals import Interval
 from seqrec_lib.studies import altered as study
 
 AMOUNTS = {"last": "events that are left of a history", "accidents": "accidents behind each event"}
 
 
 def asked(
-    runs: Sequence[Runs], results: str | Path, anew: bool = False, epochs: int | None = None
+    runs: Sequence[Runs], results: str | Path, device: str = "auto", epochs: int | None = None
 ) -> dict[str, list[pd.DataFrame]]:
-    """What is kept of each run, by its name; made first where it is to be ``anew``."""
-    for run in runs if anew else ():
-        study.study(run.dataset, [run.name], run.numbers, results, epochs=epochs)
+    """What is kept of each run, by its name; what is missing is made first."""
+    for run in runs:
+        study.study(run.dataset, [run.name], run.numbers, results, device, epochs)
     return {run.name: study.kept(run, results) for run in runs}
 
 
@@ -40,24 +44,72 @@ def amounts(kept: Kept, change: str) -> list[str]:
     return [*found, "whole"] if change == "last" else ["whole", *found]
 
 
+def _column(change: str, amount: str, protocol: str) -> str:
+    return f"{amount if amount == 'whole' else f'{change} {amount}'} {protocol}"
+
+
 def means(runs: Sequence[Runs], kept: Kept, change: str, protocol: str) -> pd.DataFrame:
     """NDCG@10 with its interval over users and seeds: a row a run, a column an amount."""
-    names = {one: one if one == "whole" else f"{change} {one}" for one in amounts(kept, change)}
     return pd.DataFrame(
         {
             run.name: {
-                amount: Means(run, kept[run.name], f"{name} {protocol}").mean
-                for amount, name in names.items()
+                amount: Means(run, kept[run.name], _column(change, amount, protocol)).mean
+                for amount in amounts(kept, change)
             }
             for run in runs
         }
     ).T
 
 
-def table(runs: Sequence[Runs], kept: Kept, change: str, protocol: str) -> pd.DataFrame:
-    """:func:`means` in print, by the models' names."""
-    found = means(runs, kept, change, protocol)
-    return report.half_widths(found).set_axis([label(name) for name in found.index])
+def left(
+    run: Runs, kept: Kept, change: str, amount: str, protocol: str
+) -> Float[np.ndarray, "S U"]:
+    """The share of the whole history's NDCG@10 that is left: a value a user whose mean it is.
+
+    It is a ratio of two sums over users, so that its interval is of its linear form (delta method,
+    as :func:`~seqrec_lib.statistics.populations.per_user`). NaN where the whole history finds
+    nothing.
+    """
+    whole, part = (
+        Means(run, kept[run.name], _column(change, one, protocol)) for one in ("whole", amount)
+    )
+    had, has = whole.questions * whole.values, part.questions * part.values
+    total = had.sum(1, keepdims=True)
+    total[total == 0] = np.nan
+    share = has.sum(1, keepdims=True) / total
+    return share + had.shape[1] * (has - share * had) / total
+
+
+def _interval(values: Float[np.ndarray, "S U"], *runs: Runs) -> Interval:
+    if np.isnan(values).any():
+        return Interval(np.nan, np.nan, np.nan)
+    return report.interval(values, *runs)
+
+
+def shares(runs: Sequence[Runs], kept: Kept, change: str, protocol: str) -> pd.DataFrame:
+    """:func:`left` with its interval: a row a run, a column an amount; none of the whole."""
+    return pd.DataFrame(
+        {
+            run.name: {
+                amount: _interval(left(run, kept, change, amount, protocol), run)
+                for amount in amounts(kept, change)
+                if amount != "whole"
+            }
+            for run in runs
+        }
+    ).T
+
+
+def gain(a: Runs, b: Runs, kept: Kept, change: str, amount: str, protocol: str) -> Interval:
+    """What is left of run a minus what is left of run b, as shares, paired by user."""
+    own, other = report.paired_seeds(a, b)
+    first, second = (left(one, kept, change, amount, protocol) for one in (a, b))
+    return _interval(first[own] - second[other], a, b)
+
+
+def in_print(found: pd.DataFrame, **how: Any) -> pd.DataFrame:
+    """:func:`means` or :func:`shares` in print, by the models' names."""
+    return report.half_widths(found, **how).set_axis([label(name) for name in found.index])
 
 
 def curves(ax: Axes, runs: Sequence[Runs], kept: Kept, change: str, protocol: str) -> None:
@@ -78,12 +130,11 @@ def curves(ax: Axes, runs: Sequence[Runs], kept: Kept, change: str, protocol: st
 
 
 def figures(runs: Sequence[Runs], kept: Kept) -> dict[str, float]:
-    """The share of the whole history's NDCG@10 that is left, as in ``gru-last-4-m``."""
-    found = {}
-    for change in AMOUNTS:
-        for protocol, letter in report.PROTOCOLS.items():
-            for name, row in means(runs, kept, change, protocol).iterrows():
-                for amount, one in row.items():
-                    key = f"{name}-{change}-{amount}-{letter.lower()}"
-                    found[key] = report.ratio(one.mean, row["whole"].mean)
-    return found
+    """What is left, as in ``gru-last-4-m``."""
+    return {
+        f"{name}-{change}-{amount}-{letter.lower()}": one.mean
+        for change in AMOUNTS
+        for protocol, letter in report.PROTOCOLS.items()
+        for name, row in shares(runs, kept, change, protocol).iterrows()
+        for amount, one in row.items()
+    }

@@ -80,14 +80,13 @@ def possible(dataset: str, names: Iterable[str]) -> list[str]:
 def answered(
     runs: Sequence[Runs],
     results: str | Path,
-    anew: bool = False,
     reranks: bool = True,
     device: str = "auto",
     epochs: int | None = None,
 ) -> dict[str, list[pd.DataFrame]]:
-    """What is kept of each run, by its name; made first where it is to be ``anew``."""
-    for run in runs if anew else ():
-        how = (results, reranks, device, epochs)
+    """What is kept of each run, by its name; what is missing is made first."""
+    how = (results, reranks, device, epochs)
+    for run in runs:
         study.study(run.dataset, [run.name], run.numbers, *how)
     return {run.name: study.kept(run, results) for run in runs}
 

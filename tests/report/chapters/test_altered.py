@@ -44,7 +44,7 @@ def test_means_are_over_questions(runs, kept):
     assert found.loc["gru", "whole"].mean == pytest.approx((0.8 + 0.4 + 2 * 0.2) / 4)
     assert found.loc["gru", "4"].mean == pytest.approx((0.8 + 0.4) / 4)
     assert found.loc["gru", "4"].low < 0.3 < found.loc["gru", "4"].high
-    table = altered.table(runs, kept, "last", "masked")
+    table = altered.in_print(found)
     assert list(table.index) == [report.label("gru"), report.label("sasrec")]
     assert table.iloc[1, 0].startswith("0.5000")
 
@@ -54,7 +54,31 @@ def test_figures_are_shares_of_the_whole_history_by_protocol(runs, kept):
     assert found["gru-last-1-m"] == found["gru-last-1-u"] == pytest.approx(0.5)
     assert found["gru-accidents-0.5-m"] == pytest.approx(0.4 / 1.6)
     assert found["gru-accidents-2-u"] == 0 and found["sasrec-last-4-m"] == 1
-    assert found["gru-last-whole-m"] == 1
+    assert "gru-last-whole-m" not in found
+
+
+def test_a_share_has_the_interval_of_a_ratio_of_sums(runs, kept):
+    # GRU has 0.8, 0.4, 2 x 0.2 whole and 0.8, 0.4, 0 after a cut: 1.2 of 1.6
+    user = altered.left(runs[0], kept, "last", "4", "masked")[0]
+    assert user == pytest.approx(0.75 + 3 * np.array([0.2, 0.1, -0.3]) / 1.6)
+    found = altered.shares(runs, kept, "last", "masked")
+    assert found.loc["gru", "4"].mean == pytest.approx(0.75)
+    assert found.loc["gru", "4"].low < 0.75 < found.loc["gru", "4"].high
+    one = found.loc["gru", "1"]  # half of each user: nothing to be unsure of
+    assert one.low == pytest.approx(0.5) == pytest.approx(one.high)
+    assert altered.in_print(found, digits=0, scale=100).iloc[1, 0] == "100 ± 0"
+
+
+def test_what_is_left_is_compared_user_by_user(runs, kept):
+    gain = altered.gain(*runs, kept, "last", "1", "unmasked")
+    assert gain.mean == pytest.approx(-0.5) == pytest.approx(gain.high)
+
+
+def test_a_model_that_finds_nothing_has_no_share(runs, kept):
+    kept["sasrec"][0].loc[:, "whole masked"] = 0.0
+    found = altered.shares(runs, kept, "last", "masked")
+    assert np.isnan(found.loc["sasrec", "1"].mean)
+    assert pd.isna(altered.in_print(found).iloc[1, 0])
 
 
 @pytest.mark.parametrize(("change", "ends"), [("last", "all"), ("accidents", "2")])
