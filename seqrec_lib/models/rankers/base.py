@@ -8,12 +8,13 @@ measured, and what can be cached (TWIN; Chang et al., 2023, arXiv:2302.02352).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seqrec_lib.data.batch import Batch
@@ -22,6 +23,8 @@ from seqrec_lib.data.log import EventLog
 from seqrec_lib.models import losses
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.losses import BCE, Objective, SampledSoftmax
+
+SHORTEST, LONGEST = 8, 32  # steps of a block: short where histories end that are short
 
 
 @runtime_checkable  # the shape checks of the tests ask for it
@@ -33,8 +36,34 @@ class Matcher(Protocol):
     ) -> Float[Tensor, "B C"]: ...
 
     def match_each(
-        self, read: Any, candidates: Int[Tensor, "K"], shape: tuple[int, int]
-    ) -> Float[Tensor, "B T K"]: ...
+        self, read: Any, candidates: Int[Tensor, "K"], steps: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "M K"]: ...
+
+
+def in_blocks(
+    steps: Bool[Tensor, "B T"],
+    after: Callable[[Int[Tensor, "R"], int, int], Float[Tensor, "R S ..."]],
+    then: Callable[[Tensor], Tensor] = lambda found: found,
+) -> Float[Tensor, "M ..."]:
+    """What is found after each of the M steps that are asked about, in their order.
+
+    Steps are taken in blocks: ``after(rows, begin, end)`` finds it for steps ``begin`` to ``end``
+    of the rows that have any there or later, and may leave out all events from ``end`` on. So the
+    work is that of the pairs of event and later step, not that of a square with its padding.
+    ``then`` makes something else of what was found, a row a step.
+    """
+    place = torch.arange(steps.shape[1], device=steps.device)
+    last = torch.where(steps, place + 1, 0).amax(1)
+    number = steps.flatten().cumsum(0).view_as(steps)
+    found, order, begin, until = [], [], 0, int(last.max())
+    while begin < until:
+        end = min(begin + min(max(begin, SHORTEST), LONGEST), until)
+        rows = (last > begin).nonzero()[:, 0]
+        asked = steps[rows, begin:end]
+        found.append(then(after(rows, begin, end)[asked]))
+        order.append(number[rows, begin:end][asked])
+        begin = end
+    return torch.cat(found)[torch.cat(order).argsort()]
 
 
 class CandidateRanker(Recommender):
@@ -60,7 +89,11 @@ class CandidateRanker(Recommender):
         self.frequency: Tensor
 
     def read(self, batch: Batch) -> Any:
-        """All that no candidate changes: keys, states, codes, clusters."""
+        """All that no candidate changes: keys, states, codes, clusters.
+
+        Of a model that learns after ``every_step`` it has ``upto(rows, end)``: the first ``end``
+        events of some of the histories.
+        """
         raise NotImplementedError
 
     def match(
@@ -73,14 +106,15 @@ class CandidateRanker(Recommender):
         raise NotImplementedError
 
     def match_each(
-        self, read: Any, candidates: Int[Tensor, "K"], shape: tuple[int, int]
-    ) -> Float[Tensor, "B T K"]:
-        """Scores of the same candidates after every step of histories of ``shape`` (B, T)."""
-        rows, steps = shape
-        step = torch.arange(steps, device=candidates.device).repeat_interleave(len(candidates))
-        every = candidates.repeat(steps)
-        found = self.match(read, every.expand(rows, -1), step.expand(rows, -1))
-        return found.unflatten(1, (steps, -1))
+        self, read: Any, candidates: Int[Tensor, "K"], steps: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "M K"]:
+        """Scores of the same candidates after each of ``steps``, in their order."""
+
+        def scores(rows: Int[Tensor, "R"], begin: int, end: int) -> Float[Tensor, "R S K"]:
+            every = candidates.expand(len(rows), end - begin, -1)
+            return _after(self, read, every, rows, begin, end)
+
+        return in_blocks(steps, scores)
 
     def score(self, batch: Batch, candidates: Int[Tensor, "B C"]) -> Float[Tensor, "B C"]:
         return self.match(self.read(batch), candidates)
@@ -137,22 +171,37 @@ class CandidateRanker(Recommender):
         is something else to match ``by``.
         """
         by, learn = by or self, target > 0
-        step = torch.arange(target.shape[1], device=target.device).expand_as(target)
-        asked = step if self.every_step else None
-        own = by.match(read, target, asked)[learn]
-        if isinstance(self.objective, SampledSoftmax):
-            items, chance = losses.sampled_items(
-                self.objective.num_negatives, self.objective.alpha, self.frequency
+
+        def matched(items: Int[Tensor, "B S C"]) -> Float[Tensor, "M C"]:
+            if not self.every_step:
+                return by.match(read, items[:, 0])[learn[:, 0]]
+            return in_blocks(
+                learn, lambda rows, *ends: _after(by, read, items[rows, slice(*ends)], rows, *ends)
             )
+
+        own, count = matched(target[..., None])[:, 0], self.objective.num_negatives
+        if isinstance(self.objective, SampledSoftmax):
+            items, chance = losses.sampled_items(count, self.objective.alpha, self.frequency)
             if self.every_step:
-                other = by.match_each(read, items, tuple(target.shape))  # type: ignore[arg-type]
+                other = by.match_each(read, items, learn)
             else:
-                other = by.match(read, items.expand(len(target), -1))[:, None]
-            return self.objective.lost(own, other[learn], items, target[learn], chance)
-        count = self.objective.num_negatives
+                other = matched(items.expand(len(target), 1, -1))
+            return self.objective.lost(own, other, items, target[learn], chance)
         items = losses.other_items(target.flatten(), count, self.num_items + 1)
-        items = items.unflatten(0, target.shape).flatten(1)
-        asked = step.repeat_interleave(count, 1) if self.every_step else None
-        other = by.match(read, items, asked)
-        other = other.unflatten(1, (-1, count))[learn]
+        other = matched(items.unflatten(0, target.shape))
         return ((F.softplus(-own) + F.softplus(other).sum(1)) / (1 + count)).mean()
+
+
+def _after(
+    by: Matcher,
+    read: Any,
+    items: Int[Tensor, "R S C"],
+    rows: Int[Tensor, "R"],
+    begin: int,
+    end: int,
+) -> Float[Tensor, "R S C"]:
+    """Scores of each step's own candidates after it."""
+    count = items.shape[2]
+    step = torch.arange(begin, end, device=items.device).repeat_interleave(count)
+    found = by.match(read.upto(rows, end), items.flatten(1), step.expand(len(rows), -1))
+    return found.unflatten(1, (-1, count))

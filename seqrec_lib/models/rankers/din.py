@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.rankers.base import in_blocks
 from seqrec_lib.models.rankers.dice import activation
-from seqrec_lib.models.rankers.pooling import Pooling, Read
+from seqrec_lib.models.rankers.pooling import Pooling, Read, running_sums
 
 LARGEST = 2**29  # pairs of items whose weights are kept while scoring: 2 GB
 
@@ -51,6 +53,14 @@ class ActivationUnit(nn.Module):
     ) -> Float[Tensor, "..."]:
         first = self.both(item * event) + self.item(item) + self.event(event)
         return self.out(first).squeeze(-1)
+
+    def table(
+        self, item: Float[Tensor, "K D"], event: Float[Tensor, "N D"]
+    ) -> Float[Tensor, "N K"]:
+        """The same for every item and every event: a matrix an item, without the products."""
+        of_item = (item[:, None] * self.both.weight + self.event.weight).flatten(0, 1)
+        first = F.linear(event, of_item, self.item(item).flatten())
+        return self.out(first.unflatten(1, (len(item), -1))).squeeze(-1)
 
 
 # paper: clicks among impressions, sides of user and item, L2 on what a batch touches
@@ -89,16 +99,36 @@ class DIN(Pooling):
         return weights @ read.keys
 
     def match_each(
-        self, read: Read, candidates: Int[Tensor, "K"], shape: tuple[int, int]
-    ) -> Float[Tensor, "B T K"]:
+        self, read: Read, candidates: Int[Tensor, "K"], steps: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "M K"]:
+        item = self.items(candidates)
+
+        def weighed(known: Bool[Tensor, "B T"]) -> Float[Tensor, "N K D"]:
+            keys = read.keys[known]
+            return self.unit.table(item, keys)[..., None] * keys[:, None]
+
         if self.config.normalised:
-            return super(Pooling, self).match_each(read, candidates, shape)
-        item, keys = self.items(candidates), read.keys[:, :, None]
-        weights = self.unit(item, keys)  # those of padding meet vectors of zeros
-        taken = (weights[..., None] * keys).cumsum(1)  # an event weighs the same after every step
+            taken = self._averages(read, item, steps)
+        else:
+            taken = running_sums(steps, read.real, weighed)
         if self.config.pooling == "mean":
-            taken = taken / read.real.cumsum(1).clamp(min=1)[..., None, None]
-        return self.tower(taken, item)
+            taken = taken / read.real.cumsum(1)[steps].clamp(min=1)[:, None, None]
+        return self.tower.table(taken, item)
+
+    def _averages(
+        self, read: Read, item: Float[Tensor, "K D"], steps: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "M K D"]:
+        """A softmax divides by the events before it, so that an event weighs less and less."""
+        weights = self.unit.table(item, read.keys.flatten(0, 1)).unflatten(0, steps.shape).mT
+
+        def after(rows: Int[Tensor, "R"], begin: int, end: int) -> Float[Tensor, "R S K D"]:
+            place = torch.arange(end, device=item.device)
+            seen = read.real[rows, None, :end] & (place <= place[begin:, None])
+            seen = seen[:, :, None]
+            found = weights[rows, None, :, :end].masked_fill(~seen, -1e9).softmax(-1) * seen
+            return found @ read.keys[rows, None, :end]
+
+        return in_blocks(steps, after)
 
     def train(self, mode: bool = True) -> DIN:
         self._table = self._table if not mode else None  # no copy of a model in training has it

@@ -73,6 +73,26 @@ class Read(NamedTuple):
     keys: Float[Tensor, "B T D"]
     real: Bool[Tensor, "B T"]
 
+    def upto(self, rows: Int[Tensor, "R"], end: int) -> Read:
+        return Read(self.keys[rows, :end], self.real[rows, :end])
+
+
+def running_sums(
+    steps: Bool[Tensor, "B T"],
+    real: Bool[Tensor, "B T"],
+    of_events: Callable[[Bool[Tensor, "B T"]], Float[Tensor, "N ..."]],
+) -> Float[Tensor, "M ..."]:
+    """Sums of what ``of_events`` says of the events it is given, up to each of ``steps``.
+
+    For models in which an event says the same after every step: it is asked about each once, and
+    about no padding.
+    """
+    place = torch.arange(1, steps.shape[1] + 1, device=steps.device)
+    last = torch.where(steps, place, 0).amax(1, keepdim=True)
+    known = real & (place <= last)
+    sums = [one.cumsum(0) for one in of_events(known).split(known.sum(1).tolist())]
+    return torch.cat(sums)[steps[known]]
+
 
 class Pooling(CandidateRanker):
     chunk = 64  # what a chunk's pairs hold stays in cache
@@ -114,9 +134,9 @@ class Pooling(CandidateRanker):
         return self.tower(self.interest(read, item, step), item)
 
     def match_each(
-        self, read: Read, candidates: Int[Tensor, "K"], shape: tuple[int, int]
-    ) -> Float[Tensor, "B T K"]:
-        return self.tower(self._pooled(read)[:, :, None], self.items(candidates))
+        self, read: Read, candidates: Int[Tensor, "K"], steps: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "M K"]:
+        return self.tower(self._pooled(read)[steps][:, None], self.items(candidates))
 
     def interest(
         self, read: Read, item: Float[Tensor, "B C D"], step: Int[Tensor, "B C"] | None

@@ -25,6 +25,14 @@ class Events(NamedTuple):
     bias: Tensor | None  # of the logits, (B, H, T)
     kept: Tensor | None  # what the search keeps of each event
 
+    def upto(self, rows: Int[Tensor, "R"], end: int) -> Events:
+        """The first ``end`` events of some of the histories."""
+        item, real, vectors = (one[rows, :end] for one in self[:3])
+        keys, values = self.keys[rows, :, :end], self.values[rows, :, :end]
+        bias = None if self.bias is None else self.bias[rows, :, :end]
+        kept = None if self.kept is None else self.kept[rows, :end]
+        return Events(item, real, vectors, keys, values, bias, kept)
+
 
 class Asked(NamedTuple):
     """Candidates of each history, (B, C, ...), by heads (B, H, C, ...); B = 1: the same of all."""

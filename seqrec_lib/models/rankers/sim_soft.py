@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
-from seqrec_lib.models.rankers.pooling import Tower
+from seqrec_lib.models.rankers.pooling import Tower, running_sums
 from seqrec_lib.models.rankers.search import Asked, Events, Search
 from seqrec_lib.models.rankers.target_attention import TargetAttention
 
@@ -59,12 +59,16 @@ class Guess(NamedTuple):
         return self.model.guess((weights * seen) @ read.vectors, item)
 
     def match_each(
-        self, read: Events, candidates: Int[Tensor, "K"], shape: tuple[int, int]
-    ) -> Float[Tensor, "B T K"]:
+        self, read: Events, candidates: Int[Tensor, "K"], steps: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "M K"]:
         item, search = self.model.items(candidates), self.model.search
-        weights = search.event(read.vectors) @ search.candidate(item).T * read.real[..., None]
-        # an event weighs the same after every step
-        return self.model.guess((weights[..., None] * read.vectors[:, :, None]).cumsum(1), item)
+
+        def weighed(known: Bool[Tensor, "B T"]) -> Float[Tensor, "N K D"]:
+            events = read.vectors[known]
+            weights = search.event(events) @ search.candidate(item).T
+            return weights[..., None] * events[:, None]
+
+        return self.model.guess.table(running_sums(steps, read.real, weighed), item)
 
 
 class SIMSoft(TargetAttention):

@@ -19,7 +19,7 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.layers import Dropout
 from seqrec_lib.models.losses import Objective, SampledSoftmax
-from seqrec_lib.models.rankers.base import CandidateRanker
+from seqrec_lib.models.rankers.base import CandidateRanker, in_blocks
 from seqrec_lib.models.rankers.pooling import Tower
 from seqrec_lib.models.rankers.search import Asked, Events, Recent, Search, logits
 
@@ -122,12 +122,16 @@ class TargetAttention(CandidateRanker):
         return self.tower(self._masked(read, asked, seen[:, None]), asked.vectors)
 
     def match_each(
-        self, read: Events, candidates: Int[Tensor, "K"], shape: tuple[int, int]
-    ) -> Float[Tensor, "B T K"]:
-        asked, (_, steps) = self.asked(candidates[None]), shape
-        before = torch.ones(steps, steps, dtype=torch.bool, device=candidates.device).tril()
-        seen = read.real[:, None] & before  # (B, steps asked after, T)
-        return self.tower(self._masked(read, asked, seen[:, None, :, None]), asked.vectors)
+        self, read: Events, candidates: Int[Tensor, "K"], steps: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "M K"]:
+        asked = self.asked(candidates[None])
+
+        def interest(rows: Int[Tensor, "R"], begin: int, end: int) -> Float[Tensor, "R S K D"]:
+            events, place = read.upto(rows, end), torch.arange(end, device=rows.device)
+            seen = events.real[:, None] & (place <= place[begin:, None])  # (R, asked after, T)
+            return self._masked(events, asked, seen[:, None, :, None])
+
+        return in_blocks(steps, interest, lambda found: self.tower.table(found, asked.vectors[0]))
 
     def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
         read, every = self.read(batch), torch.arange(self.num_items + 1, device=batch.item.device)

@@ -22,7 +22,7 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.layers import Dropout, time_buckets
 from seqrec_lib.models.losses import Objective, SampledSoftmax
-from seqrec_lib.models.rankers.base import CandidateRanker
+from seqrec_lib.models.rankers.base import CandidateRanker, in_blocks
 from seqrec_lib.models.rankers.pooling import Tower
 
 BUCKETS = 70  # the last begins at 45 years
@@ -37,6 +37,12 @@ class Read(NamedTuple):
     real: Bool[Tensor, "B T"]
     time: Int[Tensor, "B T"] | None
     asked_at: Int[Tensor, "B T"] | None
+
+    def upto(self, rows: Int[Tensor, "R"], end: int) -> Read:
+        time, asked_at = (
+            None if one is None else one[rows, :end] for one in (self.time, self.asked_at)
+        )
+        return Read(self.keys[rows, :end], self.real[rows, :end], time, asked_at)
 
 
 # paper: one module among others that read fields of user, item and context
@@ -95,11 +101,15 @@ class TIM(CandidateRanker):
         return self.tower(interest, item)
 
     def match_each(
-        self, read: Read, candidates: Int[Tensor, "K"], shape: tuple[int, int]
-    ) -> Float[Tensor, "B T K"]:
+        self, read: Read, candidates: Int[Tensor, "K"], steps: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "M K"]:
         item = self.asked(candidates)
-        step = torch.arange(shape[1], device=item.device).expand(shape)
-        return self.tower(self._interest(read, step, item), item)
+
+        def interest(rows: Int[Tensor, "R"], begin: int, end: int) -> Float[Tensor, "R S K E"]:
+            step = torch.arange(begin, end, device=rows.device).expand(len(rows), -1)
+            return self._interest(read.upto(rows, end), step, item)
+
+        return in_blocks(steps, interest, lambda found: self.tower(found, item))
 
     def asked(self, candidates: Int[Tensor, "..."]) -> Float[Tensor, "... E"]:
         """Candidates with the code of the question."""

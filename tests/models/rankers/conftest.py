@@ -39,6 +39,18 @@ def as_prefixes():
 
 
 @pytest.fixture(scope="session")
+def after_every_step():
+    """Scores of the same candidates after every event, (B, T, K); NaN where there is padding."""
+
+    def scored(model, read, candidates, real):
+        found = torch.full((*real.shape, len(candidates)), torch.nan)
+        found[real] = model.match_each(read, candidates, real)
+        return found
+
+    return scored
+
+
+@pytest.fixture(scope="session")
 def read_by_itself():
     """Does a model that reads a history as a whole refuse candidates of an earlier step?"""
 

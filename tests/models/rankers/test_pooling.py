@@ -59,9 +59,9 @@ def test_a_candidate_of_a_step_sees_the_events_up_to_it(model, as_prefixes):
 
 
 @torch.no_grad()
-def test_shared_candidates_after_every_step_score_as_each_by_itself(model):
+def test_shared_candidates_after_every_step_score_as_each_by_itself(model, after_every_step):
     read, candidates = model.read(Batch(HISTORIES)), torch.tensor([2, 7, 7, 11])
-    found = model.match_each(read, candidates, (3, 5))
+    found = after_every_step(model, read, candidates, HISTORIES > 0)
     assert found.shape == (3, 5, 4)
     for step in range(5):
         steps = torch.full((3, 4), step)

@@ -87,10 +87,12 @@ def test_a_candidate_of_a_step_sees_the_events_up_to_it(
 
 @every_kind
 @torch.no_grad()
-def test_shared_candidates_after_every_step_score_as_each_by_itself(kind, small_catalogue, shaken):
+def test_shared_candidates_after_every_step_score_as_each_by_itself(
+    kind, small_catalogue, shaken, after_every_step
+):
     model = made(kind, small_catalogue, shaken, k=2)
     read, candidates = model.read(Batch(HISTORIES)), torch.tensor([2, 7, 7, 11])
-    found = model.match_each(read, candidates, (3, 10))
+    found = after_every_step(model, read, candidates, HISTORIES > 0)
     assert found.shape == (3, 10, 4)
     for step in range(10):
         expected = model.match(read, candidates.expand(3, -1), torch.full((3, 4), step))

@@ -78,12 +78,13 @@ def test_a_score_by_hand(made, as_by_hand, settings):
 
 @pytest.mark.parametrize("settings", CHOICES, ids=str)
 @torch.no_grad()
-def test_every_step_is_scored_as_a_history_that_ends_there(made, settings):
+def test_every_step_is_scored_as_a_history_that_ends_there(made, settings, after_every_step):
     model = made(**settings)
     read, items = model.read(TIMED), torch.tensor([7, 8, 2])
     step = torch.tensor([[0, 2, 5], [2, 1, 0], [0, 0, 0]])
-    own, each = model.match(read, CANDIDATES, step), model.match_each(read, items, (3, 6))
-    assert each.std() > 1e-2
+    own = model.match(read, CANDIDATES, step)
+    each = after_every_step(model, read, items, TIMED.real)
+    assert each[TIMED.real].std() > 1e-2
     for row in range(3):
         for place in range(3):
             expected = by_hand(model, row, int(step[row, place]) + 1, int(items[place]))

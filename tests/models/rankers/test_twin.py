@@ -97,7 +97,9 @@ def test_projections_of_another_kind_find_other_events(small_catalogue, shaken):
 
 
 @torch.no_grad()
-def test_a_candidate_of_a_step_sees_the_events_up_to_it(small_catalogue, shaken, monkeypatch):
+def test_a_candidate_of_a_step_sees_the_events_up_to_it(
+    small_catalogue, shaken, monkeypatch, after_every_step
+):
     model = made(small_catalogue, shaken)
     read, candidates = model.read(HISTORIES), torch.tensor([[7, 8, 7, 2]] * 2)
     step = torch.tensor([[0, 6, 9, 4], [0, 1, 4, 3]])
@@ -110,7 +112,7 @@ def test_a_candidate_of_a_step_sees_the_events_up_to_it(small_catalogue, shaken,
                 seen = Batch(ITEM[[row], :end], time=TIME[[row], :end])
                 alone = model.score(seen, candidates[[row], place : place + 1])
                 torch.testing.assert_close(found[row, place], alone[0, 0])
-    each = model.match_each(read, torch.tensor([7, 2]), (2, 10))
+    each = after_every_step(model, read, torch.tensor([7, 2]), HISTORIES.real)
     torch.testing.assert_close(
         each[0, 6, 0], model.match(read, candidates[:, :1], step[:, 1:2])[0, 0]
     )
