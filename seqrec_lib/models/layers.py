@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from seqrec_lib.data.log import EventLog
+
+TRIANGLE = 32  # rows that are summed up at a time
 
 
 class Users(nn.Module):
@@ -54,12 +60,57 @@ class Dropout(nn.Module):
             return F.dropout(x, self.chance)
         dropped = round(self.chance * 256)
         words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
-        keep = words.view(torch.uint8)[: x.numel()].view(x.shape) >= dropped
-        return x * (keep * (256 / (256 - dropped)))
+        kept = words.view(torch.uint8)[: x.numel()].view(x.shape).float()
+        # 1 from ``dropped`` on and 0 below; comparing bytes takes several times as long
+        kept.sub_(dropped - 1).clamp_(0, 1).mul_(256 / (256 - dropped))
+        return x * kept
 
 
 # the first processors with units for it; elsewhere torch multiplies bfloat16 in a plain loop
 _BF16_UNITS = torch.backends.cpu.get_cpu_capability().startswith(("AVX512", "SVE"))
+
+
+class PReLU(nn.PReLU):
+    """``nn.PReLU`` with one slope, which learns several times as fast on a processor."""
+
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        if x.device.type == "cpu" and x.dtype == self.weight.dtype and self.num_parameters == 1:
+            return _Bent.apply(x, self.weight)
+        return super().forward(x)
+
+
+class _Bent(torch.autograd.Function):
+    """PyTorch's own backward writes a gradient of the slope for every element and sums them, one
+    at a time."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(x, slope)
+        return F.prelu(x, slope)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        x, slope = ctx.saved_tensors
+        of_x = torch.ops.aten.leaky_relu_backward(gradient, x, slope.item(), False)
+        return of_x, (gradient * x.clamp(max=0)).sum()[None]
+
+
+def running_sums(values: Float[Tensor, "N ..."], counts: Sequence[int]) -> Float[Tensor, "N ..."]:
+    """Sums of the first 1, 2, ... rows of each group; so many rows are a group, in their order.
+
+    By products with triangles of ones, which a processor does several times as fast as adding
+    columns one number at a time.
+    """
+    found = []
+    ones = values.new_ones(TRIANGLE, TRIANGLE).tril()
+    for group in values.flatten(1).split([count for count in counts if count]):
+        before = None
+        for part in group.split(TRIANGLE):
+            sums = ones[: len(part), : len(part)] @ part
+            found.append(sums if before is None else sums + before)
+            before = found[-1][-1]
+    return torch.cat(found).view_as(values)
 
 
 def product(

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from seqrec_lib.models import layers
-from seqrec_lib.models.layers import Dropout, time_buckets
+from seqrec_lib.models.layers import Dropout, PReLU, running_sums, time_buckets
 
 
 def test_dropout_does_nothing_when_not_training_or_at_chance_zero():
@@ -83,3 +83,29 @@ def test_time_falls_into_buckets_a_third_wide_up_to_the_last():
     elapsed = torch.tensor([-5, 0, 1, 2, 60, 86_400, 10**12])
     # ln 2 / .301 = 2.3, ln 60 / .301 = 13.6, ln 86,400 / .301 = 37.8
     assert time_buckets(elapsed, 70).tolist() == [0, 0, 0, 2, 13, 37, 70]
+
+
+def test_prelu_learns_as_that_of_torch():
+    values = torch.randn(50, 7)
+    values[0] = 0
+    own, theirs = PReLU(init=0.3), torch.nn.PReLU(init=0.3)
+    found = []
+    for layer in (own, theirs):
+        x = values.clone().requires_grad_()
+        y = layer(x)
+        (y * torch.linspace(-1, 1, y.numel()).view_as(y)).sum().backward()
+        found.append((y, x.grad, layer.weight.grad))
+    torch.testing.assert_close(*found)
+    assert list(own.state_dict()) == list(theirs.state_dict())
+    assert torch.equal(PReLU(7)(values), torch.nn.PReLU(7)(values))
+
+
+@pytest.mark.parametrize("counts", [[1], [31], [32], [33, 0, 2, 100], [3, 5]], ids=str)
+def test_running_sums_are_those_of_torch_group_by_group(counts):
+    values = torch.randn(sum(counts), 3, 2, dtype=torch.float64, requires_grad=True)
+    found = running_sums(values, counts)
+    expected = torch.cat([one.cumsum(0) for one in values.split(counts)])
+    torch.testing.assert_close(found, expected)
+    weights = torch.randn_like(found)
+    gradients = [torch.autograd.grad((weights * one).sum(), values)[0] for one in (found, expected)]
+    torch.testing.assert_close(*gradients)

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from seqrec_lib.models.layers import PReLU
+
 ACTIVATIONS = ("prelu", "dice")
 LEAST = 0.01  # what the newest values weigh in the running means, at least
 
@@ -18,7 +20,7 @@ def activation(name: str, width: int) -> nn.Module:
     """PReLU or Dice for ``width`` units; raises ``ValueError`` for another name."""
     if name not in ACTIVATIONS:
         raise ValueError(f"activation is {name!r}; use {' or '.join(map(repr, ACTIVATIONS))}")
-    return nn.PReLU(init=0.1) if name == "prelu" else Dice(width)
+    return PReLU(init=0.1) if name == "prelu" else Dice(width)
 
 
 class Dice(nn.Module):

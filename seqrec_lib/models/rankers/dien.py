@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
-from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.layers import Dropout, PReLU
 from seqrec_lib.models.losses import Objective, SampledSoftmax, other_items
 from seqrec_lib.models.rankers.augru import AUGRU
 from seqrec_lib.models.rankers.base import CandidateRanker
@@ -43,7 +43,7 @@ class Concatenation(nn.Module):
     # released code: sigmoids in layers of 100 and 50, behind a batch norm
     def __init__(self, width: int):
         super().__init__()
-        layers = (nn.Linear(2 * width, width), nn.PReLU(init=0.1), nn.Linear(width, 1))
+        layers = (nn.Linear(2 * width, width), PReLU(init=0.1), nn.Linear(width, 1))
         self.layers = nn.Sequential(*layers)
 
     def forward(

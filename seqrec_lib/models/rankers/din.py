@@ -21,7 +21,7 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.rankers.base import in_blocks
 from seqrec_lib.models.rankers.dice import activation
-from seqrec_lib.models.rankers.pooling import Pooling, Read, running_sums
+from seqrec_lib.models.rankers.pooling import Pooling, Read, up_to
 
 LARGEST = 2**29  # pairs of items whose weights are kept while scoring: 2 GB
 
@@ -110,7 +110,7 @@ class DIN(Pooling):
         if self.config.normalised:
             taken = self._averages(read, item, steps)
         else:
-            taken = running_sums(steps, read.real, weighed)
+            taken = up_to(steps, read.real, weighed)
         if self.config.pooling == "mean":
             taken = taken / read.real.cumsum(1)[steps].clamp(min=1)[:, None, None]
         return self.tower.table(taken, item)
@@ -124,9 +124,8 @@ class DIN(Pooling):
         def after(rows: Int[Tensor, "R"], begin: int, end: int) -> Float[Tensor, "R S K D"]:
             place = torch.arange(end, device=item.device)
             seen = read.real[rows, None, :end] & (place <= place[begin:, None])
-            seen = seen[:, :, None]
-            found = weights[rows, None, :, :end].masked_fill(~seen, -1e9).softmax(-1) * seen
-            return found @ read.keys[rows, None, :end]
+            added = torch.where(seen, 0.0, -1e9)[:, :, None]
+            return (weights[rows, None, :, :end] + added).softmax(-1) @ read.keys[rows, None, :end]
 
         return in_blocks(steps, after)
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
-from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.layers import Dropout, running_sums
 from seqrec_lib.models.losses import Objective, SampledSoftmax
 from seqrec_lib.models.rankers.base import CandidateRanker
 from seqrec_lib.models.rankers.dice import activation
@@ -57,14 +58,21 @@ class Tower(nn.Module):
         return self.layers(first).squeeze(-1)
 
     def table(
-        self, user: Float[Tensor, "B C D"], item: Float[Tensor, "C D"]
+        self, user: Float[Tensor, "B *C D"], item: Float[Tensor, "C D"]
     ) -> Float[Tensor, "B C"]:
-        """The same for candidates that all rows share: a matrix a candidate, half the products."""
-        of_item = self.user.weight.T.expand(len(item), -1, -1)
+        """The same for candidates that all rows share: a matrix a candidate, half the products.
+
+        A row has a vector for each candidate, or one for all.
+        """
+        of_item = self.user.weight.expand(len(item), -1, -1)
         if self.both is not None:
-            of_item = of_item + item[:, :, None] * self.both.weight.T
-        shift = (self.item(item) + self.user.bias)[:, None]
-        return self.layers(torch.baddbmm(shift, user.transpose(0, 1), of_item)).squeeze(-1).T
+            of_item = of_item + item[:, None] * self.both.weight
+        shift = self.item(item) + self.user.bias
+        if user.ndim == 2:
+            first = F.linear(user, of_item.flatten(0, 1), shift.flatten())
+            return self.layers(first.unflatten(1, shift.shape)).squeeze(-1)
+        first = torch.baddbmm(shift[:, None], user.transpose(0, 1), of_item.mT)
+        return self.layers(first).squeeze(-1).T
 
 
 class Read(NamedTuple):
@@ -77,7 +85,7 @@ class Read(NamedTuple):
         return Read(self.keys[rows, :end], self.real[rows, :end])
 
 
-def running_sums(
+def up_to(
     steps: Bool[Tensor, "B T"],
     real: Bool[Tensor, "B T"],
     of_events: Callable[[Bool[Tensor, "B T"]], Float[Tensor, "N ..."]],
@@ -90,8 +98,9 @@ def running_sums(
     place = torch.arange(1, steps.shape[1] + 1, device=steps.device)
     last = torch.where(steps, place, 0).amax(1, keepdim=True)
     known = real & (place <= last)
-    sums = [one.cumsum(0) for one in of_events(known).split(known.sum(1).tolist())]
-    return torch.cat(sums)[steps[known]]
+    sums = running_sums(of_events(known), known.sum(1).tolist())
+    asked = steps[known]
+    return sums if asked.all() else sums[asked]
 
 
 class Pooling(CandidateRanker):
@@ -136,7 +145,7 @@ class Pooling(CandidateRanker):
     def match_each(
         self, read: Read, candidates: Int[Tensor, "K"], steps: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "M K"]:
-        return self.tower(self._pooled(read)[steps][:, None], self.items(candidates))
+        return self.tower.table(self._pooled(read)[steps], self.items(candidates))
 
     def interest(
         self, read: Read, item: Float[Tensor, "B C D"], step: Int[Tensor, "B C"] | None

@@ -52,6 +52,8 @@ class Asked(NamedTuple):
 class Search(nn.Module):
     """How relevant each event is to each candidate. A subclass writes ``relevance``."""
 
+    rules_out = False  # is the relevance of an event ever -inf?
+
     def of_events(self, item: Int[Tensor, "B T"], vectors: Float[Tensor, "B T D"]) -> Tensor | None:
         """What is kept of each event, made once a history."""
         return None

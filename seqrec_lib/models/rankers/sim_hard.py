@@ -29,6 +29,7 @@ class Category(Search):
     By the rule ``"same"`` they have all of them. Of an item without attributes nothing is found.
     """
 
+    rules_out = True
     table: Tensor
 
     def __init__(self, catalogue: Catalogue, rule: str):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
-from seqrec_lib.models.rankers.pooling import Tower, running_sums
+from seqrec_lib.models.rankers.pooling import Tower, up_to
 from seqrec_lib.models.rankers.search import Asked, Events, Search
 from seqrec_lib.models.rankers.target_attention import TargetAttention
 
@@ -68,7 +68,7 @@ class Guess(NamedTuple):
             weights = search.event(events) @ search.candidate(item).T
             return weights[..., None] * events[:, None]
 
-        return self.model.guess.table(running_sums(steps, read.real, weighed), item)
+        return self.model.guess.table(up_to(steps, read.real, weighed), item)
 
 
 class SIMSoft(TargetAttention):

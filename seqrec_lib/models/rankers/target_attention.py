@@ -27,19 +27,23 @@ NEVER = -1e9
 LONG = 8  # times k: from there on events are looked up, before it the others are masked
 
 
-def chosen(
+def shift(
     relevance: Float[Tensor, "..."], seen: Bool[Tensor, "..."], k: int | None
-) -> Bool[Tensor, "..."]:
-    """Which events (last axis) are taken: the k most relevant of those seen, all if k is None.
+) -> Float[Tensor, "..."]:
+    """What is added to the logits of events (last axis) before a softmax: 0 for those taken.
 
+    They are the k most relevant of those seen, all if k is None; :data:`NEVER` is for the others.
     What is not seen is never taken, nor what the search rules out, however few are left.
     """
-    relevance = torch.where(seen, relevance, -torch.inf)
-    possible = relevance > -torch.inf
+    # added, not masked: several times as fast on a processor
+    hidden = torch.where(seen, 0.0, -torch.inf).to(relevance.dtype)
+    relevance = relevance + hidden
     if k is None or relevance.shape[-1] <= k:
-        return possible
-    best = relevance.topk(k).indices
-    return torch.zeros_like(possible).scatter_(-1, best, True) & possible
+        return torch.where(relevance > -torch.inf, 0.0, NEVER)
+    best = relevance.topk(k, sorted=False)
+    added = torch.where(best.values > -torch.inf, 0.0, NEVER)
+    every = torch.full(relevance.shape, NEVER, device=relevance.device)
+    return every.scatter_(-1, best.indices, added)
 
 
 def looked_up(
@@ -154,22 +158,25 @@ class TargetAttention(CandidateRanker):
     def chosen(self, read: Events, asked: Asked) -> Bool[Tensor, "B G C T"]:
         """Which events of whole histories the second stage reads for each candidate."""
         seen = read.real[:, None, None].expand(-1, -1, asked.item.shape[1], -1)
-        return chosen(self.search.relevance(read, asked), seen, self.config.k)
+        return shift(self.search.relevance(read, asked), seen, self.config.k) == 0
 
     def _masked(
         self, read: Events, asked: Asked, seen: Bool[Tensor, "B 1 ... T"]
     ) -> Float[Tensor, "B ... D"]:
         """By the weights of all events, of which only those chosen are not 0."""
-        found = logits(read, asked)
+        found, k = logits(read, asked), self.config.k
+        each = seen.ndim > found.ndim  # the same candidates after every step
         with torch.no_grad():
-            relevance = self.search.relevance(read, asked)
-        if seen.ndim > found.ndim:  # the same candidates after every step
-            found, relevance = found[:, :, None], relevance[:, :, None]
-        taken = chosen(relevance, seen, self.config.k)
-        # an empty history has nothing to take: all weights 0
-        weights = found.masked_fill(~taken, NEVER).softmax(-1) * taken
+            if self.search.rules_out or (k is not None and seen.shape[-1] > k):
+                relevance = self.search.relevance(read, asked)
+                added = shift(relevance[:, :, None] if each else relevance, seen, k)
+            else:
+                added = torch.where(seen, 0.0, NEVER)
+            # nothing to take: all weights 0
+            some = (added.amax(-1) == 0).to(found.dtype)[..., None]
+        weights = ((found[:, :, None] if each else found) + added).softmax(-1)
         gathered = weights.flatten(2, -2) @ read.values
-        gathered = gathered.unflatten(2, weights.shape[2:-1])
+        gathered = gathered.unflatten(2, weights.shape[2:-1]) * some
         return self.out(gathered.movedim(1, -2).flatten(-2))
 
     def _looked_up(self, read: Events, asked: Asked, k: int) -> Float[Tensor, "B C D"]:

@@ -28,6 +28,7 @@ from seqrec_lib.models.rankers.pooling import Tower
 BUCKETS = 70  # the last begins at 45 years
 TIMES = ("positions", "intervals", "none")
 COMBINE = ("sum", "concatenation")
+NEVER = -1e9  # added to a logit: no weight
 
 
 class Read(NamedTuple):
@@ -143,7 +144,9 @@ class TIM(CandidateRanker):
         place = torch.arange(keys.shape[2], device=step.device)
         seen = (read.real[:, None] & (place <= step[..., None]))[:, :, None]
         # paper: names no form; this is the released code's
-        logits = item @ keys.mT / keys.shape[-1] ** 0.5
-        # an empty history has nothing to say: all weights 0
-        taken = (logits.masked_fill(~seen, -1e9).softmax(-1) * seen) @ keys
+        logits = item @ keys.mT * keys.shape[-1] ** -0.5
+        # added, not masked: several times as fast on a processor
+        weights = (logits + torch.where(seen, 0.0, NEVER)).softmax(-1)
+        # an empty history has nothing to say
+        taken = weights @ keys * seen.any(-1, keepdim=True)
         return taken * item if self.config.product else taken

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
-from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.layers import Dropout, PReLU
 from seqrec_lib.models.losses import Objective, SampledSoftmax
 from seqrec_lib.models.rankers.base import CandidateRanker
 
@@ -88,7 +88,7 @@ class TransAct(CandidateRanker):
         layers: list[nn.Module] = []
         wide = (config.latest + 1) * width + config.embed_dim
         for narrow in config.hidden:
-            layers += [nn.Linear(wide, narrow), nn.PReLU(init=0.1), Dropout(config.dropout)]
+            layers += [nn.Linear(wide, narrow), PReLU(init=0.1), Dropout(config.dropout)]
             wide = narrow
         self.predict = nn.Sequential(*layers, nn.Linear(wide, 1))
 

@@ -39,6 +39,8 @@ def test_a_tower_is_an_mlp_on_user_item_and_their_product():
     expected = tower.layers(both @ weight.T + tower.user.bias).squeeze(-1)
     torch.testing.assert_close(tower(user, item), expected)
     torch.testing.assert_close(tower.table(user, item), expected)
+    same = user[:, 0]  # of all candidates
+    torch.testing.assert_close(tower.table(same, item), tower(same[:, None], item))
 
 
 @torch.no_grad()

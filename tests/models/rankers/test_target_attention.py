@@ -11,7 +11,7 @@ from seqrec_lib.models.rankers import target_attention
 from seqrec_lib.models.rankers.eta import ETA
 from seqrec_lib.models.rankers.search import Own, Random, Recent
 from seqrec_lib.models.rankers.sim_soft import InnerProduct, SIMSoft
-from seqrec_lib.models.rankers.target_attention import TargetAttention, chosen
+from seqrec_lib.models.rankers.target_attention import NEVER, TargetAttention, shift
 
 SMALL = TargetAttention.Config(embed_dim=8, num_heads=2, hidden=(12, 6), dropout=0.0)
 KINDS = {
@@ -125,8 +125,10 @@ def test_no_event_is_taken_that_is_not_seen_or_is_ruled_out():
     relevance = torch.tensor([-3.0, -torch.inf, -2.0, -1.0])
     seen = torch.tensor([True, True, True, False])
     for k in (2, 3, 4, None):
-        assert chosen(relevance, seen, k).tolist() == [True, False, True, False]
-    assert chosen(relevance, seen, 1).tolist() == [False, False, True, False]
+        assert (shift(relevance, seen, k) == 0).tolist() == [True, False, True, False]
+    added = shift(relevance, seen, 1)
+    assert added.tolist() == [NEVER, NEVER, 0, NEVER]
+    assert torch.equal((torch.randn(4) + added).softmax(0), torch.tensor([0.0, 0, 1, 0]))
 
 
 @pytest.mark.parametrize("search", [Recent(), Random(), Own(), Own(False), InnerProduct(8)])
