@@ -33,13 +33,16 @@ def asked(
 
 
 def amounts(kept: Kept, change: str) -> list[str]:
-    """How much was done, from what asks most of a model to what asks least; the whole history is
-    ``whole``."""
-    first = next(iter(kept.values()))[0]
+    """How much was done, from left to right: from one event to the ``whole`` history, or from
+    there to the most accidents. What was not done to all runs is left out: who reads few events has
+    few to lose."""
+    first, *others = (tables[0] for tables in kept.values())
     found = [
         name.split()[1]
         for name in first
-        if name.startswith(f"{change} ") and name.endswith(" unmasked")
+        if name.startswith(f"{change} ")
+        and name.endswith(" unmasked")
+        and all(name in other for other in others)
     ]
     return [*found, "whole"] if change == "last" else ["whole", *found]
 

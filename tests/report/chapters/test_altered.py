@@ -37,6 +37,9 @@ def kept():
 def test_amounts_begin_where_most_is_asked_of_a_cut_and_least_of_accidents(kept):
     assert altered.amounts(kept, "last") == ["1", "4", "whole"]
     assert altered.amounts(kept, "accidents") == ["whole", "0.5", "2"]
+    # a model that reads four events is not asked with the last four of them
+    del kept["sasrec"][0]["last 4 unmasked"]
+    assert altered.amounts(kept, "last") == ["1", "whole"]
 
 
 def test_means_are_over_questions(runs, kept):
