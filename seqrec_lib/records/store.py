@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from jaxtyping import Int
 
 from seqrec_lib.data.files import root, written_aside
@@ -30,6 +32,8 @@ from seqrec_lib.records.spec import Spec
 RESULTS = "book/results"  # committed; relative to the project's folder
 SCRATCH = "build/results"  # where new records go unless another folder is named
 EXAMPLES = ["user", "item", "history_length", "repeat"]  # what a test example is, for every run
+# of whole numbers: as they are; byte by byte, for counts; differences, for what rises
+ENCODINGS = ("PLAIN", "BYTE_STREAM_SPLIT", "DELTA_BINARY_PACKED")
 COSTS = ["parameters", "own_seconds", "total_seconds", "scoring_seconds", "peak_bytes"]
 
 
@@ -237,18 +241,28 @@ def ranks_digest(table: pd.DataFrame) -> str:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table of a record, small: of counts and ranks, zstd packs like bytes together."""
-    split = [name for name in table if table[name].dtype == np.int32]
-    if "masked" not in table:  # ids of items in no order: whole numbers repeat, bytes do not
-        split = [name for name in split if name not in ("item", "first")]
-    table.to_parquet(
-        path,
+    """Write a table of a record, small: each column of counts, ranks or ids in the encoding that
+    zstd packs best."""
+    packed = pa.Table.from_pandas(table, preserve_index=False)
+    chosen = {
+        name: min(ENCODINGS, key=lambda one: _packed(packed.select([name]), {name: one}).size)
+        for name in table
+        if table[name].dtype == np.int32
+    }
+    path.write_bytes(_packed(packed, chosen))
+
+
+def _packed(table: pa.Table, encodings: dict[str, str]) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
         compression="zstd",
         compression_level=19,
         use_dictionary=False,
-        column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
-        index=False,
+        column_encoding=encodings,
     )
+    return sink.getvalue()
 
 
 def summarise(table: pd.DataFrame) -> dict[str, dict[str, float]]:

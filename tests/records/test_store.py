@@ -440,3 +440,16 @@ def test_a_damaged_record_is_found_out(record, damage):
     damage(record)
     with pytest.raises((AssertionError, FileNotFoundError)):
         check(next(record.parent.iterdir()))
+
+
+def test_a_table_comes_back_and_what_rises_is_packed_as_differences(tmp_path):
+    rng = np.random.default_rng(0)
+    users = np.sort(rng.integers(0, 20_000, 5000)).astype(np.int32)
+    table = pd.DataFrame({"user": users, "masked": rng.random(5000) < 0.5, "item": "a"})
+    for column in ("user", "masked"):
+        store.write_table(table[[column]], tmp_path / f"{column}.parquet")
+    store.write_table(table, tmp_path / "all.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "all.parquet"), table)
+    table[["user"]].to_parquet(tmp_path / "plain.parquet", compression="zstd", index=False)
+    small, plain = ((tmp_path / f"{one}.parquet").stat().st_size for one in ("user", "plain"))
+    assert small < plain / 2
