@@ -25,6 +25,7 @@ from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.losses import BCE, Objective, SampledSoftmax
 
 SHORTEST, LONGEST = 8, 32  # steps of a block: short where histories end that are short
+NEVER = -1e9  # a logit without weight; a row of nothing but these has a softmax too
 
 
 @runtime_checkable  # the shape checks of the tests ask for it
@@ -64,6 +65,12 @@ def in_blocks(
         order.append(number[rows, begin:end][asked])
         begin = end
     return torch.cat(found)[torch.cat(order).argsort()]
+
+
+def seen_after(real: Bool[Tensor, "R T"], begin: int) -> Bool[Tensor, "R S T"]:
+    """Which events are seen after each step from ``begin`` on: those up to it."""
+    place = torch.arange(real.shape[1], device=real.device)
+    return real[:, None] & (place <= place[begin:, None])
 
 
 class CandidateRanker(Recommender):

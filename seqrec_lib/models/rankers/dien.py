@@ -22,7 +22,7 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.layers import Dropout, PReLU
 from seqrec_lib.models.losses import Objective, SampledSoftmax, other_items
 from seqrec_lib.models.rankers.augru import AUGRU
-from seqrec_lib.models.rankers.base import CandidateRanker
+from seqrec_lib.models.rankers.base import NEVER, CandidateRanker
 from seqrec_lib.models.rankers.pooling import Tower
 
 EVOLUTIONS = ("augru", "agru", "aigru")
@@ -113,7 +113,7 @@ class DIEN(CandidateRanker):
         """How much each state has to do with each candidate (equation 6); sums to 1."""
         logits = item @ read.asked.mT
         real = read.real[:, None]
-        return logits.masked_fill(~real, -1e9).softmax(-1) * real
+        return logits.masked_fill(~real, NEVER).softmax(-1) * real
 
     def evolved(self, read: Read, attention: Float[Tensor, "B C T"]) -> Float[Tensor, "B C D"]:
         """The last state of the second GRU, for each candidate."""

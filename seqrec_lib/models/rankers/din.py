@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
-from seqrec_lib.models.rankers.base import in_blocks
+from seqrec_lib.models.rankers.base import NEVER, in_blocks, seen_after
 from seqrec_lib.models.rankers.dice import activation
 from seqrec_lib.models.rankers.pooling import Pooling, Read, up_to
 
@@ -92,7 +92,7 @@ class DIN(Pooling):
             seen = seen & (torch.arange(seen.shape[2], device=step.device) <= step[..., None])
         if self.config.normalised:
             # an empty history has nothing to take: all weights 0, as without a softmax
-            weights = weights.masked_fill(~seen, -1e9).softmax(-1)
+            weights = weights.masked_fill(~seen, NEVER).softmax(-1)
         weights = weights * seen
         if self.config.pooling == "mean":
             weights = weights / seen.sum(-1, keepdim=True).clamp(min=1)
@@ -122,10 +122,9 @@ class DIN(Pooling):
         weights = self.unit.table(item, read.keys.flatten(0, 1)).unflatten(0, steps.shape).mT
 
         def after(rows: Int[Tensor, "R"], begin: int, end: int) -> Float[Tensor, "R S K D"]:
-            place = torch.arange(end, device=item.device)
-            seen = read.real[rows, None, :end] & (place <= place[begin:, None])
-            added = torch.where(seen, 0.0, -1e9)[:, :, None]
-            return (weights[rows, None, :, :end] + added).softmax(-1) @ read.keys[rows, None, :end]
+            keys, real = read.upto(rows, end)
+            added = torch.where(seen_after(real, begin), 0.0, NEVER)[:, :, None]
+            return (weights[rows, None, :, :end] + added).softmax(-1) @ keys[:, None]
 
         return in_blocks(steps, after)
 

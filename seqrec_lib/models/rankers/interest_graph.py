@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-NEVER = -1e9  # before a softmax: also a row of nothing but these has a softmax
+from seqrec_lib.models.rankers.base import NEVER
+
 TIED = 1e-5  # likenesses so near are equal: of the same pair, they differ in how sums were ordered
 SLOPE = 0.2
 

@@ -24,7 +24,7 @@ from seqrec_lib.models.layers import Dropout
 from seqrec_lib.models.losses import Objective, SampledSoftmax
 from seqrec_lib.models.rankers import interest_graph as graph
 from seqrec_lib.models.rankers.augru import AUGRU
-from seqrec_lib.models.rankers.base import CandidateRanker
+from seqrec_lib.models.rankers.base import NEVER, CandidateRanker
 from seqrec_lib.models.rankers.pooling import Tower
 
 HOPS = 2  # how far the cluster around a node reaches
@@ -149,7 +149,7 @@ class SURGE(CandidateRanker):
         taken = torch.einsum("bcts,bsd->bctd", hears, read.heard)
         nodes = F.leaky_relu(taken + read.nodes[:, None], graph.SLOPE)
         real = read.real[:, None]
-        weight = relevant.masked_fill(~real, graph.NEVER).softmax(-1) * real
+        weight = relevant.masked_fill(~real, NEVER).softmax(-1) * real
         assigned = self.assign(nodes, read.averaged, read.real)
         clusters = assigned.mT @ nodes
         of_cluster = (assigned.mT @ weight[..., None]).squeeze(-1)

@@ -19,11 +19,10 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.layers import Dropout
 from seqrec_lib.models.losses import Objective, SampledSoftmax
-from seqrec_lib.models.rankers.base import CandidateRanker, in_blocks
+from seqrec_lib.models.rankers.base import NEVER, CandidateRanker, in_blocks, seen_after
 from seqrec_lib.models.rankers.pooling import Tower
 from seqrec_lib.models.rankers.search import Asked, Events, Recent, Search, logits
 
-NEVER = -1e9
 LONG = 8  # times k: from there on events are looked up, before it the others are masked
 
 
@@ -131,8 +130,8 @@ class TargetAttention(CandidateRanker):
         asked = self.asked(candidates[None])
 
         def interest(rows: Int[Tensor, "R"], begin: int, end: int) -> Float[Tensor, "R S K D"]:
-            events, place = read.upto(rows, end), torch.arange(end, device=rows.device)
-            seen = events.real[:, None] & (place <= place[begin:, None])  # (R, asked after, T)
+            events = read.upto(rows, end)
+            seen = seen_after(events.real, begin)
             return self._masked(events, asked, seen[:, None, :, None])
 
         return in_blocks(steps, interest, lambda found: self.tower.table(found, asked.vectors[0]))
@@ -165,16 +164,16 @@ class TargetAttention(CandidateRanker):
     ) -> Float[Tensor, "B ... D"]:
         """By the weights of all events, of which only those chosen are not 0."""
         found, k = logits(read, asked), self.config.k
-        each = seen.ndim > found.ndim  # the same candidates after every step
+        # the same candidates after every step: an axis more
+        wider = (slice(None), slice(None), None) if seen.ndim > found.ndim else ()
         with torch.no_grad():
             if self.search.rules_out or (k is not None and seen.shape[-1] > k):
-                relevance = self.search.relevance(read, asked)
-                added = shift(relevance[:, :, None] if each else relevance, seen, k)
+                added = shift(self.search.relevance(read, asked)[wider], seen, k)
             else:
                 added = torch.where(seen, 0.0, NEVER)
             # nothing to take: all weights 0
             some = (added.amax(-1) == 0).to(found.dtype)[..., None]
-        weights = ((found[:, :, None] if each else found) + added).softmax(-1)
+        weights = (found[wider] + added).softmax(-1)
         gathered = weights.flatten(2, -2) @ read.values
         gathered = gathered.unflatten(2, weights.shape[2:-1]) * some
         return self.out(gathered.movedim(1, -2).flatten(-2))

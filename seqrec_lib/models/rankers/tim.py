@@ -22,13 +22,12 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.layers import Dropout, time_buckets
 from seqrec_lib.models.losses import Objective, SampledSoftmax
-from seqrec_lib.models.rankers.base import CandidateRanker, in_blocks
+from seqrec_lib.models.rankers.base import NEVER, CandidateRanker, in_blocks
 from seqrec_lib.models.rankers.pooling import Tower
 
 BUCKETS = 70  # the last begins at 45 years
 TIMES = ("positions", "intervals", "none")
 COMBINE = ("sum", "concatenation")
-NEVER = -1e9  # added to a logit: no weight
 
 
 class Read(NamedTuple):
