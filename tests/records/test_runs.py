@@ -528,14 +528,14 @@ def test_of_two_processes_the_second_finds_the_record_of_the_first(project, trai
 
 @pytest.mark.parametrize("written", [0, 1, 2])  # tables on disk when it happens
 def test_a_crash_while_writing_leaves_no_record(project, monkeypatch, written):
-    tables, to_parquet = [], pd.DataFrame.to_parquet
+    tables, write_table = [], store.write_table
 
-    def fail(table, path, **how):
+    def fail(table, path):
         if len(tables) == written:
             raise OSError("no space left")
-        tables.append(to_parquet(table, path, **how))
+        tables.append(write_table(table, path))
 
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", fail)
+    monkeypatch.setattr(store, "write_table", fail)
     with pytest.raises(OSError, match="no space left"):
         runs.run("simulated", "list", results=store.RESULTS)
     left = [path for path in (project / "book/results").rglob("*") if path.is_file()]
