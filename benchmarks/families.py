@@ -104,16 +104,17 @@ def speeds(turns):
 class Side:
     """A recipe after its first pass."""
 
-    def __init__(self, name):
+    def __init__(self, name, dataset="beauty"):
         from seqrec_lib.data import datasets
         from seqrec_lib.data.catalogue import Catalogue
         from seqrec_lib.records.recipes import published
         from seqrec_lib.records.runs import initialised
         from seqrec_lib.training.loop import _Run
 
-        (spec,) = published("beauty", name, [0])
-        log, split = datasets.load("beauty")
-        model = initialised(spec, Catalogue.learned(log, split.train))
+        (spec,) = published(dataset, name, [0])
+        log, split = datasets.load(dataset)
+        attributes = datasets.attributes(dataset)
+        model = initialised(spec, Catalogue.learned(log, split.train, attributes))
         self.run = _Run(model, log, split, spec.training)
         model.train()
         for batch in self.run.remaining_batches():
