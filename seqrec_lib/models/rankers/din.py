@@ -81,8 +81,9 @@ class DIN(Pooling):
     def interest(
         self, read: Read, item: Float[Tensor, "B C D"], step: Int[Tensor, "B C"] | None
     ) -> Float[Tensor, "B C D"]:
-        weights = self.unit(item[:, :, None], read.keys[:, None])
-        return self._taken(weights, read, step)
+        # a history at a time: the pairs of all of them together would be a gigabyte
+        tables = [self.unit.table(*one).mT for one in zip(item, read.keys, strict=True)]
+        return self._taken(torch.stack(tables), read, step)
 
     def _taken(
         self, weights: Float[Tensor, "B C T"], read: Read, step: Int[Tensor, "B C"] | None
