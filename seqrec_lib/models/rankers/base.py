@@ -41,6 +41,13 @@ class Matcher(Protocol):
     ) -> Float[Tensor, "M K"]: ...
 
 
+def checked(share: float) -> float:
+    """A share of the positions; raises ``ValueError`` if it is none."""
+    if not 0 < share <= 1:
+        raise ValueError(f"share is {share}; use a share of the positions above 0")
+    return share
+
+
 def in_blocks(
     steps: Bool[Tensor, "B T"],
     after: Callable[[Int[Tensor, "R"], int, int], Float[Tensor, "R S ..."]],

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 ROUNDS = 10  # of k-means
+PIECE = 512  # vectors at a time, so that their differences to all centres stay in a cache
 
 
 def clusters(
@@ -51,22 +52,27 @@ def _means(
     centres = x.new_zeros(count, many, x.shape[1])
     # each next centre is the vector farthest from those before it, the first from the mean, so that
     # no two are the same while the vectors are not
-    centre = far = _average(x, group, count)[group]
+    centre = far = _average(x, group, count).index_select(0, group)
     for number in range(many):
         distance = (x - centre).square().sum(1)
         far = distance if number < 2 else torch.minimum(far, distance)
         centres[:, number] = x[_farthest(far, group, count)]
-        centre = centres[group, number]
+        centre = centres[:, number].index_select(0, group)
     nearest = _nearest(x, group, centres, there)
+    left = torch.arange(len(x), device=x.device)  # of groups in which a vector has moved
     for _ in range(ROUNDS):
-        place = group * many + nearest
-        means = _average(x, place, count * many).view_as(centres)
+        of, place = group[left], group[left] * many + nearest[left]
+        vectors = x.index_select(0, left)  # faster than x[left]
+        means = _average(vectors, place, count * many).view_as(centres)
         full = torch.zeros(count * many, dtype=torch.bool, device=x.device)
         full[place] = True
-        moved = _nearest(x, group, means, full.view(count, many))
-        if moved.equal(nearest):
+        found = _nearest(vectors, of, means, full.view(count, many))
+        moving = torch.zeros(count, dtype=torch.bool, device=x.device)
+        moving[of[found != nearest[left]]] = True
+        nearest[left] = found
+        left = left[moving[of]]
+        if not len(left):
             break
-        nearest = moved
     return nearest
 
 
@@ -91,5 +97,9 @@ def _nearest(
     centres: Float[Tensor, "G K D"],
     there: Bool[Tensor, "G K"],
 ) -> Int[Tensor, "M"]:
-    distance = (x[:, None] - centres[group]).square().sum(-1)
-    return distance.masked_fill(~there[group], torch.inf).argmin(1)
+    found = []
+    for part, of in zip(x.split(PIECE), group.split(PIECE), strict=True):
+        apart = centres.index_select(0, of).sub_(part[:, None])
+        distance = apart.square_().sum(-1)
+        found.append(distance.masked_fill(~there[of], torch.inf).argmin(1))
+    return torch.cat(found)

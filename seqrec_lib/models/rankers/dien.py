@@ -22,7 +22,7 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.layers import Dropout, PReLU
 from seqrec_lib.models.losses import Objective, SampledSoftmax, other_items
 from seqrec_lib.models.rankers.augru import AUGRU
-from seqrec_lib.models.rankers.base import NEVER, CandidateRanker
+from seqrec_lib.models.rankers.base import NEVER, CandidateRanker, checked
 from seqrec_lib.models.rankers.pooling import Tower
 
 EVOLUTIONS = ("augru", "agru", "aigru")
@@ -81,10 +81,8 @@ class DIEN(CandidateRanker):
             raise ValueError(f"auxiliary is {config.auxiliary!r}; use 'product' or 'mlp'")
         if config.alpha < 0:
             raise ValueError(f"alpha is {config.alpha}; use 0 (no auxiliary loss) or more")
-        if not 0 < config.share <= 1:
-            raise ValueError(f"share is {config.share}; use a share of the positions above 0")
         super().__init__(catalogue, config.objective)
-        self.config, self.share, width = config, config.share, config.embed_dim
+        self.config, self.share, width = config, checked(config.share), config.embed_dim
         self.items = nn.Embedding(catalogue.num_items + 1, width, padding_idx=0)
         nn.init.normal_(self.items.weight[1:], std=width**-0.5)
         self.dropout = Dropout(config.dropout)

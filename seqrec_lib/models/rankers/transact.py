@@ -23,7 +23,7 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.layers import Dropout, PReLU
 from seqrec_lib.models.losses import Objective, SampledSoftmax
-from seqrec_lib.models.rankers.base import CandidateRanker
+from seqrec_lib.models.rankers.base import CandidateRanker, checked
 
 
 class Read(NamedTuple):
@@ -63,14 +63,12 @@ class TransAct(CandidateRanker):
                 f"num_heads is {config.num_heads}: it does not divide the width, {width}, "
                 "of event, candidate and action"
             )
-        if not 0 < config.share <= 1:
-            raise ValueError(f"share is {config.share}; use a share of the positions above 0")
         if config.latest < 0 or config.window_s < 0:
             raise ValueError(
                 f"latest is {config.latest} and window_s {config.window_s}; use 0 (none) or more"
             )
         super().__init__(catalogue, config.objective)
-        self.config, self.share = config, config.share
+        self.config, self.share = config, checked(config.share)
         self.reads = () if actions is None else ("action",)
         self.items = nn.Embedding(catalogue.num_items + 1, config.embed_dim, padding_idx=0)
         nn.init.normal_(self.items.weight[1:], std=config.embed_dim**-0.5)

@@ -17,6 +17,7 @@ from torch import Tensor
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
+from seqrec_lib.models.rankers.base import checked
 from seqrec_lib.models.rankers.clusters import clusters
 from seqrec_lib.models.rankers.search import Events
 from seqrec_lib.models.rankers.twin import TWIN
@@ -32,6 +33,7 @@ class TWINV2(TWIN):
         k: int | None = 100  # clusters
         largest: int = 20  # events of a cluster; paper
         counted: bool = True  # False: a cluster weighs as much as one event
+        share: float = 0.2  # of the positions that a pass learns from
 
     config: Config
     frozen: Tensor
@@ -40,6 +42,7 @@ class TWINV2(TWIN):
         if config.largest < 1:
             raise ValueError(f"largest is {config.largest}; use 1 or more events a cluster")
         super().__init__(catalogue, config)
+        self.share = checked(config.share)
         self.register_buffer("frozen", self.items.weight.detach().clone())
 
     def freeze(self) -> None:

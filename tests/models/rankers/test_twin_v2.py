@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +12,7 @@ from seqrec_lib.models.rankers.twin import TWIN
 from seqrec_lib.models.rankers.twin_v2 import TWINV2
 
 SMALL = TWINV2.Config(
-    embed_dim=8, num_heads=2, hidden=(12, 6), dropout=0.0, k=3, largest=1, cross=()
+    embed_dim=8, num_heads=2, hidden=(12, 6), dropout=0.0, k=3, largest=1, cross=(), share=1.0
 )
 ITEM = torch.tensor([[3, 10, 4, 1, 5, 9, 2, 6, 15, 35], [9, 2, 7, 1, 8, 0, 0, 0, 0, 0]])
 TIME = torch.tensor([[0, 4, 5, 70, 71, 72, 9000, 9001, 9001, 10**6], [0, 7, 8, 9, 30] + [0] * 5])
@@ -109,5 +110,18 @@ def test_a_shorter_history_has_to_be_read_by_itself(small_catalogue, shaken):
     model = made(small_catalogue, shaken)
     with pytest.raises(ValueError, match="other clusters"):
         model.match(model.read(HISTORIES), torch.ones(2, 1).long(), torch.ones(2, 1).long())
-    with pytest.raises(ValueError, match="largest is 0"):
-        TWINV2(small_catalogue, dataclasses.replace(SMALL, largest=0))
+
+
+@pytest.mark.parametrize(
+    "settings, words", [({"largest": 0}, "largest is 0"), ({"share": 1.5}, "share is 1.5")]
+)
+def test_settings_that_are_none_are_refused(small_catalogue, settings, words):
+    with pytest.raises(ValueError, match=words):
+        TWINV2(small_catalogue, dataclasses.replace(SMALL, **settings))
+
+
+def test_a_pass_learns_from_a_share_of_the_positions(small_catalogue, small_log, small_split):
+    model = TWINV2(small_catalogue, dataclasses.replace(SMALL, share=0.5))
+    every = len(model.windows(small_log, small_split.train, 4))
+    batches = model.training_batches(small_log, small_split.train, 64, 4, np.random.default_rng(0))
+    assert sum(len(batch.item) for batch in batches) == math.ceil(every / 2)
