@@ -27,6 +27,7 @@ PUBLISHED = {  # each with what it measures
     "pipeline": "the hybrid pipeline",
     "encoders": "store encoders",
     "families": "the survey's networks",
+    "rankers": "models that score candidates, beside FuxiCTR",
     "feast": "features, beside Feast",
 }
 
@@ -50,6 +51,8 @@ def beside() -> pd.DataFrame:
         rows.append(
             ("training", f"{words} at the report's shapes*", at["ratio_of_speed"], less),
         )
+    for model, at in benchmark("rankers")["systems"].items():
+        rows.append(("training", f"{model}, beside FuxiCTR", at["ratio"], None))
     runs = benchmark("cleaning")["growth_receipts"]["60 M"]
     for name, words in {"pandas": "the steps in pandas", "rewrite": "DuckDB rewriting"}.items():
         speed, less = (runs[name][k] / runs["ours"][k] for k in ("seconds", "peak_bytes"))

@@ -74,6 +74,14 @@ def test_ratios_are_of_the_published_figures(found):
         assert 1 / row["times less memory"] == pytest.approx(published[f"memory_ratio_{name}"])
 
 
+def test_words_of_rows_a_second_are_of_the_published_figures(found):
+    for model, at in report.benchmark("rankers")["systems"].items():
+        fastest = max(at["fuxictr"].values())
+        row = found.loc[f"{model}, beside FuxiCTR"]
+        assert row["times as fast"] == pytest.approx(at["ours"] / fastest)
+        assert row["times as fast"] > 10  # the page: many times
+
+
 def test_every_comparison_is_drawn_at_its_ratio(found, ax):
     performance.draw_beside(ax, found.reset_index())
     dots = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
