@@ -120,7 +120,10 @@ def table(errors: Errors, base: str = "svdpp", long: bool = False) -> pd.DataFra
     (corrected together), and the seconds of a training in the median."""
     models = [name for name in errors.models if name not in FLOORS]
     gains = [gain(errors, name, base, long) for name in models if name != base]
-    said = iter(report.judged(gains))
+    said = iter(
+        one.replace("(higher)", "(better)").replace("(lower)", "(worse)")  # of errors, not scores
+        for one in report.judged(gains)
+    )
     rows = {}
     for name in models:
         runs = errors.runs[errors.runs["model"] == name]

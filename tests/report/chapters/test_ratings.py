@@ -61,7 +61,7 @@ def test_the_table_has_a_verdict_for_each_model_but_the_base():
     table = ratings.table(made(best=0.25, bias=0.9, svdpp=0.81, rrn=0.7))
     assert table.index.tolist() == ["biases", "SVD++", "RRN"]
     said = table.iloc[:, 2]
-    assert "(lower)" in said["biases"] and "(higher)" in said["RRN"] and said["SVD++"] == ""
+    assert "(worse)" in said["biases"] and "(better)" in said["RRN"] and said["SVD++"] == ""
     assert table["RMSE"]["RRN"].startswith("0.83") and table["seconds"].tolist() == [11.0] * 3
 
 
