@@ -116,7 +116,7 @@ eta = ETA.Config(**vars(attention) | {"k": 3}, bits=96)
 sim_hard = SIMHard.Config(**vars(attention) | {"k": 3})
 twin = TWIN.Config(**vars(attention) | {"k": 3})
 # how often an item came up before is never as high in training as it is in the end
-twin_v2 = TWINV2.Config(**vars(twin) | {"cross": ("gap",)}, largest=2)
+twin_v2 = TWINV2.Config(**vars(twin) | {"cross": ("gap",)}, largest=2, share=0.8)
 ranking = dataclasses.replace(short, epochs=2, validate="sampled", select="unmasked")
 attending = dataclasses.replace(ranking, epochs=5)
 transformers = dataclasses.replace(attending, learning_rate=3e-3)  # norms come last
