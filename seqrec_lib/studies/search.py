@@ -20,10 +20,12 @@ from typing import Any
 import pandas as pd
 
 from seqrec_lib.data import datasets
-from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.data.splits import of_each_user, of_sampled_users
 from seqrec_lib.models.losses import BPRMax, SampledSoftmax
+from seqrec_lib.models.rankers.base import CandidateRanker
+from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.recipes import published
-from seqrec_lib.records.runs import initialised
+from seqrec_lib.records.runs import started
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.records.store import SCRATCH, beside, keep
 from seqrec_lib.studies import spaces
@@ -41,6 +43,14 @@ _cosines: dict[str, tuple[Any, ...]] = {
     "temperature": (0.05, 0.07, 0.1),
     "learning_rate": (5e-4, 1e-3, 2e-3),
     "weight_decay": (0.0, 0.1, 0.3),
+}
+# of a recipe's batch, and of its few negatives: how often a ranker learns, and from which
+_ranking: dict[str, tuple[Any, ...]] = {
+    "batch_share": (1.0, 0.5, 0.25, 0.125),
+    "alpha": (0.0, 0.5, 0.75, 1.0),
+    "dropout": (0.0, 0.1, 0.3),
+    "learning_rate": (1e-3, 3e-3, 1e-2, 2e-2),
+    "weight_decay": (0.0, 0.01, 0.1),
 }
 _filling = _cosines | {"mask_share": (0.2, 0.4, 0.6, 0.8), "num_layers": (1, 2, 3)}
 SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
@@ -71,11 +81,17 @@ SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
     "hstu": _cosines | {"num_layers": (1, 2, 3), "num_heads": (1, 2, 4)},
     "bert4rec": _filling,
     "bert4rec-prefixes": _filling,
+    # target attention has the settings of what it is measured against
+    "pooling": _ranking,
 }
 _LOSSES: dict[type, str] = {SampledSoftmax: "softmax", BPRMax: "BPR-max"}
 PASSES, PATIENCE = 40, 10  # at most, and without a better validation: SASRec's
-# who learns one next item a history and pass
-LONGER: dict[str, dict[str, Any]] = {"bert4rec-prefixes": {"epochs": 160, "patience": 40}}
+# who learns one next item a history and pass, and whom a pass takes longer
+OTHER: dict[str, dict[str, Any]] = {
+    "bert4rec-prefixes": {"epochs": 160, "patience": 40},
+    "pooling": {"epochs": 5},
+}
+USERS = 2000  # one question of so many validates a ranker
 
 
 def place(dataset: str, name: str, results: str | Path = SCRATCH) -> Path:
@@ -103,12 +119,15 @@ def search(
         return kept
     device = resolved(device)
     log, split = datasets.load(dataset)
-    catalogue = Catalogue.learned(log, split.train)
     (spec,) = published(dataset, name, [0])
+    if issubclass(MODELS[spec.model], CandidateRanker):  # that rank a catalogue in minutes
+        valid = of_each_user(log, of_sampled_users(log, split.valid, USERS), 1)
+        split = replace(split, valid=valid)
+        spec = replace(spec, training=replace(spec.training, validate="full"))
     for trial in missing:
         chosen = drawn(name, trial) if trial else _own(name, spec)
-        asked = _with(spec, LONGER.get(name, {}) | chosen) if trial else spec
-        model = initialised(asked, catalogue).to(device)
+        asked = _with(spec, OTHER.get(name, {}) | chosen) if trial else spec
+        model = started(asked, log, split).to(device)
         began = time.monotonic()
         history = pd.DataFrame(fit(model, log, split, asked.training))
         best = history.loc[history["valid_ndcg@10"].idxmax()]
@@ -126,7 +145,8 @@ def _own(name: str, spec: Spec) -> dict[str, Any]:
     objective, found = spec.config.objective, {}
     for key in SPACES[name]:
         held = [one for one in (spec.config, spec.training, objective) if hasattr(one, key)]
-        found[key] = getattr(held[0], key) if held else _LOSSES[type(objective)]
+        other = 1.0 if key == "batch_share" else _LOSSES[type(objective)]
+        found[key] = getattr(held[0], key) if held else other
     return found
 
 
@@ -137,7 +157,11 @@ def _with(spec: Spec, chosen: dict[str, Any]) -> Spec:
         config["objective"] = SampledSoftmax(2048, alpha=chosen["alpha"], in_batch=True, logq=True)
     if chosen.get("loss") == "BPR-max":
         config["objective"] = BPRMax(2048, alpha=chosen["alpha"])
+    if "alpha" in chosen and "loss" not in chosen:
+        config["objective"] = replace(spec.config.objective, alpha=chosen["alpha"])
     training: dict[str, Any] = {"epochs": PASSES, "patience": PATIENCE}
+    if "batch_share" in chosen:
+        training["batch_size"] = round(spec.training.batch_size * chosen["batch_share"])
     training |= {k: v for k, v in chosen.items() if hasattr(spec.training, k)}
     return replace(
         spec,

@@ -36,9 +36,34 @@ def test_every_setting_of_a_space_is_one_of_the_recipe(name):
     (spec,) = published("beauty", name, [0])
     chosen = search.drawn(name, 1)
     asked = search._with(spec, chosen)
-    for key in set(chosen) - {"loss", "alpha"}:
+    for key in set(chosen) - {"loss", "alpha", "batch_share"}:
         held = [getattr(one, key) for one in (asked.config, asked.training) if hasattr(one, key)]
         assert held == [chosen[key]], key
+
+
+@pytest.mark.parametrize("dataset", ["beauty", "movielens_small-tail-shuffled"])
+def test_a_ranker_has_a_share_of_its_recipes_batch_and_other_negatives(dataset):
+    (spec,) = published(dataset, "pooling", [0])
+    asked = search._with(spec, {"batch_share": 0.25, "alpha": 0.75})
+    assert asked.training.batch_size == spec.training.batch_size / 4
+    assert asked.config.objective.alpha == 0.75
+    assert asked.config.objective.num_negatives == spec.config.objective.num_negatives
+
+
+def test_a_ranker_validates_against_the_catalogue_with_a_question_a_user(elsewhere, monkeypatch):
+    asked = []
+
+    def watched(model, log, split, training):
+        asked.append((training.validate, log.user_of(split.valid).tolist()))
+        return [{"epoch": 1, "valid_ndcg@10": 0.1, "valid_hr@10": 0.2}]
+
+    monkeypatch.setattr(search, "fit", watched)
+    monkeypatch.setattr(search, "USERS", 5)
+    found = search.search("simulated-tail", "pooling", 1)
+    assert found.loc[0, "batch_share"] == 1
+    for validate, users in asked:
+        assert validate == "full" and len(users) == len(set(users)) == 5
+    assert len(asked) == 2
 
 
 def test_a_recipe_without_a_space_is_refused():

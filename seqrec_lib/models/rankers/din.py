@@ -137,7 +137,8 @@ class DIN(Pooling):
 
     def interest_in_all(self, batch: Batch, read: Read) -> Callable[[slice], Tensor]:
         if self.training or torch.is_grad_enabled() or (self.num_items + 1) ** 2 > LARGEST:
-            return super().interest_in_all(batch, read)
+            size, every = len(batch.item), self.items.weight
+            return lambda part: self.interest(read, every[part].expand(size, -1, -1), None)
         weights = self._weights(batch)
         return lambda part: self._taken(weights[:, part][batch.item].mT, read, None)
 

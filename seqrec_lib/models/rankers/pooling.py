@@ -167,9 +167,10 @@ class Pooling(CandidateRanker):
         return scores
 
     def interest_in_all(self, batch: Batch, read: Read) -> Callable[[slice], Tensor]:
-        """What the histories say of each item of a slice of the catalogue, (B, C, D)."""
-        size = len(batch.item)
-        return lambda part: self.interest(read, self.items.weight[part].expand(size, -1, -1), None)
+        """What the histories say of each item of a slice of the catalogue, (B, C, D); or of all of
+        them alike, (B, D)."""
+        taken = self.interest(read, self.items.weight[:1].expand(len(batch.item), -1, -1), None)
+        return lambda part: taken[:, 0]
 
     def _pooled(self, read: Read) -> Float[Tensor, "B T D"]:
         """The mean or sum of the events up to each step."""

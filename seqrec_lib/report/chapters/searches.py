@@ -32,6 +32,7 @@ HEADS = {
     "dropout_hidden": "dropout of the state",
     "temperature": "temperature",
     "batch_size": "batch",
+    "batch_share": "batch, of the first",
     "learning_rate": "learning rate",
     "weight_decay": "weight decay",
     "cosine": "rate falls",
