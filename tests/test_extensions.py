@@ -1,6 +1,7 @@
 """What the book's own Sphinx extensions add to pages, and leave out."""
 
 import importlib.util
+import re
 import subprocess
 from types import SimpleNamespace
 
@@ -171,3 +172,13 @@ def test_a_head_is_not_broken_within_a_name_or_before_its_per_cent_sign():
     typography.hold_together(None, page, "page")
     heads = "<th>rank by GRU&#8209;CE</th><th>share,&#160;%</th>"
     assert page.astext() == markup.replace("<th>rank by GRU-CE</th><th>share, %</th>", heads)
+
+
+def test_tables_behind_titles_are_numbered_one_by_one_and_tabs_together():
+    one = f"<table>{accessible.CAPTION}of one</span></table>"
+    output = nodes.raw("", f"<details ><summary></summary>{one}</details>" * 2, format="html")
+    tabs = nodes.raw("", f"<div>{one}{one}</div>", format="html")
+    page = nodes.section("", output, tabs)
+    accessible.number_tables(SimpleNamespace(env=SimpleNamespace(toc_secnumbers={})), page, "page")
+    numbers = re.findall(r"<b>Table (\d+)\.</b>", output.astext() + tabs.astext())
+    assert numbers == ["1", "2", "3", "3"]

@@ -30,9 +30,12 @@ def number_tables(app, doctree, docname):
         if isinstance(node, addnodes.start_of_file):  # of the book as one page
             chapter, count = chapter_of(app.env, node["docname"]), 0
         if isinstance(node, nodes.raw) and CAPTION in node.astext():
-            count += 1
-            number = f"<b>Table {chapter}{count}.</b> "
-            node[:] = [nodes.Text(node.astext().replace(CAPTION, CAPTION + number))]
+            parts = re.split("(?=<details )", node.astext())  # tabs are one table, dropdowns not
+            for place, part in enumerate(parts):
+                count += CAPTION in part
+                number = f"<b>Table {chapter}{count}.</b> "
+                parts[place] = part.replace(CAPTION, CAPTION + number)
+            node[:] = [nodes.Text("".join(parts))]
 
 
 def chapter_of(env, docname: str) -> str:

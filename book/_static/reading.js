@@ -27,8 +27,8 @@ addEventListener("load", () => {
   const mark = (table) => {
     if (widths.get(table) !== table.clientWidth) table.classList.remove("scrolls");
     widths.set(table, table.clientWidth);
-    // less than the space beside a last word is not worth a sign
-    if (table.scrollWidth > table.clientWidth + 16) table.classList.add("scrolls");
+    // less than half of the space beside a last word is not worth a sign
+    if (table.scrollWidth > table.clientWidth + 4) table.classList.add("scrolls");
   };
   // afterwards: what it writes moves the page, of which the observer would be told again
   const cut = new ResizeObserver((seen) =>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.text import Annotation
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from scipy.optimize import isotonic_regression
@@ -196,13 +198,18 @@ def spread(
 def named(ax: Axes, lines: Mapping[str, tuple[float, str]], place: float) -> None:
     """Names to the right of where lines end, at ``place``: the height and colour of each by name.
 
-    None stands upon another; a line that ends nowhere has none.
+    None stands upon another, or below the axes; one that is not at its line's height is tied to it.
+    A line that ends nowhere has none.
     """
     known = {name: end for name, end in lines.items() if np.isfinite(end[0])}
-    heights = spread([end for end, _ in known.values()], 0.075 * float(np.ptp(ax.get_ylim())))
-    for (name, (_, shade)), height in zip(known.items(), heights, strict=True):
-        ax.annotate(name, (place, height), (8, 0), textcoords="offset points", va="center",
-                    color=ink(shade), annotation_clip=False,
+    low, high = ax.get_ylim()
+    gap = 0.075 * (high - low)
+    heights = spread([end for end, _ in known.values()], gap, (low, high))
+    for (name, (end, shade)), height in zip(known.items(), heights, strict=True):
+        tie = {"arrowstyle": "-", "color": shade, "lw": 0.7, "shrinkA": 1, "shrinkB": 0,
+               "relpos": (0, 0.5)}  # fmt: skip
+        ax.annotate(name, (place, end), (20, height), textcoords=("offset points", "data"),
+                    va="center", color=ink(shade), annotation_clip=False, arrowprops=tie,
                     bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})  # fmt: skip
 
 
@@ -242,7 +249,7 @@ def cost_quality(ax: Axes, runs: Sequence[Runs], protocol: str = "masked") -> No
         found = mean(run, protocol)
         ax.errorbar(seconds, found.mean, yerr=ends([found])[1], marker=marker(run.name),
                     color=colour(run.name), ms=8, capsize=2)  # fmt: skip
-        points[marked(run, found)] = (seconds, found.mean, colour(run.name))
+        points[textwrap.fill(marked(run, found), 18)] = (seconds, found.mean, colour(run.name))
         bars += [(seconds, found.low, found.high)] * bool(np.isfinite(found.low))
     ax.set_xscale("log")
     ax.margins(x=0.35, y=0.15)
@@ -257,14 +264,31 @@ def beside(
 ) -> None:
     """Names beside their points, (x, y, colour) by name, where they cover no point and no name, nor
     one of the upright ``bars``, (x, low, high)."""
+    words = {
+        name: ax.annotate(name, (x, y), (0, 0), textcoords="offset points", color=ink(shade))
+        for name, (x, y, shade) in points.items()
+    }
+    bars = list(bars)
+    for _ in range(3):  # where a name takes room beside the axes, these become smaller
+        _place(ax, words, points, bars)
+
+
+def _place(
+    ax: Axes,
+    words: Mapping[str, Annotation],
+    points: Mapping[str, tuple[float, float, str]],
+    bars: Sequence[tuple[float, float, float]],
+) -> None:
+    """Each name to the first of ``PLACES`` that is free in the figure as it is laid out now."""
     ax.figure.draw_without_rendering()  # type: ignore[union-attr]
     places = ax.transData.transform([(x, y) for x, y, _ in points.values()])
     taken = [Bbox.from_extents(x - 9, y - 9, x + 9, y + 9) for x, y in places]
+    own = ax.get_window_extent()
+    taken.append(Bbox.from_extents(-1e4, own.y0, own.x0, own.y1))  # what the axis says of itself
     for x, low, high in bars:
         (left, bottom), (right, top) = ax.transData.transform([(x, low), (x, high)])
         taken.append(Bbox.from_extents(left - 5, bottom, right + 5, top))
-    for name, (x, y, shade) in points.items():
-        word = ax.annotate(name, (x, y), (0, 0), textcoords="offset points", color=ink(shade))
+    for word in words.values():
         for side, across, up in PLACES:
             word.set(ha=side, va="center", position=(across, up))
             box = word.get_window_extent()

@@ -124,26 +124,31 @@ def _names(
 ) -> tuple[float, float]:
     """Names of the dots in the first row, each beside its interval, clear of zero.
 
-    All stand on the side where there is more room. Returns the span of the scale, made longer
-    where a name would not fit.
+    All stand on one side: where they are nearer to their dots, and the scale has to grow less.
+    Returns the span of the scale, made longer where a name would not fit.
     """
     low, high = span
-    tips = {name: [0.0, *_ends([first[name]])] for name in spots}
-    left, right = min(map(min, tips.values())), max(map(max, tips.values()))
-    after = high - right >= left - low
-    side, shift, tip = ("left", 6, max) if after else ("right", -6, min)
+    own = {name: _ends([first[name]]) or [0.0] for name in spots}
     ax.set_xlim(low, high)
-    words = [
-        ax.annotate(name, (tip(tips[name]), spot), (shift, 0), textcoords="offset points", ha=side,
-                    va="center", color=ink(looks[name]["color"]), fontsize=SMALL)
+    words = {
+        name: ax.annotate(name, (0, spot), (0, 0), textcoords="offset points", va="center",
+                          color=ink(looks[name]["color"]), fontsize=SMALL)
         for name, spot in spots.items()
-    ]  # fmt: skip
+    }  # fmt: skip
     ax.figure.draw_without_rendering()  # type: ignore[union-attr]
     width = ax.get_window_extent().width
-    for word, ends in zip(words, tips.values(), strict=True):
-        share = min(0.6, word.get_window_extent().width / width + 0.05)
-        if after:
-            high = max(high, (max(ends) - share * low) / (1 - share))
-        else:
-            low = min(low, (min(ends) - share * high) / (1 - share))
-    return low, high
+    share = {name: min(0.6, one.get_window_extent().width / width + 0.05)
+             for name, one in words.items()}  # fmt: skip
+    right = {name: max(0.0, *ends) for name, ends in own.items()}
+    left = {name: min(0.0, *ends) for name, ends in own.items()}
+    longer = max(high, *((right[n] - s * low) / (1 - s) for n, s in share.items()))
+    lower = min(low, *((left[n] - s * high) / (1 - s) for n, s in share.items()))
+    far = {
+        "left": longer - high + float(np.mean([right[n] - max(own[n]) for n in own])),
+        "right": low - lower + float(np.mean([min(own[n]) - left[n] for n in own])),
+    }
+    side = min(far, key=lambda one: far[one])
+    for name, word in words.items():
+        word.xy = ((right if side == "left" else left)[name], spots[name])
+        word.set(ha=side, position=(6 if side == "left" else -6, 0))
+    return (low, longer) if side == "left" else (lower, high)

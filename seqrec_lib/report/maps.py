@@ -45,10 +45,11 @@ def by_label(ax: Axes, points: pd.DataFrame, label: str, most: int = len(LOOKS) 
         own = points[number == at]
         colour, shape = looks[at]
         ax.scatter(own["x"], own["y"], s=5, c=colour, marker=shape, lw=0,
-                   label=names[at].replace(" (", "\n("))  # fmt: skip
+                   label=names[at])  # fmt: skip
     handles, texts = ax.get_legend_handles_labels()
-    ax.legend(handles[::-1], texts[::-1], fontsize=SMALL, markerscale=2.5, title=label,
-              loc="upper left", bbox_to_anchor=(1, 1))  # fmt: skip
+    # below: beside the map it would leave that a strip
+    ax.legend(handles[::-1], texts[::-1], fontsize=SMALL, markerscale=2.5, title=label, ncols=2,
+              loc="upper center", bbox_to_anchor=(0.5, -0.07))  # fmt: skip
     _bare(ax, points)
 
 
@@ -57,7 +58,8 @@ def by_popularity(ax: Axes, points: pd.DataFrame) -> None:
     order = points.sort_values("popularity")
     drawn = ax.scatter(order["x"], order["y"], s=5, c=order["popularity"].clip(lower=1), lw=0,
                        cmap="cividis_r", norm=LogNorm())  # fmt: skip
-    ax.figure.colorbar(drawn, ax=ax, label="training events of the item", shrink=0.8)
+    ax.figure.colorbar(drawn, ax=ax, label="training events of the item", location="bottom",
+                       shrink=0.8)  # fmt: skip
     _bare(ax, points)
 
 

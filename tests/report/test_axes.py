@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from seqrec_lib import report
@@ -76,6 +77,35 @@ def test_names_beside_points_cover_neither_points_nor_names(ax):
     assert not any(box.contains(x, y) for box in boxes for x, y in spots)
     for box, (x, y) in zip(boxes, spots, strict=True):  # and each is near its own
         assert abs(np.clip(x, box.x0, box.x1) - x) + abs(np.clip(y, box.y0, box.y1) - y) < 45
+
+
+def test_a_name_that_takes_room_beside_the_axes_moves_no_other_onto_a_point():
+    report.style()
+    figure, ax = plt.subplots()
+    points = {"a name of some words": (0.0, 1.0, "k"), "the longest of all these names":
+              (0.8, 1.0, "k"), "third": (1.0, 0.0, "k")}  # fmt: skip
+    for x, y, _ in points.values():
+        ax.plot(x, y, "o")
+    axes.beside(ax, points)
+    figure.draw_without_rendering()  # as it is saved
+    spots = ax.transData.transform([(x, y) for x, y, _ in points.values()])
+    boxes = [word.get_window_extent() for word in ax.texts]
+    assert not any(box.padded(4).contains(x, y) for box in boxes for x, y in spots)
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert all(box.x0 > ax.get_window_extent().x0 for box in boxes)
+    plt.close(figure)
+
+
+def test_names_of_lines_are_tied_to_their_ends_and_stay_above_the_bottom(ax):
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    axes.named(ax, {name: (0.01, "blue") for name in "abcd"} | {"e": (0.9, "red")}, 1.0)
+    ax.figure.draw_without_rendering()
+    assert [word.xy for word in ax.texts] == [(1.0, 0.01)] * 4 + [(1.0, 0.9)]
+    assert all(word.arrow_patch is not None for word in ax.texts)
+    heights = sorted(word.xyann[1] for word in ax.texts)
+    assert heights[0] >= 0 and min(np.diff(heights)) >= 0.0749
+    boxes = [Text.get_window_extent(word) for word in ax.texts]  # without their ties
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
 def test_a_legend_stands_above_all_panels_once():

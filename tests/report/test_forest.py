@@ -80,6 +80,14 @@ def test_names_stand_beside_their_intervals_clear_of_zero_and_within_the_axes(pa
         assert min(abs(box.x1 - min(zero, low)), abs(box.x0 - max(zero, high))) < 20
 
 
+def test_a_name_stands_beside_its_own_dot_and_not_beside_another_across_zero(ax):
+    table = pd.DataFrame({"M": [one(30.0)], "U": [one(0.0)]}, index=["far apart"])
+    report.forest([ax], {"": table}, "change, %")
+    words = {word.get_text(): word for word in ax.texts if word.get_text() in "MU"}
+    assert words["M"].xy[0] >= 30 and words["U"].xy[0] >= 0
+    assert {word.get_ha() for word in words.values()} == {"left"}
+
+
 def test_one_dot_a_row_needs_no_name(ax):
     looks = {"a": {"color": "red", "marker": "P"}, "b": {"color": "blue", "marker": "*"}}
     table = pd.DataFrame({"a": [one(1.0), None], "b": [None, one(2.0)]}, ["first", "second"])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -277,9 +276,8 @@ def draw(ax: Axes, runs: Sequence[Runs]) -> pd.DataFrame:
             ax.scatter(x, y, s=size, color=report.colour("gru4rec"), alpha=0.25, lw=0)
             ax.text(x, y, f"{value:.0f}", ha="center", va="center", fontsize=report.SMALL)
     ax.grid(False)  # no line goes through the digits
-    ax.set_yticks(range(len(found)), [textwrap.fill(name, 15) for name in found.index])
-    heads = [textwrap.fill(name, 8, break_long_words=False) for name in found]
-    ax.set_xticks(range(found.shape[1]), heads, fontsize=report.SMALL)
+    ax.set_yticks(range(len(found)), found.index, fontsize=report.SMALL)
+    ax.set_xticks(range(found.shape[1]), list(found), fontsize=report.SMALL, rotation=35, ha="left")
     ax.xaxis.tick_top()
     ax.set(xlim=(-0.6, found.shape[1] - 0.4), ylim=(len(found) - 0.5, -0.5))
     ax.tick_params(length=0)

@@ -226,9 +226,8 @@ def squares(ax: Axes, found: Mapping[tuple[str, str], Interval]) -> None:
         row, column = names.index(b), names.index(a)
         tau[row, column] = one.mean
         ax.text(column, row, f"{one.mean:.2f}\n[{one.low:.2f}, {one.high:.2f}]".replace("-", "−"),
-                ha="center", va="center", fontsize=report.SMALL,
-                color="white" if one.mean > 0.8 else "black")  # fmt: skip
-    ax.imshow(tau, cmap="Blues", vmin=-1, vmax=1.3)
+                ha="center", va="center", fontsize=report.SMALL)  # fmt: skip
+    ax.imshow(tau, cmap="Blues", vmin=-1, vmax=2.8)  # the darkest bears black digits
     words = [MEASURES.get(name, name) for name in names]
     ax.set_xticks(range(len(names) - 1), words[:-1], rotation=35, ha="left")
     ax.set_yticks(range(1, len(names)), words[1:])

@@ -28,7 +28,7 @@ LEVELS = {
     "threads": "threads at once",
     "drift": "versions of each device",
     "clock": "activity of users, most over least",
-    "reach": "events from the answer back to what it repeats",
+    "reach": "events back to what the answer repeats",
     "staleness": "days since anything of a user was known",
     "complements": "events of each category",
 }
@@ -55,6 +55,7 @@ SETTINGS = {  # as the table calls what was searched
     "alpha": "weight of the auxiliary loss",
 }  # fmt: skip
 TIMED = ("clock",)  # worlds whose histories stand in time
+LIGHT = 1.9  # end of a scale of blues to one: its darkest bears black digits, in a dark page too
 # Okabe and Ito's, then grey
 INKS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#777777")
 
@@ -69,7 +70,7 @@ def ability(world: str, kind: str) -> str:
     return ABILITIES.get((world, kind), f"{world}, {kind}")
 
 
-def history(ax: Axes, world: World, user: int, most: int = 24, timed: bool = False) -> list[str]:
+def history(ax: Axes, world: World, user: int, most: int = 16, timed: bool = False) -> list[str]:
     """The last events of a user, a dot each, and the answer to the last question, in a ring.
 
     A row holds the items of a role, numbered within it. With ``timed`` events stand at the days
@@ -261,13 +262,12 @@ def shares(tables: Mapping[str, pd.DataFrame], of: str = "test") -> pd.DataFrame
 def matrix(ax: Axes, tables: Mapping[str, pd.DataFrame]) -> None:
     """:func:`shares`, darker the nearer to the best; a frame around who is denied something."""
     table, limits = shares(tables), shares(tables, "limit")
-    ax.imshow(table, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
+    ax.imshow(table, cmap="Blues", vmin=0, vmax=LIGHT, aspect="auto")
     for (row, column), value in np.ndenumerate(table.to_numpy()):
         if np.isfinite(value):
-            ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=SMALL,
-                    color="white" if value > 0.8 else "black")  # fmt: skip
+            ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=SMALL)
         if np.isfinite(limits.iloc[row, column]):
-            ax.add_patch(Rectangle((column - 0.45, row - 0.4), 0.9, 0.8, fill=False, ls=":"))
+            ax.add_patch(Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, fill=False, lw=0.9))
     ax.set_yticks(range(len(table)), [named_here(model) for model in table.index])
     ax.set_xticks(range(table.shape[1]), table.columns, rotation=35, ha="left")
     ax.xaxis.tick_top()

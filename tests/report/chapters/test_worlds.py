@@ -138,8 +138,17 @@ def test_the_matrix_has_the_share_of_the_best_at_the_hardest_level(ax, table):
     worlds.matrix(ax, tables)
     assert [text.get_text() for text in ax.texts] == ["0.33", "0.33", "0.99", "0.99"]
     # a frame around the chain alone, in both worlds
-    assert [frame.get_y() for frame in ax.patches] == [-0.4, -0.4]
-    assert [frame.get_x() for frame in ax.patches] == [-0.45, 0.55]
+    assert [frame.get_y() for frame in ax.patches] == [-0.46, -0.46]
+    assert [frame.get_x() for frame in ax.patches] == [-0.48, 0.52]
+
+
+def test_black_digits_can_be_read_on_the_darkest_square(ax, table):
+    worlds.matrix(ax, {"noise": table.assign(best=table["test"])})
+    assert {text.get_color() for text in ax.texts} == {"black"}
+    drawn = ax.images[0]
+    light = np.array(drawn.cmap(drawn.norm(1.0))[:3])
+    linear = np.where(light <= 0.03928, light / 12.92, ((light + 0.055) / 1.055) ** 2.4)
+    assert (linear @ [0.2126, 0.7152, 0.0722] + 0.05) / 0.05 > 7  # WCAG 2's contrast, level AAA
 
 
 def test_a_world_is_drawn_with_a_panel_for_each_kind(table):
