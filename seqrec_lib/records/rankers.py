@@ -1,10 +1,10 @@
 """Recipes of target attention: on every data set, on histories of hundreds, and on T-ECD.
 
-Losses, rates and passes are those that a search found for mean pooling on the validation of Beauty
-and MovieLens (``book/searches``), so that what is compared is how a history is read. ``tail``
-stands for data sets whose users' last fifth tests (MovieLens, Online Retail): there ten questions
-of each user select and test, and all read as many events, but for those that their papers or their
-cost hold to fewer.
+Losses, rates and passes of pooling, DIN and TIM are those that a search found for mean pooling on
+the validation of Beauty and MovieLens (``book/searches``), so that what is compared is how a
+history is read. ``tail`` stands for data sets whose users' last fifth tests (MovieLens, Online
+Retail): there ten questions of each user select and test, and all read as many events, but for
+those that their papers or their cost hold to fewer.
 """
 
 from __future__ import annotations
@@ -43,17 +43,18 @@ _din = replace(_updates, learning_rate=0.01)  # of two tried the better on Movie
 _chosen: dict[str, Any] = {"dropout": 0.3, "objective": SampledSoftmax(64, alpha=0.75)}
 
 POOLING, DIN_ = Pooling.Config(**_chosen), DIN.Config(**_chosen)
-_dien = DIEN.Config(**_chosen)
-_attention = TargetAttention.Config(**_chosen)
-_sim_hard, _sim_soft = SIMHard.Config(**_chosen), SIMSoft.Config(**_chosen)
-_eta = ETA.Config(**_chosen)
-# how often an item came before is the same in all of a log without repeats
-_twin = TWIN.Config(**_chosen, cross=("gap",))
-_twin_v2 = TWINV2.Config(**_chosen, cross=("gap",))
 _tim = TIM.Config(**_chosen)
-_transact = TransAct.Config(objective=SampledSoftmax(32, alpha=0.75))
-# a net or a transformer runs anew for each candidate: few users are ranked; and learns slowly
-_few = replace(RANKING, batch_size=32, test_users=2000)
+# not yet run, and as they were before that search: their settings come with their records
+_dien = DIEN.Config(dropout=0.1)
+_attention = TargetAttention.Config(dropout=0.1)
+_sim_hard, _sim_soft = SIMHard.Config(dropout=0.1), SIMSoft.Config(dropout=0.1)
+_eta = ETA.Config(dropout=0.1)
+# how often an item came before is the same in all of a log without repeats
+_twin = TWIN.Config(dropout=0.1, cross=("gap",))
+_twin_v2 = TWINV2.Config(dropout=0.1, cross=("gap",))
+_transact = TransAct.Config()
+# a net or a transformer runs anew for each candidate: few users are ranked
+_few = replace(RANKING, test_users=2000)
 
 # on every data set
 RANKER_RECIPES: dict[str, Recipe] = {
@@ -62,12 +63,12 @@ RANKER_RECIPES: dict[str, Recipe] = {
     "pooling-sum": ("pooling", replace(POOLING, pooling="sum"), _updates),
     "din": ("din", DIN_, _din),
     "dien": ("dien", _dien, _few),
-    "attention": ("target-attention", _attention, _updates),
-    "sim-hard": ("sim-hard", _sim_hard, _updates),
-    "sim-soft": ("sim-soft", _sim_soft, _updates),
-    "eta": ("eta", _eta, _updates),
-    "twin": ("twin", _twin, _updates),
-    "twin-v2": ("twin-v2", _twin_v2, _updates),
+    "attention": ("target-attention", _attention, RANKING),
+    "sim-hard": ("sim-hard", _sim_hard, RANKING),
+    "sim-soft": ("sim-soft", _sim_soft, RANKING),
+    "eta": ("eta", _eta, RANKING),
+    "twin": ("twin", _twin, RANKING),
+    "twin-v2": ("twin-v2", _twin_v2, RANKING),
     "tim": ("tim", _tim, _updates),
     "transact": ("transact", _transact, replace(_few, max_len=100)),
 }
@@ -75,18 +76,19 @@ RANKER_RECIPES: dict[str, Recipe] = {
 # histories of hundreds
 _long = replace(_updates, max_len=LENGTH, batch_size=1)  # 94 targets, as 16 of Beauty's windows
 _din_long = replace(_long, learning_rate=_din.learning_rate)
-_single = replace(_updates, max_len=LENGTH, batch_size=94)  # a window a position
+_before = replace(RANKING, max_len=LENGTH, batch_size=WINDOWS)
+_single = replace(RANKING, max_len=LENGTH)  # a window a position, 128 of them
 _encoder = replace(ENCODER, max_len=LENGTH, batch_size=WINDOWS, patience=10)
 _tim_long = replace(_tim, max_len=LENGTH)
-_evolving = replace(RANKING, batch_size=32, test_users=500)
+_evolving = replace(RANKING, test_users=500)
 # five seconds a question, and a quarter of an hour a pass of a twentieth of the positions
 _transact_long = replace(_transact, share=0.05)
-_recent = replace(_few, max_len=100, epochs=6, test_users=100)
+_recent = replace(RANKING, max_len=100, epochs=6, test_users=100)
 # variants are compared among shared candidates: no more than a look at their ranks
-_aside, _aside_din, _aside_single = (
-    replace(one, test_users=100) for one in (_long, _din_long, _single)
+_aside, _aside_din, _aside_before, _aside_single = (
+    replace(one, test_users=100) for one in (_long, _din_long, _before, _single)
 )
-_aside_dien, _aside_recent = replace(_evolving, test_users=100), _recent
+_aside_dien, _aside_recent = replace(RANKING, test_users=100), replace(_recent, test_users=100)
 
 
 def _survey(name: str, **config: int) -> Recipe:
@@ -112,11 +114,11 @@ TAIL_RECIPES: dict[str, Recipe] = {
     "pooling": ("pooling", POOLING, _long),
     "din": ("din", DIN_, _din_long),
     "dien": ("dien", _dien, _evolving),
-    "attention": ("target-attention", _attention, _long),
-    "sim-hard": ("sim-hard", _sim_hard, _long),
-    "sim-soft": ("sim-soft", _sim_soft, _long),
-    "eta": ("eta", _eta, _long),
-    "twin": ("twin", _twin, _long),
+    "attention": ("target-attention", _attention, _before),
+    "sim-hard": ("sim-hard", _sim_hard, _before),
+    "sim-soft": ("sim-soft", _sim_soft, _before),
+    "eta": ("eta", _eta, _before),
+    "twin": ("twin", _twin, _before),
     "twin-v2": ("twin-v2", _twin_v2, _single),
     "tim": ("tim", _tim_long, _long),
     "transact": ("transact", _transact_long, _recent),
@@ -128,15 +130,15 @@ TAIL_RECIPES: dict[str, Recipe] = {
     "dien-alone": ("dien", replace(_dien, alpha=0.0), _aside_dien),
     "dien-half": ("dien", replace(_dien, alpha=0.5), _aside_dien),
     "dien-released": ("dien", replace(_dien, gate="released"), _aside_dien),
-    "attention-recent": ("target-attention", replace(_attention, k=50), _aside),
-    "sim-hard-same": ("sim-hard", replace(_sim_hard, rule="same"), _aside),
-    "sim-soft-drawn": ("sim-soft", replace(_sim_soft, alpha=0.0), _aside),
-    "eta-32": ("eta", replace(_eta, bits=32), _aside),
-    "eta-256": ("eta", replace(_eta, bits=256), _aside),
-    "twin-10": ("twin", replace(_twin, k=10), _aside),
-    "twin-50": ("twin", replace(_twin, k=50), _aside),
-    "twin-plain": ("twin", replace(_twin, cross=()), _aside),
-    "twin-elsewhere": ("twin", replace(_twin, consistent=False), _aside),
+    "attention-recent": ("target-attention", replace(_attention, k=50), _aside_before),
+    "sim-hard-same": ("sim-hard", replace(_sim_hard, rule="same"), _aside_before),
+    "sim-soft-drawn": ("sim-soft", replace(_sim_soft, alpha=0.0), _aside_before),
+    "eta-32": ("eta", replace(_eta, bits=32), _aside_before),
+    "eta-256": ("eta", replace(_eta, bits=256), _aside_before),
+    "twin-10": ("twin", replace(_twin, k=10), _aside_before),
+    "twin-50": ("twin", replace(_twin, k=50), _aside_before),
+    "twin-plain": ("twin", replace(_twin, cross=()), _aside_before),
+    "twin-elsewhere": ("twin", replace(_twin, consistent=False), _aside_before),
     "twin-v2-unweighted": ("twin-v2", replace(_twin_v2, counted=False), _aside_single),
     "tim-intervals": ("tim", replace(_tim_long, time="intervals"), _aside),
     "tim-none": ("tim", replace(_tim_long, time="none"), _aside),

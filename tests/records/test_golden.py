@@ -239,6 +239,11 @@ def test_makes_that_part_in_the_number_of_epochs_are_told(tmp_path, monkeypatch)
     monkeypatch.setattr(golden, "run_all", lambda names, make=None: next(makes))
     with pytest.raises(ValueError, match=r"a/x: makes of processors part .*LONGEST"):
         golden.write(["a/x"])
+    both = {"a/x": {"loss": [2.0, 1.0]}, "a/y": {"loss": [1.0]}}
+    makes = iter([both, *[both] * 3, both | {"a/x": {"loss": [2.0]}}])
+    with pytest.raises(ValueError, match=r"^a/x: makes of processors part"):
+        golden.write(["a/x", "a/y"])
+    assert [path.stem for path in tmp_path.glob("a/*")] == ["y"]  # what took long is kept
 
 
 def test_noise_is_the_most_that_another_make_of_processor_moves_a_figure(tmp_path, monkeypatch):
