@@ -277,7 +277,7 @@ def draw(ax: Axes, runs: Sequence[Runs]) -> pd.DataFrame:
             ax.text(x, y, f"{value:.0f}", ha="center", va="center", fontsize=report.SMALL)
     ax.grid(False)  # no line goes through the digits
     ax.set_yticks(range(len(found)), found.index, fontsize=report.SMALL)
-    ax.set_xticks(range(found.shape[1]), list(found), fontsize=report.SMALL, rotation=35, ha="left")
+    ax.set_xticks(range(found.shape[1]), list(found), fontsize=report.SMALL, rotation=60, ha="left")
     ax.xaxis.tick_top()
     ax.set(xlim=(-0.6, found.shape[1] - 0.4), ylim=(len(found) - 0.5, -0.5))
     ax.tick_params(length=0)
