@@ -24,8 +24,10 @@ from seqrec_lib.data.splits import of_each_user, of_sampled_users
 from seqrec_lib.models.losses import BPRMax, SampledSoftmax
 from seqrec_lib.models.rankers.base import CandidateRanker
 from seqrec_lib.models.registry import MODELS
+from seqrec_lib.records.rankers import LENGTH, WINDOWS
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import started
+from seqrec_lib.records.settled import RANKING
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.records.store import SCRATCH, beside, keep
 from seqrec_lib.studies import spaces
@@ -44,7 +46,7 @@ _cosines: dict[str, tuple[Any, ...]] = {
     "learning_rate": (5e-4, 1e-3, 2e-3),
     "weight_decay": (0.0, 0.1, 0.3),
 }
-# of a recipe's batch, and of its few negatives: how often a ranker learns, and from which
+# a share of a ranker's first batch: how often it learns; and from which negatives
 _ranking: dict[str, tuple[Any, ...]] = {
     "batch_share": (1.0, 0.5, 0.25, 0.125),
     "alpha": (0.0, 0.5, 0.75, 1.0),
@@ -140,13 +142,22 @@ def search(
     return pd.read_csv(path)
 
 
+def first_batch(spec: Spec) -> int:
+    """Windows of a ranker's batch before any search, whatever its recipe has taken from one."""
+    return WINDOWS if spec.training.max_len == LENGTH else RANKING.batch_size
+
+
 def _own(name: str, spec: Spec) -> dict[str, Any]:
     """What the recipe has for each setting of its space."""
     objective, found = spec.config.objective, {}
     for key in SPACES[name]:
         held = [one for one in (spec.config, spec.training, objective) if hasattr(one, key)]
-        other = 1.0 if key == "batch_share" else _LOSSES[type(objective)]
-        found[key] = getattr(held[0], key) if held else other
+        if held:
+            found[key] = getattr(held[0], key)
+        elif key == "batch_share":
+            found[key] = spec.training.batch_size / first_batch(spec)
+        else:
+            found[key] = _LOSSES[type(objective)]
     return found
 
 
@@ -161,7 +172,7 @@ def _with(spec: Spec, chosen: dict[str, Any]) -> Spec:
         config["objective"] = replace(spec.config.objective, alpha=chosen["alpha"])
     training: dict[str, Any] = {"epochs": PASSES, "patience": PATIENCE}
     if "batch_share" in chosen:
-        training["batch_size"] = round(spec.training.batch_size * chosen["batch_share"])
+        training["batch_size"] = round(first_batch(spec) * chosen["batch_share"])
     training |= {k: v for k, v in chosen.items() if hasattr(spec.training, k)}
     return replace(
         spec,

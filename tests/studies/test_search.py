@@ -41,12 +41,16 @@ def test_every_setting_of_a_space_is_one_of_the_recipe(name):
         assert held == [chosen[key]], key
 
 
-@pytest.mark.parametrize("dataset", ["beauty", "movielens_small-tail-shuffled"])
-def test_a_ranker_has_a_share_of_its_recipes_batch_and_other_negatives(dataset):
+@pytest.mark.parametrize(
+    ("dataset", "windows"), [("beauty", 32), ("movielens_small-tail-shuffled", 2)]
+)
+def test_a_ranker_has_a_share_of_its_first_batch_and_other_negatives(dataset, windows):
+    """Of the first, not of its recipe's: that may come from a search."""
     (spec,) = published(dataset, "pooling", [0])
-    asked = search._with(spec, {"batch_share": 0.25, "alpha": 0.75})
-    assert asked.training.batch_size == spec.training.batch_size / 4
-    assert asked.config.objective.alpha == 0.75
+    asked = search._with(spec, {"batch_share": 0.25, "alpha": 0.5})
+    assert asked.training.batch_size == windows
+    assert search._own("pooling", spec)["batch_share"] == 0.125
+    assert asked.config.objective.alpha == 0.5
     assert asked.config.objective.num_negatives == spec.config.objective.num_negatives
 
 
@@ -60,7 +64,7 @@ def test_a_ranker_validates_against_the_catalogue_with_a_question_a_user(elsewhe
     monkeypatch.setattr(search, "fit", watched)
     monkeypatch.setattr(search, "USERS", 5)
     found = search.search("simulated-tail", "pooling", 1)
-    assert found.loc[0, "batch_share"] == 1
+    assert found.loc[0, "batch_share"] == 0.125
     for validate, users in asked:
         assert validate == "full" and len(users) == len(set(users)) == 5
     assert len(asked) == 2

@@ -18,7 +18,7 @@ from seqrec_lib.training.loop import fit
 
 # the halves of a batch agree to 2e-7; eighty steps of their rate let rounding grow further: by 1e-5
 # to 2e-4, by the processor
-GROWN = {"surge": 5e-4, "twin-v2": 5e-4}
+GROWN = dict.fromkeys(("surge", "twin-v2", "pooling", "din", "tim"), 5e-4)
 SCRIPT = Path(__file__).with_name("recipe_steps.py")
 WHOLE = {"gru4rec", "duorec", "item2vec", "personalised"}  # models whose batches stay together
 

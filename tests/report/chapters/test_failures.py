@@ -54,7 +54,7 @@ def test_a_line_is_named_at_its_end_and_says_if_its_intervals_are_of_one_seed(ax
 def test_names_of_lines_that_end_together_do_not_overprint(ax, table):
     table["sasrec"] = table["popular"]
     failures.lines(ax, table)
-    low, high = (one.xy[1] for one in ax.texts)
+    low, high = (one.xyann[1] for one in ax.texts)
     assert high - low == pytest.approx(0.075 * ax.get_ylim()[1])
 
 
