@@ -54,9 +54,12 @@ WORLDS = {
 EPOCHS, PATIENCE = 3, 1
 ROWS = {"gru4rec": 64, "item2vec": 300}  # of a batch, by model
 WINDOWS = 4  # of a batch of any other
-# GRU4Rec's steps of a tenth let noise grow so fast that nothing else is left of a second epoch, and
-# events that lie between two clusters of TWIN-V2 go to one or the other
-LONGEST = {"gru4rec": 1, "twin-v2": 1}
+# GRU4Rec's steps of a tenth let noise grow so fast that nothing else is left of a second epoch, as
+# do those of target attention; and events on an edge, of a cluster or of what a search finds, go to
+# one side or the other
+LONGEST = dict.fromkeys(
+    ("gru4rec", "target-attention", "sim-hard", "sim-soft", "eta", "twin", "twin-v2"), 1
+)
 MARGIN = 10.0
 # by the first words of a figure's name; one or two ranks may change places
 FLOOR = {"loss_bf16": 1e-4, "loss": 2e-6, "valid": 1e-6, "rank": 0.02, "shown": 0.02}

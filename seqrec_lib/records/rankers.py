@@ -1,10 +1,10 @@
 """Recipes of target attention: on every data set, on histories of hundreds, and on T-ECD.
 
-Losses, rates and passes of pooling, DIN and TIM are those that a search found for mean pooling on
-the validation of Beauty and MovieLens (``book/searches``), so that what is compared is how a
-history is read. ``tail`` stands for data sets whose users' last fifth tests (MovieLens, Online
-Retail): there ten questions of each user select and test, and all read as many events, but for
-those that their papers or their cost hold to fewer.
+Losses, rates and passes are those that a search found for mean pooling on the validation of Beauty
+and MovieLens (``book/searches``), so that what is compared is how a history is read. ``tail``
+stands for data sets whose users' last fifth tests (MovieLens, Online Retail): there ten questions
+of each user select and test, and all read as many events, but for those that their papers or their
+cost hold to fewer.
 """
 
 from __future__ import annotations
@@ -39,56 +39,55 @@ LENGTH = 300
 WINDOWS = 8
 # a ranker learns most from many updates, whose few negatives are drawn by popularity
 _updates = replace(RANKING, epochs=8, batch_size=16, learning_rate=0.02)
-_din = replace(_updates, learning_rate=0.01)  # of two tried the better on MovieLens's validation
+TARGETS = 94  # of such a batch, and windows of a model that has one a position
+# DIN's is the better of two tried on MovieLens's validation; all whose attention is learned have it
+_attending = replace(_updates, learning_rate=0.01)
 _chosen: dict[str, Any] = {"dropout": 0.3, "objective": SampledSoftmax(64, alpha=0.75)}
 
 POOLING, DIN_ = Pooling.Config(**_chosen), DIN.Config(**_chosen)
-_tim = TIM.Config(**_chosen)
-# not yet run, and as they were before that search: their settings come with their records
-_dien = DIEN.Config(dropout=0.1)
-_attention = TargetAttention.Config(dropout=0.1)
-_sim_hard, _sim_soft = SIMHard.Config(dropout=0.1), SIMSoft.Config(dropout=0.1)
-_eta = ETA.Config(dropout=0.1)
+_dien, _attention = DIEN.Config(**_chosen), TargetAttention.Config(**_chosen)
+_sim_hard, _sim_soft = SIMHard.Config(**_chosen), SIMSoft.Config(**_chosen)
+_eta, _tim = ETA.Config(**_chosen), TIM.Config(**_chosen)
 # how often an item came before is the same in all of a log without repeats
-_twin = TWIN.Config(dropout=0.1, cross=("gap",))
-_twin_v2 = TWINV2.Config(dropout=0.1, cross=("gap",))
-_transact = TransAct.Config()
+_twin = TWIN.Config(**_chosen, cross=("gap",))
+_twin_v2 = TWINV2.Config(**_chosen, cross=("gap",))
+_transact = TransAct.Config(**_chosen)
+_alone = replace(_attending, batch_size=TARGETS)  # a window a position
 # a net or a transformer runs anew for each candidate: few users are ranked
-_few = replace(RANKING, test_users=2000)
+_few = replace(_alone, test_users=2000)
 
 # on every data set
 RANKER_RECIPES: dict[str, Recipe] = {
     "profile": ("profile", Profile.Config(), Training()),
     "pooling": ("pooling", POOLING, _updates),
     "pooling-sum": ("pooling", replace(POOLING, pooling="sum"), _updates),
-    "din": ("din", DIN_, _din),
+    "din": ("din", DIN_, _attending),
     "dien": ("dien", _dien, _few),
-    "attention": ("target-attention", _attention, RANKING),
-    "sim-hard": ("sim-hard", _sim_hard, RANKING),
-    "sim-soft": ("sim-soft", _sim_soft, RANKING),
-    "eta": ("eta", _eta, RANKING),
-    "twin": ("twin", _twin, RANKING),
-    "twin-v2": ("twin-v2", _twin_v2, RANKING),
+    "attention": ("target-attention", _attention, _attending),
+    "sim-hard": ("sim-hard", _sim_hard, _attending),
+    "sim-soft": ("sim-soft", _sim_soft, _attending),
+    "eta": ("eta", _eta, _attending),
+    "twin": ("twin", _twin, _attending),
+    "twin-v2": ("twin-v2", _twin_v2, _alone),
     "tim": ("tim", _tim, _updates),
     "transact": ("transact", _transact, replace(_few, max_len=100)),
 }
 
 # histories of hundreds
-_long = replace(_updates, max_len=LENGTH, batch_size=1)  # 94 targets, as 16 of Beauty's windows
-_din_long = replace(_long, learning_rate=_din.learning_rate)
-_before = replace(RANKING, max_len=LENGTH, batch_size=WINDOWS)
-_single = replace(RANKING, max_len=LENGTH)  # a window a position, 128 of them
+_long = replace(_updates, max_len=LENGTH, batch_size=1)  # as many targets as 16 of Beauty's windows
+_read, _single = (
+    replace(one, max_len=LENGTH, learning_rate=_attending.learning_rate) for one in (_long, _alone)
+)
 _encoder = replace(ENCODER, max_len=LENGTH, batch_size=WINDOWS, patience=10)
 _tim_long = replace(_tim, max_len=LENGTH)
-_evolving = replace(RANKING, test_users=500)
+_evolving = replace(_alone, test_users=500)
 # five seconds a question, and a quarter of an hour a pass of a twentieth of the positions
 _transact_long = replace(_transact, share=0.05)
-_recent = replace(RANKING, max_len=100, epochs=6, test_users=100)
+_recent = replace(_alone, max_len=100, test_users=100)
 # variants are compared among shared candidates: no more than a look at their ranks
-_aside, _aside_din, _aside_before, _aside_single = (
-    replace(one, test_users=100) for one in (_long, _din_long, _before, _single)
+_aside, _aside_read, _aside_single, _aside_dien, _aside_recent = (
+    replace(one, test_users=100) for one in (_long, _read, _single, _alone, _recent)
 )
-_aside_dien, _aside_recent = replace(RANKING, test_users=100), replace(_recent, test_users=100)
 
 
 def _survey(name: str, **config: int) -> Recipe:
@@ -112,33 +111,33 @@ TAIL_RECIPES: dict[str, Recipe] = {
     "nextitnet": _survey("nextitnet"),
     "hstu": _survey("hstu", max_len=LENGTH),
     "pooling": ("pooling", POOLING, _long),
-    "din": ("din", DIN_, _din_long),
+    "din": ("din", DIN_, _read),
     "dien": ("dien", _dien, _evolving),
-    "attention": ("target-attention", _attention, _before),
-    "sim-hard": ("sim-hard", _sim_hard, _before),
-    "sim-soft": ("sim-soft", _sim_soft, _before),
-    "eta": ("eta", _eta, _before),
-    "twin": ("twin", _twin, _before),
+    "attention": ("target-attention", _attention, _read),
+    "sim-hard": ("sim-hard", _sim_hard, _read),
+    "sim-soft": ("sim-soft", _sim_soft, _read),
+    "eta": ("eta", _eta, _read),
+    "twin": ("twin", _twin, _read),
     "twin-v2": ("twin-v2", _twin_v2, _single),
     "tim": ("tim", _tim_long, _long),
     "transact": ("transact", _transact_long, _recent),
     # variants
     "pooling-sum": ("pooling", replace(POOLING, pooling="sum"), _aside),
-    "din-mean": ("din", replace(DIN_, pooling="mean"), _aside_din),
-    "din-softmax": ("din", replace(DIN_, normalised=True), _aside_din),
-    "din-dice": ("din", replace(DIN_, activation="dice"), _aside_din),
+    "din-mean": ("din", replace(DIN_, pooling="mean"), _aside_read),
+    "din-softmax": ("din", replace(DIN_, normalised=True), _aside_read),
+    "din-dice": ("din", replace(DIN_, activation="dice"), _aside_read),
     "dien-alone": ("dien", replace(_dien, alpha=0.0), _aside_dien),
     "dien-half": ("dien", replace(_dien, alpha=0.5), _aside_dien),
     "dien-released": ("dien", replace(_dien, gate="released"), _aside_dien),
-    "attention-recent": ("target-attention", replace(_attention, k=50), _aside_before),
-    "sim-hard-same": ("sim-hard", replace(_sim_hard, rule="same"), _aside_before),
-    "sim-soft-drawn": ("sim-soft", replace(_sim_soft, alpha=0.0), _aside_before),
-    "eta-32": ("eta", replace(_eta, bits=32), _aside_before),
-    "eta-256": ("eta", replace(_eta, bits=256), _aside_before),
-    "twin-10": ("twin", replace(_twin, k=10), _aside_before),
-    "twin-50": ("twin", replace(_twin, k=50), _aside_before),
-    "twin-plain": ("twin", replace(_twin, cross=()), _aside_before),
-    "twin-elsewhere": ("twin", replace(_twin, consistent=False), _aside_before),
+    "attention-recent": ("target-attention", replace(_attention, k=50), _aside_read),
+    "sim-hard-same": ("sim-hard", replace(_sim_hard, rule="same"), _aside_read),
+    "sim-soft-drawn": ("sim-soft", replace(_sim_soft, alpha=0.0), _aside_read),
+    "eta-32": ("eta", replace(_eta, bits=32), _aside_read),
+    "eta-256": ("eta", replace(_eta, bits=256), _aside_read),
+    "twin-10": ("twin", replace(_twin, k=10), _aside_read),
+    "twin-50": ("twin", replace(_twin, k=50), _aside_read),
+    "twin-plain": ("twin", replace(_twin, cross=()), _aside_read),
+    "twin-elsewhere": ("twin", replace(_twin, consistent=False), _aside_read),
     "twin-v2-unweighted": ("twin-v2", replace(_twin_v2, counted=False), _aside_single),
     "tim-intervals": ("tim", replace(_tim_long, time="intervals"), _aside),
     "tim-none": ("tim", replace(_tim_long, time="none"), _aside),
@@ -147,7 +146,7 @@ TAIL_RECIPES: dict[str, Recipe] = {
     "tim-concatenated": ("tim", replace(_tim_long, combine="concatenation"), _aside),
     "transact-open": ("transact", replace(_transact_long, window_s=0.0), _aside_recent),
     **{f"pooling-{n}": ("pooling", POOLING, _reading(n)) for n in (50, 100, 1000)},
-    **{f"din-{n}": ("din", DIN_, _reading(n, _aside_din)) for n in (50, 100, 1000)},
+    **{f"din-{n}": ("din", DIN_, _reading(n, _aside_read)) for n in (50, 100, 1000)},
     **{f"tim-{n}": ("tim", replace(_tim, max_len=n), _reading(n)) for n in (50, 100, 1000)},
 }
 
