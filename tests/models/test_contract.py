@@ -170,7 +170,7 @@ CASES = {
     "din-normalised-bce": Case("din", normalised, attending, "returns"),
     "din-dice": Case("din", dataclasses.replace(din, activation="dice"), attending, "returns"),
     "dien": Case("dien", dien, attending, "returns"),
-    # softly weighed events keep this gate nearly shut, so that of a rule it sees the last event most
+    # weights over a whole history keep this gate nearly shut: it sees the last event most
     "dien-mlp-released": Case(
         "dien",
         dataclasses.replace(dien, auxiliary="mlp", gate="released", objective=BCE(4)),
