@@ -4,6 +4,7 @@ and whether these order them alike."""
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from seqrec_lib.metrics.ranking import ndcg
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.store import Runs
-from seqrec_lib.report.axes import bare
+from seqrec_lib.report.axes import bare, beside, ends
 from seqrec_lib.report.cells import judged, with_half_width
 from seqrec_lib.statistics.intervals import Interval
 from seqrec_lib.statistics.orders import agreement
@@ -216,6 +217,22 @@ def agreements(
         weight = parts[0][1]
     return {(a, b): agreement(values[a], values[b], weight)
             for a, b in itertools.combinations(measures, 2)}  # fmt: skip
+
+
+def against(ax: Axes, runs: Sequence[Runs], kept: Kept, x: str, y: str) -> None:
+    """Each run by two measures, with half-widths; its name beside it."""
+    points, bars = {}, []
+    for run in runs:
+        across, up = (Means(run, kept[run.name], measure).mean for measure in (x, y))
+        ax.errorbar(across.mean, up.mean, xerr=ends([across])[1], yerr=ends([up])[1], capsize=2,
+                    color=report.colour(run.name), marker=report.marker(run.name))  # fmt: skip
+        points[textwrap.fill(report.label(run.name), 18)] = (
+            across.mean, up.mean, report.colour(run.name),
+        )  # fmt: skip
+        bars.append((across.mean, up.low, up.high))
+    ax.margins(0.2)
+    ax.set(xlabel=MEASURES[x], ylabel=MEASURES[y])
+    beside(ax, points, bars)
 
 
 def squares(ax: Axes, found: Mapping[tuple[str, str], Interval]) -> None:

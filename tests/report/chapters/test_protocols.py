@@ -115,6 +115,21 @@ def test_a_part_is_worth_what_a_run_with_it_has_above_one_without(asked, monkeyp
     assert picture.loc[report.label("pooling"), "AUC, by popularity"].mean == pytest.approx(0)
 
 
+def test_each_model_stands_where_two_measures_put_it(asked, ax):
+    runs, kept = [], {}
+    for name, rank, area in (("markov", 2, 0.6), ("din", 1, 0.5)):
+        run, frames = asked(name, [rank] * 2, [0, 1], [area, area])
+        runs.append(run)
+        kept[name] = frames
+    protocols.against(ax, runs, kept, "uniform AUC", "all masked")
+    places = [tuple(one.lines[0].get_xydata()[0]) for one in ax.containers]
+    assert places == [pytest.approx((0.6, 1 / np.log2(3))), pytest.approx((0.5, 1))]
+    assert {word.get_text().replace("\n", " ") for word in ax.texts} == {
+        report.label("markov"), report.label("din"),
+    }  # fmt: skip
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("AUC, uniform", "NDCG@10 M, all items")
+
+
 def test_of_how_much_is_read_each_model_has_a_row(asked):
     lengths, kept = {}, {}
     for name in ("pooling", "din"):
