@@ -230,7 +230,7 @@ def against(ax: Axes, runs: Sequence[Runs], kept: Kept, x: str, y: str) -> None:
             across.mean, up.mean, report.colour(run.name),
         )  # fmt: skip
         bars.append((across.mean, up.low, up.high))
-    ax.margins(0.2)
+    ax.margins(0.2, 0.08)
     ax.set(xlabel=MEASURES[x], ylabel=MEASURES[y])
     beside(ax, points, bars)
 
@@ -244,9 +244,10 @@ def squares(ax: Axes, found: Mapping[tuple[str, str], Interval]) -> None:
         tau[row, column] = one.mean
         ax.text(column, row, f"{one.mean:.2f}\n[{one.low:.2f}, {one.high:.2f}]".replace("-", "−"),
                 ha="center", va="center", fontsize=report.SMALL)  # fmt: skip
-    ax.imshow(tau, cmap="Blues", vmin=-1, vmax=2.8)  # the darkest bears black digits
-    words = [MEASURES.get(name, name) for name in names]
-    ax.set_xticks(range(len(names) - 1), words[:-1], rotation=35, ha="left")
+    # the darkest bears black digits
+    ax.imshow(tau, cmap="Blues", vmin=-1, vmax=2.8, aspect="auto")
+    words = [textwrap.fill(MEASURES.get(name, name), 12) for name in names]
+    ax.set_xticks(range(len(names) - 1), words[:-1])
     ax.set_yticks(range(1, len(names)), words[1:])
     ax.set(xlim=(-0.5, len(names) - 1.5), ylim=(len(names) - 0.5, 0.5))
     ax.xaxis.tick_top()
