@@ -257,9 +257,25 @@ def squares(ax: Axes, found: Mapping[tuple[str, str], Interval]) -> None:
 def figures(runs: Sequence[Runs], kept: Kept, measures: Sequence[str]) -> dict[str, float]:
     """Means by run and measure, as in ``din-uniform-auc``, to glue."""
     return {
-        f"{run.name}-{m.replace(' ', '-').replace('@10', '').lower()}": Means(
-            run, kept[run.name], m
-        ).mean.mean
+        f"{run.name}-{_key(m)}": Means(run, kept[run.name], m).mean.mean
         for run in runs
         for m in measures
     }
+
+
+def differences(
+    runs: Sequence[Runs], kept: Kept, pairs: Iterable[tuple[str, str]], measures: Sequence[str]
+) -> dict[str, str]:
+    """Of those pairs of runs that are there, the first minus the second by measure, as in
+    ``tim-din-uniform-auc``, with intervals, to glue."""
+    of = {run.name: run for run in runs}
+    return {
+        f"{a}-{b}-{_key(m)}": f"{gain(*(Means(of[name], kept[name], m) for name in (a, b))):+.4f}"
+        for a, b in pairs
+        if {a, b} <= of.keys()
+        for m in measures
+    }
+
+
+def _key(measure: str) -> str:
+    return measure.replace(" ", "-").replace("@10", "").lower()
