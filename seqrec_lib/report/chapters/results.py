@@ -19,6 +19,7 @@ from seqrec_lib.data import datasets
 from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import root
 from seqrec_lib.metrics.ranking import hr, ndcg
+from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.store import SCRATCH, Runs, load_all, places
 from seqrec_lib.report.chapters import tecd
 from seqrec_lib.statistics.intervals import Interval
@@ -77,6 +78,8 @@ FILES = (
          only=SETS),
     File("Online Retail", {"online_retail-shuffled": ""},
          "the last line, without those of its invoice", only=SETS),
+    File("MovieLens", {"movielens_small-tail-shuffled": ""},
+         "the last fifth of each user's ratings"),
 )  # fmt: skip
 
 
@@ -106,8 +109,10 @@ class Row:
     @property
     def informed(self) -> bool:
         """Does it know attributes of the items or times, and not the items' numbers alone?"""
-        config = self.runs.seeds[0].spec.get("config", {})
-        return "attributed" in self.runs.name or config.get("time", "none") != "none"
+        spec = self.runs.seeds[0].spec
+        timed = spec.get("config", {}).get("time", "none") not in ("none", "positions")
+        named = "attributed" in self.runs.name
+        return named or timed or MODELS[spec["model"]].reads_attributes
 
 
 # --- from records to rows -----------------------------------------------------------------------
@@ -159,30 +164,41 @@ def means(runs: Runs, weight: Real[np.ndarray, "Q"] | None = None) -> dict[str, 
 def rows(file: File, seeds: Sequence[int], results: str) -> list[Row]:
     """A row for each run of a file that has records, the best under M first.
 
-    There is none where weights are needed and the data are not at hand.
+    There is none where weights are needed and the data are not at hand, and none of a run that was
+    asked fewer questions than others: a variant that was looked at and no more.
     """
     if file.population and not datasets.at_hand(next(iter(file.parts))):
         return []
+    found = [
+        (run, more)
+        for dataset, more in file.parts.items()
+        for run in recorded(dataset, seeds, results)
+        if run.name not in file.without and (not file.only or run.name in file.only)
+    ]
     weight, made = weights(file), []
-    for dataset, more in file.parts.items():
-        for run in recorded(dataset, seeds, results):
-            if run.name in file.without or (file.only and run.name not in file.only):
-                continue
-            costs = run.costs
-            made.append(
-                Row(
-                    file.name,
-                    called(run.name, more),
-                    run,
-                    means(run, weight),
-                    float(costs["own_seconds"]) / 60,
-                    minutes(run, results),
-                    float(costs["scoring_seconds"]),
-                    int(costs["parameters"]),
-                    _device(run),
-                )
+    most = max((_questions(run) for run, _ in found), default=0)
+    for run, more in found:
+        if _questions(run) < most:
+            continue
+        costs = run.costs
+        made.append(
+            Row(
+                file.name,
+                called(run.name, more),
+                run,
+                means(run, weight),
+                float(costs["own_seconds"]) / 60,
+                minutes(run, results),
+                float(costs["scoring_seconds"]),
+                int(costs["parameters"]),
+                _device(run),
             )
+        )
     return sorted(made, key=lambda row: -row.found["NDCG@10 M"].mean)
+
+
+def _questions(run: Runs) -> int:
+    return len(run.seeds[0].ranks)
 
 
 def called(name: str, more: str) -> str:
@@ -260,7 +276,7 @@ def files(rows: Sequence[Row], known: Sequence[File] = FILES) -> pd.DataFrame:
         if own := [row for row in rows if row.file == file.name]:
             first = own[0].runs
             weight = weights(file)
-            questions = len(first.seeds[0].ranks) if weight is None else int((weight > 0).sum())
+            questions = _questions(first) if weight is None else int((weight > 0).sum())
             table[file.name] = {
                 "a question is on": file.asks,
                 "questions": questions,

@@ -124,7 +124,8 @@ def test_means_have_both_protocols_and_metrics(made):
 def rows(record, tmp_path, monkeypatch, made):
     """Rows of a file with two parts, from records whose ranks are given here."""
     ranks = {"sasrec": [1, 1, 50, 50], "markov": [1, 50, 50, 50], "sasrec-attne": [1, 1, 1, 1]}
-    for name in ranks:
+    ranks["gru"] = [1, 1, 1, 1]
+    for name in ("sasrec", "markov", "sasrec-attne"):
         record(f"simulated/{name}/s0", device="NVIDIA H100 80GB HBM3")
     record("simulated-shuffled/sasrec/s0", device="Intel(R) Xeon(R) Processor")
     read = store.load
@@ -153,11 +154,38 @@ def test_a_row_says_what_it_is_of_and_the_best_comes_first(rows):
     assert not found[0].informed
 
 
-@pytest.mark.parametrize(("time", "informed"), [("none", False), ("events", True), ("asked", True)])
+# a place in a history is no clock
+TIMES = {"none": False, "positions": False, "events": True, "asked": True, "intervals": True}
+
+
+@pytest.mark.parametrize(("time", "informed"), TIMES.items())
 def test_who_reads_times_knows_more_than_item_numbers(rows, monkeypatch, time, informed):
     row = rows[1][0]
     monkeypatch.setitem(row.runs.seeds[0].spec, "config", {"time": time})
     assert row.informed is informed
+
+
+@pytest.mark.parametrize(("model", "informed"), [("sim-hard", True), ("sim-soft", False)])
+def test_who_reads_attributes_knows_more_too(rows, monkeypatch, model, informed):
+    row = rows[1][0]
+    monkeypatch.setitem(row.runs.seeds[0].spec, "model", model)
+    assert row.informed is informed
+
+
+def test_what_was_asked_less_than_others_has_no_row(rows, record, tmp_path, monkeypatch):
+    file, _ = rows
+    record("simulated/gru/s0")
+    whole = store.load
+
+    def load(folder):
+        one = whole(folder)
+        if folder.parent.name == "gru":
+            one.__dict__["ranks"] = one.ranks.iloc[:3]
+        return one
+
+    monkeypatch.setattr(store, "load", load)
+    found = results.rows(file, [0], str(tmp_path))
+    assert {row.runs.name for row in found} == {"sasrec", "markov"}
 
 
 def test_values_to_take_away_have_the_ends_of_intervals(rows):
