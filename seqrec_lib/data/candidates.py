@@ -32,8 +32,8 @@ def shared(
     """The true item of each position, in the first column, and ``count`` negatives.
 
     Negatives are drawn with replacement, those of ``popularity`` from the items at ``train``.
-    Raises ``ValueError`` for another law or a count of 1,024 and more, and where a user's future
-    leaves next to no item to draw.
+    Raises ``ValueError`` for another law or a count of 1,024 and more, and where there is no
+    item to draw, or next to none that a user's future leaves.
     """
     if law not in LAWS or not 0 < count < 1024:
         raise ValueError(f"law {law!r}, count {count}; use {' or '.join(LAWS)}, and 1 to 1023")
@@ -41,6 +41,8 @@ def shared(
     if law == "popularity":
         weight = np.bincount(log.item[train], minlength=log.num_items + 1)
     above = np.cumsum(weight).astype(np.uint64)
+    if not above[-1]:
+        raise ValueError(f"nothing to draw by {law}: no item is learned from")
     ahead = _Future(log)
     found = np.empty((len(positions), 1 + count), dtype=np.int32)
     found[:, 0] = log.item[positions]

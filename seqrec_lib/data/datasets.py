@@ -82,6 +82,13 @@ def at_hand(dataset: str | Dataset) -> bool:
     return not needed or any(files.find(name) for name in needed)
 
 
+def timed(dataset: str | Dataset, log: EventLog) -> bool:
+    """Are the times of its log those of a clock? What is simulated has a clock of its own."""
+    dataset = Dataset.parse(dataset)
+    given = dataset.is_file or dataset.about.read is not None
+    return not given or ties.has_days(log)
+
+
 @functools.lru_cache(maxsize=8)
 def _load(dataset: Dataset, state: tuple[Any, ...]) -> tuple[EventLog, Split]:
     if dataset.pairs:

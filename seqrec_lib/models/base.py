@@ -45,6 +45,11 @@ class Recommender(nn.Module):
         self.names = catalogue.names
 
     @property
+    def reads_times(self) -> bool:
+        """Does it learn from when events were, and not from their order alone?"""
+        return "time" in self.reads
+
+    @property
     def needs_one_process(self) -> str:
         """Why its batches cannot be spread over processes; empty if they can.
 

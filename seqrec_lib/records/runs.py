@@ -213,7 +213,8 @@ def started(
 ) -> Recommender:
     """The model of ``spec`` as its training finds it: drawn from its seed, or started from others.
 
-    Raises ``ValueError`` if the items of a source are not those of ``log``, numbered alike.
+    Raises ``ValueError`` if the items of a source are not those of ``log``, numbered alike, and
+    where the model reads attributes or times that the data set lacks.
     """
     attributes = None
     if MODELS[spec.model].reads_attributes:
@@ -221,6 +222,12 @@ def started(
         if attributes is None:
             raise ValueError(f"{spec.name} reads attributes of items, and {spec.dataset} has none")
     model = initialised(spec, Catalogue.learned(log, split.train, attributes))
+    if model.reads_times and not datasets.timed(spec.dataset, log):
+        raise ValueError(
+            f"{spec.name} learns from when events were, and the times of {spec.dataset} are no more"
+            f" than places in a history (the last is {log.time.max()}): bring an edition with the "
+            "seconds of a clock, or use a model or a setting that reads none"
+        )
     for name, one in (sources or {}).items():
         if not np.array_equal(one.items, log.items):
             raise ValueError(f"{name}: its items are not those of {spec}, which starts from it")

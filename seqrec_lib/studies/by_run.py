@@ -100,7 +100,11 @@ def kept(
     for number, record in zip(runs.numbers, runs.seeds, strict=True):
         path = place(study, runs.dataset, runs.name, number, results)
         if not stands(path, record):
-            what = "was made of another record" if path.exists() else "is not there"
+            what = (
+                "was made of another record or by other questions"
+                if path.exists()
+                else "is not there"
+            )
             raise ValueError(
                 f"{path} {what}; python -m seqrec_lib.studies.{study} {runs.dataset} "
                 f"{runs.name} --seeds {number} makes it"

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
-from seqrec_lib.data import datasets
+from seqrec_lib.data import candidates, datasets
 from seqrec_lib.data.candidates import LAWS
 from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import root
@@ -94,7 +94,7 @@ def study(
     for spec in (spec for name in names for spec in published(dataset, name, seeds, epochs)):
         record = run_spec(spec, device, results=results)
         path = place(dataset, spec.name, spec.training.seed, results)
-        if not stands(path, record, results):
+        if not stands(path, record, results, reranks):
             (front,) = published(dataset, BEHIND, [0], epochs)
             path = _made(spec, front if reranks else None, results, device)
         paths.append(path)
@@ -124,16 +124,30 @@ def _lists(front: Spec, results: str, device: str) -> tuple[Lists, str]:
     return lists, ranks_digest(trained.record.ranks)
 
 
-def stands(path: Path, record: Run, results: str | Path = SCRATCH) -> bool:
-    """Is there a file, made of this record, and behind the list of today's other one?"""
-    about = by_run.about(path, record)
-    if about is None:
+def stands(path: Path, record: Run, results: str | Path = SCRATCH, reranks: bool = False) -> bool:
+    """Is there a file, made of this record, of today's candidates, and behind the list of today's
+    other one? Only if it ``reranks`` has it to stand behind one at all."""
+    about, dataset = by_run.about(path, record), record.spec["dataset"]
+    if about is None or any(about[law] != one for law, one in _digests(dataset).items()):
         return False
-    (source,) = published(record.spec["dataset"], BEHIND, [0])
+    if reranks and "behind" not in about:
+        return False
+    (source,) = published(dataset, BEHIND, [0])
     folders = [source.folder(root() / place) for place in places(results)]
     return "behind" not in about or any(
         about["behind"] == ranks_digest(load(folder).ranks) for folder in folders if folder.exists()
     )
+
+
+@functools.lru_cache(maxsize=2)
+def _digests(dataset: str) -> dict[str, str]:
+    """Of what is asked among by each law; of none where the data are not at hand."""
+    if not datasets.at_hand(dataset):
+        return {}
+    log, split = datasets.load(dataset)
+    asked = asked_about(log, split, QUESTIONS)
+    every = {law: candidates.shared(log, asked.train, asked.test, law) for law in LAWS}
+    return {law: candidates.digest(one) for law, one in every.items()}
 
 
 def kept(runs: Runs, results: str | Path = SCRATCH) -> list[pd.DataFrame]:

@@ -79,6 +79,9 @@ def test_what_cannot_be_drawn_is_refused(log_of, small_log, small_split):
         candidates.shared(small_log, small_split.train, small_split.test, "fair")
     with pytest.raises(ValueError, match="count 1024"):
         candidates.shared(small_log, small_split.train, small_split.test, "uniform", 1024)
+    nothing = small_split.train[:0]
+    with pytest.raises(ValueError, match="by popularity: no item is learned from"):
+        candidates.shared(small_log, nothing, small_split.test, "popularity")
     log = log_of([1, 2, 3, 1])
     with pytest.raises(ValueError, match="position 1: after 1000 draws"):
         candidates.shared(log, np.arange(4), np.array([1]), "uniform", 2)

@@ -19,8 +19,11 @@ from seqrec_lib.data.simulator import small_world
 from seqrec_lib.data.sources import SOURCES, Source
 from seqrec_lib.models.counts.popular import Popular
 from seqrec_lib.models.encoders.item2vec import Item2Vec
+from seqrec_lib.models.encoders.pinnerformer import PinnerFormer
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import GBCE, SampledSoftmax
+from seqrec_lib.models.rankers.transact import TransAct
+from seqrec_lib.models.rankers.twin import TWIN
 from seqrec_lib.records import provenance, runs, standing, store
 from seqrec_lib.records.model_file import load_model, save_model, stored_about, stored_spec
 from seqrec_lib.records.recipes import RECIPES, TECD_RECIPES, published, recipe, sources_of
@@ -188,6 +191,32 @@ def test_the_seed_alone_decides_the_first_weights(project):
         first.append(runs.started(spec, *data).state_dict())
     assert all(first[0][part].equal(first[2][part]) for part in first[0])
     assert not first[0]["items.weight"].equal(first[1]["items.weight"])
+
+
+# one a way to learn from times: as they are read, as what is hidden, as what lies ahead
+TIMED = {
+    "twin": ("twin", TWIN.Config(8, 2, cross=("gap",)), TRAINING),
+    "transact": ("transact", TransAct.Config(8), TRAINING),
+    "pinnerformer": ("pinnerformer", PinnerFormer.Config(8, 16, 1, max_len=20), TRAINING),
+}
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_who_learns_from_times_is_not_given_places_for_them(project, monkeypatch, log_of, name):
+    monkeypatch.setitem(RECIPES, name, TIMED[name])
+    path = project / "shop.csv"
+    rows = [f"u{n // 10:02d},i{n % 7},{n % 10}" for n in range(300)]
+    path.write_text("\n".join(["user,item,time", *rows]))
+    (spec,) = published(str(path), name, [0])
+    with pytest.raises(ValueError, match=rf"{name} learns from when .* \(the last is 9\)"):
+        runs.started(spec, *datasets.load(str(path)))
+    untimed = {"twin": {"cross": ()}, "transact": {"window_s": 0.0}}
+    if name in untimed:
+        spec = dataclasses.replace(spec, config=dataclasses.replace(spec.config, **untimed[name]))
+        runs.started(spec, *datasets.load(str(path)))
+    path.write_text("\n".join(["user,item,time", *(f"{row}00000" for row in rows)]))
+    (spec,) = published(str(path), name, [0])
+    runs.started(spec, *datasets.load(str(path)))
 
 
 def test_held_out_events_change_nothing_that_a_run_learns(

@@ -95,7 +95,9 @@ def test_nothing_is_made_twice_and_what_is_of_another_record_is_refused(project,
         table = pq.read_table(path)
         changed = {"about": json.dumps(about | {name: "another"})}
         pq.write_table(table.replace_schema_metadata(changed), path)
-        with pytest.raises(ValueError, match=r"another record; .* pooling --seeds 1 makes it"):
+        with pytest.raises(
+            ValueError, match=r"another record or by other questions; .* pooling --seeds 1 makes it"
+        ):
             protocols.kept(of("pooling", (1,)))
         path.write_bytes(before)
     path.unlink()
@@ -113,3 +115,21 @@ def test_alone_nothing_stands_behind_a_list(project, monkeypatch, tmp_path, caps
     assert capsys.readouterr().out.strip() == str(path)
     assert not [name for name in pd.read_parquet(path) if name.startswith("reranked")]
     path.write_bytes(before)
+
+
+def test_what_was_made_alone_is_made_again_where_a_list_is_asked_for(project):
+    path = protocols.place(DATASET, "popular", 0)
+    before = pd.read_parquet(path)
+    path.unlink()
+    protocols.study(DATASET, ["popular"], reranks=False)
+    alone = path.read_bytes()
+    protocols.study(DATASET, ["popular"], reranks=False)
+    assert path.read_bytes() == alone
+    protocols.study(DATASET, ["popular"])
+    pd.testing.assert_frame_equal(pd.read_parquet(path), before)
+
+
+def test_what_was_asked_among_other_candidates_is_refused(project, monkeypatch):
+    monkeypatch.setattr(protocols, "_digests", lambda dataset: {"uniform": "another"})
+    with pytest.raises(ValueError, match="was made of another record or by"):
+        protocols.kept(of("popular"))

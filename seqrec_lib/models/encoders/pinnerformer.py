@@ -101,6 +101,10 @@ class PinnerFormer(SASRec):
             self.log_temperature = nn.Parameter(torch.tensor(math.log(config.temperature)))  # type: ignore[arg-type]
         self._ahead: Ahead | None = None
 
+    @property
+    def reads_times(self) -> bool:
+        return True  # to know what lies ahead
+
     def windows(
         self, log: EventLog, positions: Int[np.ndarray, "P"], length: int
     ) -> Int[np.ndarray, "W 2"]:

@@ -89,7 +89,7 @@ class CandidateRanker(Recommender):
     is dear, a pass may learn from a ``share`` of them, drawn anew for each.
     """
 
-    chunk = 1024  # candidates at a time when the whole catalogue is scored
+    chunk = 1024  # candidates at a time when many are scored
     share = 1.0
 
     def __init__(self, catalogue: Catalogue, objective: Objective):
@@ -131,7 +131,9 @@ class CandidateRanker(Recommender):
         return in_blocks(steps, scores)
 
     def score(self, batch: Batch, candidates: Int[Tensor, "B C"]) -> Float[Tensor, "B C"]:
-        return self.match(self.read(batch), candidates)
+        read = self.read(batch)
+        parts = [self.match(read, part) for part in candidates.split(self.chunk, 1)]
+        return torch.cat(parts, 1)
 
     def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
         read, size = self.read(batch), len(batch.item)

@@ -21,7 +21,7 @@ def clusters(
     """The cluster of each vector, numbered from 0, group by group.
 
     A group of n vectors is split into floor(n ** 0.3) clusters, at least 2, and each of these in
-    turn, until none has more than ``largest`` or all of its vectors are the same.
+    turn, until none has more than ``largest``. One whose vectors are all the same is cut by order.
     """
     if largest < 1:
         raise ValueError(f"largest is {largest}; use 1 or more")
@@ -40,7 +40,16 @@ def clusters(
         within = torch.zeros_like(label).masked_scatter(unfinished, found)
         unfinished = unfinished.masked_scatter(unfinished, ~alike[part])
         label = (label * int(wanted.max()) + within).unique(return_inverse=True)[1]
-    return label
+    piece = _number(label) // largest
+    return (label * len(label) + piece).unique(return_inverse=True)[1]
+
+
+def _number(label: Int[Tensor, "M"]) -> Int[Tensor, "M"]:
+    """How many before each have its label."""
+    order = label.argsort(stable=True)
+    size = label.bincount()
+    number = torch.arange(len(label), device=label.device) - (size.cumsum(0) - size)[label[order]]
+    return torch.empty_like(label).scatter_(0, order, number)
 
 
 def _means(

@@ -7,13 +7,13 @@ PReLU bends at zero, whatever it is given; Dice bends, softly, at the mean of wh
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from seqrec_lib.models.layers import PReLU
 
 ACTIVATIONS = ("prelu", "dice")
-LEAST = 0.01  # what the newest values weigh in the running means, at least
+LEAST = 0.01  # of what was met, this share is forgotten with each call
 
 
 def activation(name: str, width: int) -> nn.Module:
@@ -32,17 +32,18 @@ class Dice(nn.Module):
     # paper: those of the batch in training, and running ones afterwards. A target and the items it
     # is told from are scored in calls of their own here, and would be measured by different means;
     # by running ones a score is the same whoever else is in the batch, in training as afterwards.
+    # Each value weighs the same, however many a call has: targets come few at a time, and often
     # Values of padding are among those met: they move the bend alone, and batches have little
     mean: Tensor
     variance: Tensor
-    calls: Int[Tensor, ""]
+    met: Float[Tensor, ""]
 
     def __init__(self, width: int):
         super().__init__()
         self.slope = nn.Parameter(torch.zeros(width))
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("variance", torch.ones(width))
-        self.register_buffer("calls", torch.zeros((), dtype=torch.long))
+        self.register_buffer("met", torch.zeros(()))
 
     def forward(self, x: Float[Tensor, "... W"]) -> Float[Tensor, "... W"]:
         share = torch.sigmoid((x - self.mean) * (self.variance + 1e-8).rsqrt())
@@ -52,8 +53,10 @@ class Dice(nn.Module):
 
     @torch.no_grad()
     def _meet(self, values: Float[Tensor, "P W"]) -> None:
-        self.calls += 1
-        weight = (1 / self.calls).clamp(min=LEAST)  # at first the mean of all that was met
+        count = len(values)
+        self.met.mul_(1 - LEAST).add_(count)
+        weight = count / self.met
         variance, mean = torch.var_mean(values, 0, correction=0)
+        apart = mean - self.mean
+        self.variance.lerp_(variance, weight).add_(weight * (1 - weight) * apart.square())
         self.mean.lerp_(mean, weight)
-        self.variance.lerp_(variance, weight)

@@ -79,6 +79,8 @@ class DIEN(CandidateRanker):
             )
         if config.auxiliary not in AUXILIARY:
             raise ValueError(f"auxiliary is {config.auxiliary!r}; use 'product' or 'mlp'")
+        if config.gate not in ("paper", "released"):
+            raise ValueError(f"gate is {config.gate!r}; use 'paper' or 'released'")
         if config.alpha < 0:
             raise ValueError(f"alpha is {config.alpha}; use 0 (no auxiliary loss) or more")
         super().__init__(catalogue, config.objective)

@@ -39,6 +39,8 @@ class Tower(nn.Module):
         product: bool = True,
         bend: str = "prelu",
     ):
+        if not hidden or min(hidden) < 1:
+            raise ValueError(f"hidden is {hidden}; use one width or more, each above 0")
         super().__init__()
         self.user = nn.Linear(embed_dim, hidden[0])
         self.item = nn.Linear(embed_dim, hidden[0], bias=False)
@@ -118,8 +120,6 @@ class Pooling(CandidateRanker):
     def __init__(self, catalogue: Catalogue, config: Config):
         if config.pooling not in ("mean", "sum"):
             raise ValueError(f"pooling is {config.pooling!r}; use 'mean' or 'sum'")
-        if not config.hidden or min(config.hidden) < 1:
-            raise ValueError(f"hidden is {config.hidden}; use one width or more, each above 0")
         super().__init__(catalogue, config.objective)
         self.config = config
         self.items = nn.Embedding(catalogue.num_items + 1, config.embed_dim, padding_idx=0)

@@ -67,10 +67,16 @@ class Category(Search):
 
 
 def _sets(attributes: Int[np.ndarray, "N A"]) -> np.ndarray:
-    """Which attributes each item has, a column an attribute."""
+    """Which attributes each item has, a column an attribute.
+
+    What all items have, such as the root of their categories, tells nothing and is left out, unless
+    there is nothing else.
+    """
     found = np.zeros((len(attributes), int(attributes.max()) + 1), dtype=bool)
     np.put_along_axis(found, attributes.astype(np.int64), True, 1)
-    return found[:, 1:]  # 0 is none
+    found = found[:, 1:]  # 0 is none
+    telling = found[1:].any(0) & ~found[1:].all(0)
+    return found[:, telling] if telling.any() else found
 
 
 class SIMHard(TargetAttention):

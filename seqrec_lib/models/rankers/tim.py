@@ -67,6 +67,8 @@ class TIM(CandidateRanker):
             raise ValueError(f"time is {config.time!r}; use one of {', '.join(TIMES)}")
         if config.combine not in COMBINE:
             raise ValueError(f"combine is {config.combine!r}; use one of {', '.join(COMBINE)}")
+        if config.time == "positions" and config.max_len < 1:
+            raise ValueError(f"max_len is {config.max_len}; use 1 or more, or time='none'")
         super().__init__(catalogue, config.objective)
         self.config = config
         self.reads = ("time", "asked_at") if config.time == "intervals" else ()

@@ -58,7 +58,7 @@ class TransAct(CandidateRanker):
     def __init__(self, catalogue: Catalogue, config: Config):
         actions = catalogue.names.get("action")
         width = 2 * config.embed_dim + (0 if actions is None else config.action_dim)
-        if width % config.num_heads:
+        if config.num_heads < 1 or width % config.num_heads:
             raise ValueError(
                 f"num_heads is {config.num_heads}: it does not divide the width, {width}, "
                 "of event, candidate and action"
@@ -89,6 +89,10 @@ class TransAct(CandidateRanker):
             layers += [nn.Linear(wide, narrow), PReLU(init=0.1), Dropout(config.dropout)]
             wide = narrow
         self.predict = nn.Sequential(*layers, nn.Linear(wide, 1))
+
+    @property
+    def reads_times(self) -> bool:
+        return self.config.window_s > 0  # of what is hidden
 
     def read(self, batch: Batch) -> Read:
         events = self.items(batch.item)

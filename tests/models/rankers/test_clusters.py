@@ -40,11 +40,21 @@ def test_what_lies_together_is_one_cluster():
     assert len(label.unique()) == 3
 
 
-def test_alike_vectors_stay_together_however_many():
+def test_alike_vectors_are_cut_by_order():
     x = torch.cat([torch.ones(50, 4), torch.full((1, 4), 3.0), torch.ones(50, 4)])
-    label = clusters(x, zeros(x), 1)
-    assert label.bincount().sort().values.tolist() == [1, 100]
-    assert label[0] == label[-1] != label[50]
+    label = clusters(x, zeros(x), 40)
+    assert label.bincount().sort().values.tolist() == [1, 20, 40, 40]
+    same = label[torch.arange(101) != 50]
+    assert (same == same[0]).tolist() == [True] * 40 + [False] * 60
+    assert (same == same[40]).sum() == 40 and (same[80:] == same[80]).all()
+    assert clusters(x, zeros(x), 1).unique().numel() == 101
+
+
+def test_alike_vectors_of_two_groups_are_cut_in_each():
+    group = torch.tensor([0, 1] * 30)
+    label = clusters(torch.ones(60, 4), group, 20)
+    assert label.bincount().tolist() == [20, 10, 20, 10]
+    assert set(label[group == 0].tolist()) == {0, 1}
 
 
 @pytest.mark.parametrize("size, wanted", [(11, 2), (40, 3), (1024, 8)])

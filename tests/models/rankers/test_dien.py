@@ -221,6 +221,9 @@ def test_a_shorter_history_has_to_be_read_by_itself(made, read_by_itself):
     [
         ({"evolution": "gru"}, "use one of augru, agru, aigru"),
         ({"gate": "keep"}, "use 'paper' or 'released'"),
+        ({"gate": "replaced", "evolution": "aigru"}, "gate is 'replaced'"),
+        ({"gate": "keep", "evolution": "agru"}, "gate is 'keep'"),
+        ({"hidden": ()}, r"hidden is \(\)"),
         ({"auxiliary": "sum"}, "use 'product' or 'mlp'"),
         ({"alpha": -1.0}, "alpha is -1.0"),
         ({"share": 0.0}, "share is 0.0"),

@@ -67,6 +67,19 @@ def test_where_all_are_of_one_category_it_reads_the_most_recent(small_catalogue,
     torch.testing.assert_close(model.score_all(Batch(HISTORY)), recent.score_all(Batch(HISTORY)))
 
 
+@torch.no_grad()
+def test_what_all_items_have_finds_nothing(small_catalogue, shaken):
+    own = [(1, 9), (2, 9), (2, 9), (1, 9), (2, 9)]
+    table = attributes(*own, *[(9,)] * 35)
+    table[0] = 0
+    for rule in RULES:
+        model = made(small_catalogue, shaken, table, rule=rule)
+        plain = made(small_catalogue, shaken, attributes(*[one[:1] for one in own]), rule=rule)
+        for candidate in (1, 2, 6):  # 6 has the root alone
+            assert taken(model, candidate) == taken(plain, candidate)
+        assert taken(model, 2) and not taken(model, 6)
+
+
 def _shared(config):
     return {name: value for name, value in vars(config).items() if name != "rule"}
 

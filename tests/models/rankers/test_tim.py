@@ -145,5 +145,9 @@ def test_a_code_stands_for_each_interval_up_to_decades(made):
     assert made(time="intervals").codes.num_embeddings == BUCKETS + 2
     with pytest.raises(ValueError, match="time is 'dates'; use one of positions, intervals, none"):
         made(time="dates")
+    with pytest.raises(ValueError, match="max_len is 0; use 1 or more, or time='none'"):
+        made(max_len=0)
+    with pytest.raises(ValueError, match=r"hidden is \(\); use one width"):
+        made(hidden=())
     with pytest.raises(ValueError, match="use one of sum, concatenation"):
         made(combine="product")

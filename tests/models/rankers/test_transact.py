@@ -149,6 +149,7 @@ def test_a_shorter_history_has_to_be_read_by_itself(made, read_by_itself):
     "settings, words",
     [
         ({"num_heads": 3}, "does not divide the width, 8"),
+        ({"num_heads": 0}, "num_heads is 0"),
         ({"share": 1.5}, "share is 1.5"),
         ({"window_s": -1.0}, "window_s -1.0"),
     ],

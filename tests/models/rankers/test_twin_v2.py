@@ -44,14 +44,24 @@ def test_clusters_of_one_event_are_twin(small_catalogue, shaken, cross, counted)
     torch.testing.assert_close(model.score_all(HISTORIES), expected)
 
 
+@pytest.mark.parametrize("k", [3, None])
+@pytest.mark.parametrize("cross", [(), BOTH])
+@torch.no_grad()
+def test_of_repeated_items_too(small_catalogue, shaken, cross, k):
+    often = Batch(ITEM.clamp(max=4), time=TIME)
+    model = made(small_catalogue, shaken, cross=cross, k=k)
+    expected = twin(small_catalogue, model).score_all(often)
+    torch.testing.assert_close(model.score_all(often), expected)
+
+
 @torch.no_grad()
 def test_a_cluster_of_n_copies_weighs_as_n_keys_if_counted_and_as_one_if_not(
     small_catalogue, shaken
 ):
     copies = Batch(torch.tensor([[3] * 7 + [10, 4, 4]]))
     once = Batch(torch.tensor([[3, 10, 4]]))
-    model = made(small_catalogue, shaken, k=None)
-    silent = made(small_catalogue, shaken, k=None, counted=False)
+    model = made(small_catalogue, shaken, k=None, largest=7)
+    silent = made(small_catalogue, shaken, k=None, largest=7, counted=False)
     plain = twin(small_catalogue, model)
     as_keys, as_one = plain.score_all(copies), plain.score_all(once)
     assert (as_keys - as_one)[:, 1:].abs().max() > 1e-2
