@@ -18,7 +18,7 @@ from seqrec_lib.report.axes import SMALL, bare, named
 from seqrec_lib.report.forest import rows
 from seqrec_lib.report.styles import colour, label, marker
 from seqrec_lib.studies import worlds as study
-from seqrec_lib.studies.worlds_plans import FAMILIES, PLANS
+from seqrec_lib.studies.worlds_plans import FAMILIES, FOUND, PLANS
 
 DAY_S = 86_400
 # what makes each world harder
@@ -61,13 +61,14 @@ INKS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7777
 
 
 def named_here(model: str) -> str:
-    """A model as this chapter calls it: how pooling pools was searched."""
-    return "pooling and MLP" if model == "pooling" else label(model)
+    """A model as this chapter calls it: how pooling pools was searched, and searches find fewer."""
+    own = {"pooling": "pooling and MLP", "attention-recent": f"the latest {FOUND} events"}
+    return own.get(model) or label(model)
 
 
 def ability(world: str, kind: str) -> str:
-    """What is asked in a world, in a word or two."""
-    return ABILITIES.get((world, kind), f"{world}, {kind}")
+    """What is asked in a world, in a word or two; of a kind that asks for none, a control."""
+    return ABILITIES.get((world, kind), f"{world}, the control")
 
 
 def history(ax: Axes, world: World, user: int, most: int = 16, timed: bool = False) -> list[str]:

@@ -102,7 +102,7 @@ def test_figures_in_full_have_a_table_an_ability_with_the_best_above(table):
     table["best"] = 0.8
     both = pd.concat([table.assign(kind="shuffled"), table.assign(kind="ordered")])
     found = worlds.in_full({"drift": both})
-    assert list(found) == ["drift, shuffled", "drift"]
+    assert list(found) == ["drift, the control", "drift"]
     assert found["drift"].columns.tolist() == ["0", "1", "4"]
     names = ["the best possible", "SASRec", "Markov chain, order 1"]
     assert found["drift"].index.tolist() == names
