@@ -243,14 +243,14 @@ def turns(
 def cost_quality(ax: Axes, runs: Sequence[Runs], protocol: str = "masked") -> None:
     """NDCG@10 against the seconds that training took."""
     points: dict[str, tuple[float, float, str]] = {}
-    bars: list[tuple[float, float, float]] = []
+    bars: list[tuple[float, float, float, float]] = []
     for run in runs:
         seconds = max(run.costs["total_seconds"], 0.1)
         found = mean(run, protocol)
         ax.errorbar(seconds, found.mean, yerr=ends([found])[1], marker=marker(run.name),
                     color=colour(run.name), ms=8, capsize=2)  # fmt: skip
         points[textwrap.fill(marked(run, found), 18)] = (seconds, found.mean, colour(run.name))
-        bars += [(seconds, found.low, found.high)] * bool(np.isfinite(found.low))
+        bars += [(seconds, found.low, seconds, found.high)] * bool(np.isfinite(found.low))
     ax.set_xscale("log")
     ax.margins(x=0.35, y=0.15)
     ax.set(xlabel="training time, seconds", ylabel=f"NDCG@10, {PROTOCOLS[protocol]}")
@@ -260,10 +260,10 @@ def cost_quality(ax: Axes, runs: Sequence[Runs], protocol: str = "masked") -> No
 def beside(
     ax: Axes,
     points: Mapping[str, tuple[float, float, str]],
-    bars: Iterable[tuple[float, float, float]] = (),
+    bars: Iterable[tuple[float, float, float, float]] = (),
 ) -> None:
     """Names beside their points, (x, y, colour) by name, where they cover no point and no name, nor
-    one of the upright ``bars``, (x, low, high)."""
+    one of the ``bars``, upright or level: (left, low, right, high)."""
     words = {
         name: ax.annotate(name, (x, y), (0, 0), textcoords="offset points", color=ink(shade))
         for name, (x, y, shade) in points.items()
@@ -277,7 +277,7 @@ def _place(
     ax: Axes,
     words: Mapping[str, Annotation],
     points: Mapping[str, tuple[float, float, str]],
-    bars: Sequence[tuple[float, float, float]],
+    bars: Sequence[tuple[float, float, float, float]],
 ) -> None:
     """Each name to the first of ``PLACES`` that is free in the figure as it is laid out now."""
     ax.figure.draw_without_rendering()  # type: ignore[union-attr]
@@ -285,9 +285,10 @@ def _place(
     taken = [Bbox.from_extents(x - 9, y - 9, x + 9, y + 9) for x, y in places]
     own = ax.get_window_extent()
     taken.append(Bbox.from_extents(-1e4, own.y0, own.x0, own.y1))  # what the axis says of itself
-    for x, low, high in bars:
-        (left, bottom), (right, top) = ax.transData.transform([(x, low), (x, high)])
-        taken.append(Bbox.from_extents(left - 5, bottom, right + 5, top))
+    for left, low, right, high in bars:
+        (x0, y0), (x1, y1) = ax.transData.transform([(left, low), (right, high)])
+        across, up = (5, 0) if left == right else (0, 5)
+        taken.append(Bbox.from_extents(x0 - across, y0 - up, x1 + across, y1 + up))
     for word in words.values():
         for side, across, up in PLACES:
             word.set(ha=side, va="center", position=(across, up))

@@ -67,12 +67,14 @@ def test_names_beside_points_cover_neither_points_nor_names(ax):
     far = {"far": (2.0, 2.0, "green")}
     for x, y, _ in (near | far).values():
         ax.plot(x, y, "o")
-    axes.beside(ax, near | far, bars=[(2.0, 1.5, 2.5)])
+    axes.beside(ax, near | far, bars=[(2.0, 1.5, 2.0, 2.5), (1.6, 2.0, 2.4, 2.0)])
     boxes = [word.get_window_extent() for word in ax.texts]
     assert [word.get_text() for word in ax.texts] == [*near, *far]
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
     (x, low), (_, high) = ax.transData.transform([(2.0, 1.5), (2.0, 2.5)])
     assert not any(box.overlaps(Bbox.from_extents(x, low, x + 1, high)) for box in boxes)
+    (left, y), (right, _) = ax.transData.transform([(1.6, 2.0), (2.4, 2.0)])
+    assert not any(box.overlaps(Bbox.from_extents(left, y, right, y + 1)) for box in boxes)
     spots = ax.transData.transform([(x, y) for x, y, _ in (near | far).values()])
     assert not any(box.contains(x, y) for box in boxes for x, y in spots)
     for box, (x, y) in zip(boxes, spots, strict=True):  # and each is near its own

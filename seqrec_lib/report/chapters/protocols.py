@@ -229,7 +229,8 @@ def against(ax: Axes, runs: Sequence[Runs], kept: Kept, x: str, y: str) -> None:
         points[textwrap.fill(report.label(run.name), 18)] = (
             across.mean, up.mean, report.colour(run.name),
         )  # fmt: skip
-        bars.append((across.mean, up.low, up.high))
+        bars.append((across.mean, up.low, across.mean, up.high))
+        bars.append((across.low, up.mean, across.high, up.mean))
     ax.margins(0.2, 0.08)
     ax.set(xlabel=MEASURES[x], ylabel=MEASURES[y])
     beside(ax, points, bars)
