@@ -63,6 +63,8 @@ PARTS = {
     "TIM: how many events ago": ("tim", "tim-none"),
     "TIM: how long ago": ("tim-intervals", "tim-none"),
     "TIM: event times candidate": ("tim", "tim-added"),
+    "TIM without the product: how many events ago": ("tim-added", "tim-bare"),
+    "TIM without places: event times candidate": ("tim-none", "tim-bare"),
     "TIM: time added, not beside": ("tim", "tim-concatenated"),
     "TransAct: the latest hours hidden in training": ("transact", "transact-open"),
 }
