@@ -249,8 +249,8 @@ PLANS: dict[str, Plan] = {
         passes=13,
     ),
     "complements": Plan(
-        # of 64 events a category all steps of a window are long to learn from
-        complements.draw, complements.KINDS, complements.LEVELS[:3],
+        # of 16 events a category a training takes minutes, since every step of a window is learned
+        complements.draw, complements.KINDS, complements.LEVELS[:2],
         {
             "popular": "nothing", "markov-1": "last 1", "gru": FREE, "sim-hard": "own category",
             "eta": FREE, "attention-recent": FREE, "attention": FREE, "sim-soft": FREE,
