@@ -202,7 +202,7 @@ TIMED = {
 
 
 @pytest.mark.parametrize("name", TIMED)
-def test_who_learns_from_times_is_not_given_places_for_them(project, monkeypatch, log_of, name):
+def test_who_learns_from_times_is_not_given_places_for_them(project, monkeypatch, name):
     monkeypatch.setitem(RECIPES, name, TIMED[name])
     path = project / "shop.csv"
     rows = [f"u{n // 10:02d},i{n % 7},{n % 10}" for n in range(300)]

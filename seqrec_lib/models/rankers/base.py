@@ -136,11 +136,9 @@ class CandidateRanker(Recommender):
         return torch.cat(parts, 1)
 
     def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
-        read, size = self.read(batch), len(batch.item)
         every = torch.arange(1, self.num_items + 1, device=batch.item.device)
-        parts = [self.match(read, part.expand(size, -1)) for part in every.split(self.chunk)]
-        padding = parts[0].new_full((size, 1), -torch.inf)
-        return torch.cat([padding, *parts], 1)
+        found = self.score(batch, every.expand(len(batch.item), -1))
+        return torch.cat([found.new_full((len(found), 1), -torch.inf), found], 1)
 
     def windows(
         self, log: EventLog, positions: Int[np.ndarray, "P"], length: int
