@@ -60,7 +60,7 @@ class TWINV2(TWIN):
         """The clusters of each history, as if each were an event."""
         row, step = batch.real.nonzero(as_tuple=True)
         item = batch.item[row, step]
-        label = clusters(self.frozen[item], row, self.config.largest)
+        label = clusters(self.frozen[item], row, self.config.largest, item)
         size = label.bincount()
         of_row = size.new_zeros(len(size)).scatter_(0, label, row)
         many = of_row.bincount(minlength=len(batch.item))

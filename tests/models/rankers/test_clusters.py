@@ -61,9 +61,9 @@ def test_alike_vectors_of_two_groups_are_cut_in_each():
 def test_a_group_of_n_is_split_into_n_to_the_power_of_three_tenths(size, wanted, monkeypatch):
     asked = []
 
-    def kept(x, group, wanted):
+    def kept(x, group, wanted, weight):
         asked.append(wanted.tolist())
-        return _means(x, group, wanted)
+        return _means(x, group, wanted, weight)
 
     monkeypatch.setattr("seqrec_lib.models.rankers.clusters._means", kept)
     clusters(drawn(size), zeros(range(size)), size - 1)
@@ -72,7 +72,7 @@ def test_a_group_of_n_is_split_into_n_to_the_power_of_three_tenths(size, wanted,
 
 def test_k_means_moves_nothing_that_is_at_its_nearest_mean():
     x = drawn(30, 30, 30, apart=2.0)
-    label = _means(x, zeros(x), torch.tensor([3]))
+    label = _means(x, zeros(x), torch.tensor([3]), zeros(x) + 1)
     means = torch.stack([x[label == one].mean(0) for one in range(3)])
     assert torch.cdist(x, means).argmin(1).equal(label)
 
@@ -84,6 +84,16 @@ def test_what_is_beside_a_group_changes_nothing():
     assert both[:60].equal(alone)
     turned = torch.tensor([3] * 200 + [5] * 60)
     assert clusters(torch.cat([y, x]), turned, 5)[200:].unique(return_inverse=True)[1].equal(alone)
+
+
+@pytest.mark.parametrize("largest", [1, 3, 20])
+def test_an_item_that_comes_often_weighs_as_its_events_do(largest):
+    torch.manual_seed(1)
+    table, item = torch.randn(40, 4), torch.randint(40, (600,))
+    group = torch.randint(3, (600,))
+    said, found = (clusters(table[item], group, largest, one) for one in (item, None))
+    pairs = torch.stack([said, found]).unique(dim=1)
+    assert pairs.shape[1] == len(said.unique()) == len(found.unique())  # under other numbers
 
 
 def test_no_events_no_clusters():
