@@ -80,7 +80,7 @@ _read = replace(_attending, max_len=LENGTH, batch_size=1)
 _single = replace(_alone, max_len=LENGTH)
 _encoder = replace(ENCODER, max_len=LENGTH, batch_size=WINDOWS, patience=10)
 _tim_long = replace(_tim, max_len=LENGTH)
-_evolving = replace(_alone, test_users=500)
+_evolving = replace(_alone, test_users=100)
 # five seconds a question, and a quarter of an hour a pass of a twentieth of the positions
 _transact_long = replace(_transact, share=0.05)
 _recent = replace(_alone, max_len=100, test_users=100)

@@ -2,9 +2,10 @@
 
 ``worlds/clicks.csv`` beside the results has a row a length, model and seed. A model scores what a
 user was shown, learns by cross-entropy whether it was clicked, and is asked by AUC over all users
-and items together. All have about as many parameters; settings are drawn from a declared space and
-judged on validation at the length ``CHOSEN`` (and below it at each), where a training takes
-seconds; longer histories take what was chosen there. An interrupted study goes on.
+and items together. All have about as many parameters. Settings are drawn from a declared space and
+judged on validation at the shortest length, of seed 0. At each longer one a model begins with what
+it learned at the one before: a few events among a hundred thousand are found by nobody who starts
+there. An interrupted study goes on.
 
 python -m seqrec_lib.studies.clicks --results book/results
 """
@@ -17,7 +18,7 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.worlds import memory
@@ -42,11 +45,14 @@ from seqrec_lib.studies.spaces import drawn
 from seqrec_lib.studies.worlds import sized
 from seqrec_lib.studies.worlds_plans import Family
 
-LEVELS, SEEDS, TRIALS = memory.LEVELS, 3, 4
-CHOSEN = 1_000
-PASSES, LONG_PASSES = 20, 5  # up to that length and above it: about as many updates
+LEVELS, SEEDS, TRIALS = memory.LEVELS, 3, 6
+PASSES, LATER = 20, 4  # at the shortest length, and at each that begins with what was learned
+SLOWER = 0.5  # the learning rate there, of the chosen one
 EVENTS = 200_000  # of a batch, about
-SPACE: dict[str, tuple[Any, ...]] = {"learning_rate": (0.003, 0.01), "item_std": (0.02, 0.1)}
+SPACE: dict[str, tuple[Any, ...]] = {
+    "learning_rate": (0.003, 0.01),
+    "item_std": (0.02, 0.1, 0.3),
+}
 KEYS = ["level", "model", "seed"]
 
 
@@ -79,19 +85,49 @@ def place(results: str | Path = SCRATCH, anew: bool = False) -> Path:
     return beside(results, "worlds", "clicks.csv", anew=anew)
 
 
+class Rarity(nn.Module):
+    """Vectors of items as so many times what is learned as an item is rare in a history.
+
+    A step of learning then moves a sum of events by as much through a frequent item as through a
+    rare one; else the frequent ones drown all others in a sum of many.
+    """
+
+    times: Tensor
+
+    def __init__(self, world: Clicks):
+        super().__init__()
+        log, users = world.log, len(world.split.train)
+        there = np.bincount(log.item[: log.offsets[users]], minlength=log.num_items + 1)
+        times = torch.from_numpy(users / np.maximum(there, 1)).float()
+        self.register_buffer("times", times[:, None], persistent=False)
+
+    def forward(self, learned: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
+        return learned * self.times
+
+
 def learned(
-    family: Family, world: Clicks, chosen: dict[str, Any], seed: int, passes: int
+    family: Family,
+    world: Clicks,
+    chosen: dict[str, Any],
+    seed: int,
+    passes: int,
+    start: Recommender | None = None,
 ) -> tuple[Recommender, float]:
     """A model after so many passes, as it was best on validation, and its AUC there.
 
-    Its rate falls to zero; a batch has as many users as make :data:`EVENTS`.
+    It begins drawn from the seed, or with the weights of ``start``, more slowly. Its rate falls to
+    zero; a batch has as many users as make :data:`EVENTS`.
     """
     log, users, length = world.log, np.arange(world.log.num_users), world.length
     catalogue = Catalogue.learned(log, world.split.train)
     torch.manual_seed(seed)
     model = from_config(catalogue, sized(family, catalogue, length, {}))
     torch.nn.init.normal_(model.items.weight[1:].data, std=chosen["item_std"])  # type: ignore[union-attr, index]
-    optimizer = torch.optim.AdamW(model.parameters(), chosen["learning_rate"], weight_decay=0.01)
+    parametrize.register_parametrization(model.items, "weight", Rarity(world))  # type: ignore[arg-type]
+    if start is not None:
+        model.load_state_dict(start.state_dict())
+    rate = chosen["learning_rate"] * (1 if start is None else SLOWER)
+    optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=0.01)
     train = users[: len(world.split.train)]
     updates = _batches(train, length)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, passes * updates)
@@ -142,37 +178,41 @@ def _area(model: Recommender, world: Clicks, positions: np.ndarray, length: int)
     return auc(clicked.ravel(), told(model, world, positions).ravel())
 
 
-def row(
-    level: int,
+def rows(
     model: str,
     seed: int,
+    levels: Sequence[int],
     settings: dict[str, Any] | None = None,
     trials: int = TRIALS,
-    passes: int | None = None,
+    passes: int = PASSES,
     num_users: int | None = None,
-) -> dict[str, Any]:
-    """What a model has in a world of one length and seed, by these settings or the best found.
+) -> Iterator[dict[str, Any]]:
+    """What a model has in worlds of a seed, the shortest histories first, by these settings or by
+    the best found there.
 
     ``auc`` and its standard ``error`` over users; ``best``: the AUC of the true chances; beside it
     those of who sees a part (:class:`~seqrec_lib.data.worlds.memory.Clicks`).
     """
-    began, world = time.process_time(), memory.draw(level, seed, num_users)
-    passes = passes or (PASSES if level <= CHOSEN else LONG_PASSES)
     spaces = [settings] if settings else [drawn(SPACE, trial) for trial in range(trials)]
-    tried = [(*learned(FAMILIES[model], world, one, seed, passes), one) for one in spaces]
-    found, valid, chosen = max(tried, key=lambda one: one[1])
-    users = world.log.user_of(world.split.test)
-    clicked, user = world.clicked[users].ravel(), np.repeat(users, world.shown.shape[1])
-    by_user = auc_by_group(clicked, told(found, world, world.split.test).ravel(), user)
-    seen = {name: auc(clicked, one[users].ravel()) for name, one in world.limits.items()}
-    return {
-        **{"level": level, "model": model, "seed": seed, "auc": by_user.mean()},
-        "error": by_user.std(ddof=1) / len(by_user) ** 0.5,
-        "best": auc(clicked, world.chance[users].ravel()),
-        **seen,
-        **{"valid": valid, "seconds": time.process_time() - began, "trials": len(spaces)},
-        "settings": json.dumps(chosen),
-    }
+    found = None
+    for level in sorted(levels):
+        began, world = time.process_time(), memory.draw(level, seed, num_users)
+        times = passes if found is None else LATER
+        tried = [(*learned(FAMILIES[model], world, one, seed, times, found), one) for one in spaces]
+        found, valid, chosen = max(tried, key=lambda one: one[1])
+        users = world.log.user_of(world.split.test)
+        clicked, user = world.clicked[users].ravel(), np.repeat(users, world.shown.shape[1])
+        by_user = auc_by_group(clicked, told(found, world, world.split.test).ravel(), user)
+        seen = {name: auc(clicked, one[users].ravel()) for name, one in world.limits.items()}
+        yield {
+            **{"level": level, "model": model, "seed": seed, "auc": by_user.mean()},
+            "error": by_user.std(ddof=1) / len(by_user) ** 0.5,
+            "best": auc(clicked, world.chance[users].ravel()),
+            **seen,
+            **{"valid": valid, "seconds": time.process_time() - began, "trials": len(spaces)},
+            "settings": json.dumps(chosen),
+        }
+        spaces = [chosen]
 
 
 def study(
@@ -182,18 +222,21 @@ def study(
     seeds: int = SEEDS,
     anew: bool = False,
 ) -> pd.DataFrame:
-    """:func:`row` of every length, model and seed; none is made again, or, ``anew``, all are,
-    beside ``results`` alone."""
-    path = place(results, anew)
+    """:func:`rows` of every model and seed up to the longest of ``levels``; no row that is kept
+    changes, or, ``anew``, all are made beside ``results`` alone.
+
+    Weights are not kept: who asks for one more length has the shorter ones learned again.
+    """
+    path, levels = place(results, anew), sorted(levels)
     have = rows_by(path, KEYS)
-    for level, model, seed in itertools.product(sorted(levels), models, range(seeds)):
-        if (level, model, seed) in have:
+    for model, seed in itertools.product(models, range(seeds)):
+        if all((level, model, seed) in have for level in levels):
             continue
-        # what was chosen at seed 0 of the length, or at the longest length where it is chosen
-        like = have.get((level if level <= CHOSEN else CHOSEN, model, 0))
+        like = have.get((levels[0], model, 0))
         settings = json.loads(like["settings"]) if like else None
-        have[level, model, seed] = row(level, model, seed, settings)
-        keep(pd.DataFrame(list(have.values())), path, "%.4f")
+        for one in rows(model, seed, levels, settings):
+            have.setdefault((one["level"], model, seed), one)
+            keep(pd.DataFrame(list(have.values())), path, "%.4f")
     return pd.read_csv(path)
 
 
@@ -203,9 +246,9 @@ def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
 
 
 def smoke() -> pd.DataFrame:
-    """:func:`row` of few short histories and passes; nothing is kept."""
+    """:func:`rows` of few short histories and passes; nothing is kept."""
     how: dict[str, Any] = {"trials": 1, "passes": 2, "num_users": 120}
-    return pd.DataFrame([row(LEVELS[0], model, 0, **how) for model in FAMILIES])
+    return pd.DataFrame([one for model in FAMILIES for one in rows(model, 0, LEVELS[:1], **how)])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -52,8 +52,34 @@ def test_sums_learn_to_count(world):
     )
 
 
+def test_a_frequent_item_moves_a_sum_as_a_rare_one_does(world):
+    times = clicks.Rarity(world)(torch.ones(world.log.num_items + 1, 1))[1:, 0].numpy()
+    taught = world.log.offsets[len(world.split.train)]
+    there = np.bincount(world.log.item[:taught], minlength=world.log.num_items + 1)[1:]
+    assert there.min() > 0  # else one event is taken to be there
+    np.testing.assert_allclose(times * there, len(world.split.train), rtol=1e-6)
+
+
+def test_what_was_learned_goes_on_at_the_next_length(world):
+    family = clicks.FAMILIES["pooling-sum"]
+    first, _ = clicks.learned(family, world, SETTINGS, 0, 12)
+    longer = memory.draw(200, num_users=400)
+    on, valid = clicks.learned(family, longer, SETTINGS, 0, 1, first)
+    _, drawn = clicks.learned(family, longer, SETTINGS, 0, 1)
+    assert valid > drawn + 0.05
+    # weights are those that were learned, vectors smaller as items are more frequent
+    still = clicks.learned(family, longer, SETTINGS | {"learning_rate": 1e-12}, 0, 1, first)[0]
+    small, large = (
+        clicks.Rarity(one)(torch.ones(longer.log.num_items + 1, 1)) for one in (longer, world)
+    )
+    torch.testing.assert_close(still.items.weight / small, first.items.weight / large)
+    assert not torch.equal(on.items.weight, still.items.weight)
+
+
 def test_a_row_has_the_area_its_error_and_the_limits():
-    found = clicks.row(64, "pooling-sum", 1, SETTINGS, passes=2, num_users=200)
+    found, longer = clicks.rows(
+        "pooling-sum", 1, [80, 64], SETTINGS, passes=2, num_users=200
+    )  # the shorter first
     world = memory.draw(64, 1, 200)
     users = world.log.user_of(world.split.test)
     clicked = world.clicked[users].ravel()
@@ -61,34 +87,55 @@ def test_a_row_has_the_area_its_error_and_the_limits():
     assert found["nothing"] == 0.5 < found["top 2"] < found["best"]
     assert 0.3 < found["auc"] < 1 and 0.01 < found["error"] < 0.1
     assert json.loads(found["settings"]) == SETTINGS and found["trials"] == 1
+    assert (found["level"], longer["level"]) == (64, 80)
+
+
+def test_settings_are_chosen_by_validation_at_the_shortest_length(monkeypatch):
+    asked = []
+
+    def learned(family, world, chosen, seed, passes, start=None):
+        asked.append((chosen, passes, start))
+        return Counts(world), chosen["learning_rate"]
+
+    monkeypatch.setattr(clicks, "learned", learned)
+    short, long = clicks.rows("din", 0, [64, 70], trials=5, passes=3, num_users=60)
+    drawn = [clicks.drawn(clicks.SPACE, trial) for trial in range(5)]
+    assert [(one, passes) for one, passes, start in asked[:-1] if start is None] == [
+        (one, 3) for one in drawn
+    ]
+    best = max(drawn, key=lambda one: one["learning_rate"])
+    assert json.loads(short["settings"]) == best and short["trials"] == 5
+    (chosen, passes, start) = asked[-1]
+    assert (chosen, passes) == (best, clicks.LATER) and isinstance(start, Counts)
+    assert json.loads(long["settings"]) == best and long["trials"] == 1
 
 
 @pytest.mark.usefixtures("nothing_kept")
-def test_longer_histories_take_what_was_chosen_and_nothing_is_made_twice(tmp_path, monkeypatch):
+def test_other_seeds_take_what_was_chosen_and_no_row_that_is_kept_changes(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "root", lambda: tmp_path)
     with pytest.raises(FileNotFoundError, match="python -m seqrec_lib.studies.clicks makes it"):
         clicks.kept()
     asked = []
 
-    def row(level, model, seed, settings):
-        asked.append((level, seed, settings))
-        own = settings or {"learning_rate": level}
-        return {"level": level, "model": model, "seed": seed, "auc": 0.5,
-                "settings": json.dumps(own)}  # fmt: skip
+    def rows(model, seed, levels, settings):
+        asked.append((seed, list(levels), settings))
+        own = json.dumps(settings or {"learning_rate": 0.5})
+        for level in levels:
+            yield {"level": level, "model": model, "seed": seed, "auc": len(asked), "settings": own}
 
-    monkeypatch.setattr(clicks, "row", row)
-    found = clicks.study(levels=(10_000, 100, 1_000), models=["din"], seeds=2)
-    short, long = {"learning_rate": 100}, {"learning_rate": 1_000}
-    assert asked == [
-        *((100, 0, None), (100, 1, short), (1_000, 0, None), (1_000, 1, long)),
-        *((10_000, 0, long), (10_000, 1, long)),
-    ]
-    assert len(found) == 6 and clicks.place() == tmp_path / "build/worlds/clicks.csv"
+    monkeypatch.setattr(clicks, "rows", rows)
+    found = clicks.study(levels=(1_000, 100), models=["din"], seeds=2)
+    chosen = {"learning_rate": 0.5}
+    assert asked == [(0, [100, 1_000], None), (1, [100, 1_000], chosen)]
+    assert len(found) == 4 and clicks.place() == tmp_path / "build/worlds/clicks.csv"
     again = clicks.study(levels=(100,), models=["din"], seeds=2)
-    assert len(asked) == 6
+    assert len(asked) == 2
     pd.testing.assert_frame_equal(again, found)
+    more = clicks.study(levels=(100, 1_000, 10_000), models=["din"], seeds=1)
+    assert asked[2:] == [(0, [100, 1_000, 10_000], chosen)]
+    assert more["auc"].tolist() == [1, 1, 2, 2, 3]
     apart = clicks.study(tmp_path / "mine/results", (100,), ["din"], seeds=1, anew=True)
-    assert len(apart) == 1 and len(asked) == 7 and len(clicks.kept()) == 6
+    assert len(apart) == 1 and len(clicks.kept()) == 5
 
 
 def test_a_look_trains_every_model_and_keeps_nothing(capsys, monkeypatch):

@@ -28,7 +28,7 @@ MOST = (2, 4, 8)  # events of a category at most, by user; any number up to it
 A, B = -2.0, 0.5
 SHORTEST = CATEGORIES * max(MOST)
 RECENT, TOP = 50, 2  # what is seen at the limits of that name
-EVENTS = 40_000_000  # of the longest worlds, about
+EVENTS = 80_000_000  # of the longest worlds, at most
 LEVELS = (100, 1_000, 10_000, 100_000)
 
 
