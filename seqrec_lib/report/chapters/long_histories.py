@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -46,11 +47,13 @@ MEASURES = {
 LINEAR = ("recall", "mass", "error")  # shares, and a part of a length
 
 
-def made(results: str | Path, retrain: bool = False, small: bool = False) -> pd.DataFrame:
-    """The study's rows, kept; or made anew, to ``retrain``, or ``small``: of one short history."""
+def made(
+    results: str | Path, retrain: bool = False, small: bool = False, of: ModuleType = study
+) -> pd.DataFrame:
+    """A study's rows, kept; or made anew, to ``retrain``, or ``small``: of short histories."""
     if small:
-        return study.smoke()
-    return study.study(results, anew=True) if retrain else study.kept(results)
+        return of.smoke()
+    return of.study(results, anew=True) if retrain else of.kept(results)
 
 
 def word(way: str) -> str:
@@ -131,27 +134,3 @@ def figures(table: pd.DataFrame, sharpness: float = 2.0) -> dict[str, float]:
         for (way, length), row in means(table, sharpness)[list(MEASURES)].iterrows()
         for name, value in row.dropna().items()
     }
-
-
-def clicks(table: pd.DataFrame) -> pd.DataFrame:
-    """AUC in the world of memory (:mod:`seqrec_lib.studies.clicks`), a row a model, a column a
-    length: means over seeds, each a world with users of its own, and halves of their 95 %
-    intervals."""
-    rows: dict[str, dict[str, str]] = {}
-    for (model, level), own in table.groupby(["model", "level"], sort=False):
-        half = 1.96 * (own["error"] ** 2).sum() ** 0.5 / len(own)
-        cell = f"{own['auc'].mean():.3f} ± {half:.3f}"
-        rows.setdefault(report.label(model), {})[f"{level:,} events"] = cell
-    return pd.DataFrame.from_dict(rows, "index")
-
-
-def limits(table: pd.DataFrame) -> pd.DataFrame:
-    """The best possible there, and the best of who sees a part, means over seeds: a row each, a
-    column a length."""
-    first = table.groupby(["level", "seed"])[
-        ["best", "last 50", "top 2", "share", "nothing"]
-    ].first()
-    names = {"best": "the best possible", "last 50": "of the latest 50", "top 2": "of two of each",
-             "share": "by shares", "nothing": "of nothing"}  # fmt: skip
-    found = first.groupby("level").mean().rename(columns=names).T
-    return found.rename(columns="{:,} events".format).rename_axis(columns=None)

@@ -68,27 +68,3 @@ def test_costs_are_drawn_on_logarithms_and_shares_are_not(table, ax, measure, sc
     long_histories.curves(ax, table, measure)
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", scale)
     assert len(ax.get_legend_handles_labels()[1]) == drawn
-
-
-def test_clicks_are_told_with_the_error_of_all_seeds():
-    rows = [
-        {"level": level, "model": name, "seed": seed, "auc": 0.6 + 0.1 * seed, "error": 0.03}
-        for level in (100, 1_000)
-        for name in ("din", "twin")
-        for seed in range(2)
-    ]
-    found = long_histories.clicks(pd.DataFrame(rows))
-    half = 1.96 * (2 * 0.03**2) ** 0.5 / 2
-    assert found.loc["DIN", "1,000 events"] == f"0.650 ± {half:.3f}"
-    assert found.index.tolist() == ["DIN", "TWIN"] and found.shape == (2, 2)
-
-
-def test_limits_are_those_of_each_world_once():
-    rows = [
-        {"level": 100, "model": name, "seed": seed, "best": 0.7 + 0.1 * seed, "last 50": 0.5,
-         "top 2": 0.6, "share": 0.7, "nothing": 0.5}
-        for name, seed in (("din", 0), ("din", 1), ("twin", 0))
-    ]  # fmt: skip
-    found = long_histories.limits(pd.DataFrame(rows))
-    assert found.loc["the best possible", "100 events"] == pytest.approx(0.75)
-    assert found.loc["of two of each", "100 events"] == pytest.approx(0.6)
