@@ -18,7 +18,7 @@ MODELS = {
     "din-softmax": ("DIN, softmax", ("#56B4E9", ":", ">")),
     "attention": ("attention to all events", LOOKS["full"]),
     "attention-recent": ("attention to the latest 50", LOOKS["recent"]),
-    "twin": ("two events of highest weight (TWIN)", LOOKS["exact top"]),
+    "twin": ("those of highest weight (TWIN)", LOOKS["exact top"]),
     "twin-v2": ("clusters, ln n (TWIN-V2)", LOOKS["clusters"]),
     "twin-v2-unweighted": ("clusters, no ln n", LOOKS["clusters, unweighted"]),
 }

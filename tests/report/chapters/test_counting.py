@@ -41,7 +41,7 @@ def test_a_world_counts_once_whoever_was_asked_in_it(table):
 
 def test_what_was_not_asked_is_empty(table):
     found = counting.in_full(table)["models"]
-    assert found.index.tolist() == ["DIN", "two events of highest weight (TWIN)"]
+    assert found.index.tolist() == ["DIN", "those of highest weight (TWIN)"]
     assert found.columns.tolist() == ["100 events", "1,000 events"]
     assert found.loc["DIN"].tolist() == ["0.600 ± 0.059", ""]
 
