@@ -74,14 +74,12 @@ def in_full(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def figures(table: pd.DataFrame) -> dict[str, float]:
-    """AUC by model and length, as in ``twin-100000-auc``, limits too, and half-widths, to glue."""
-    told: dict[str, float] = {}
-    for (model, level), one in means(table).iterrows():
-        told |= {f"{model}-{level}-auc": one["mean"], f"{model}-{level}-auc-half": one["half"]}
-    for name, row in (
-        limits(table).rename(index={word: key for key, word in LIMITS.items()}).iterrows()
-    ):
-        told |= {
-            f"limit-{name}-{level}-auc".replace(" ", "-"): value for level, value in row.items()
-        }
-    return told
+    """AUC by model and length, as in ``twin-100000-auc``, and of limits, to glue."""
+    best = limits(table)
+    told = {f"{model}-{level}": value for (model, level), value in means(table)["mean"].items()}
+    told |= {
+        f"limit-{name}-{level}".replace(" ", "-"): value
+        for name, word in LIMITS.items()
+        for level, value in best.loc[word].items()
+    }
+    return {f"{name}-auc": float(value) for name, value in told.items()}  # not numpy's: for glue

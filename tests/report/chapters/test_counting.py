@@ -31,6 +31,7 @@ def test_an_interval_is_over_the_users_of_all_seeds(table):
     assert found.loc[("din", 100), "half"] == pytest.approx(1.96 * 0.03)
     assert counting.figures(table)["twin-100-auc"] == pytest.approx(0.65)
     assert counting.figures(table)["limit-last-50-100-auc"] == 0.5
+    assert {type(one) for one in counting.figures(table).values()} == {float}  # as text shows it
 
 
 def test_a_world_counts_once_whoever_was_asked_in_it(table):
