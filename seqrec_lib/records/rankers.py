@@ -85,8 +85,8 @@ _evolving = replace(_alone, test_users=100)
 _transact_long = replace(_transact, share=0.05)
 _recent = replace(_alone, max_len=100, test_users=100)
 # variants are compared among shared candidates: no more than a look at their ranks
-_aside, _aside_read, _aside_single, _aside_dien, _aside_recent = (
-    replace(one, test_users=100) for one in (_long, _read, _single, _alone, _recent)
+_aside, _aside_read, _aside_single = (
+    replace(one, test_users=100) for one in (_long, _read, _single)
 )
 
 
@@ -126,9 +126,9 @@ TAIL_RECIPES: dict[str, Recipe] = {
     "din-mean": ("din", replace(DIN_, pooling="mean"), _aside_read),
     "din-softmax": ("din", replace(DIN_, normalised=True), _aside_read),
     "din-dice": ("din", replace(DIN_, activation="dice"), _aside_read),
-    "dien-alone": ("dien", replace(_dien, alpha=0.0), _aside_dien),
-    "dien-half": ("dien", replace(_dien, alpha=0.5), _aside_dien),
-    "dien-released": ("dien", replace(_dien, gate="released"), _aside_dien),
+    "dien-alone": ("dien", replace(_dien, alpha=0.0), _evolving),
+    "dien-half": ("dien", replace(_dien, alpha=0.5), _evolving),
+    "dien-released": ("dien", replace(_dien, gate="released"), _evolving),
     "attention-recent": ("target-attention", replace(_attention, k=50), _aside_read),
     "sim-hard-same": ("sim-hard", replace(_sim_hard, rule="same"), _aside_read),
     "sim-soft-drawn": ("sim-soft", replace(_sim_soft, alpha=0.0), _aside_read),
@@ -144,7 +144,7 @@ TAIL_RECIPES: dict[str, Recipe] = {
     "tim-added": ("tim", replace(_tim_long, product=False), _aside),
     "tim-bare": ("tim", replace(_tim_long, time="none", product=False), _aside),
     "tim-concatenated": ("tim", replace(_tim_long, combine="concatenation"), _aside),
-    "transact-open": ("transact", replace(_transact_long, window_s=0.0), _aside_recent),
+    "transact-open": ("transact", replace(_transact_long, window_s=0.0), _recent),
     **{f"pooling-{n}": ("pooling", POOLING, _reading(n)) for n in (50, 100, 1000)},
     **{f"din-{n}": ("din", DIN_, _reading(n, _aside_read)) for n in (50, 100, 1000)},
     **{f"tim-{n}": ("tim", replace(_tim, max_len=n), _reading(n)) for n in (50, 100, 1000)},

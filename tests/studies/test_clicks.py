@@ -77,9 +77,8 @@ def test_what_was_learned_goes_on_at_the_next_length(world):
 
 
 def test_a_row_has_the_area_its_error_and_the_limits():
-    found, longer = clicks.rows(
-        "pooling-sum", 1, [80, 64], SETTINGS, passes=2, num_users=200
-    )  # the shorter first
+    how = {"passes": 2, "num_users": 200}
+    found, longer = clicks.rows("pooling-sum", 1, [80, 64], SETTINGS, **how)
     world = memory.draw(64, 1, 200)
     users = world.log.user_of(world.split.test)
     clicked = world.clicked[users].ravel()
@@ -124,7 +123,7 @@ def test_other_seeds_take_what_was_chosen_and_no_row_that_is_kept_changes(tmp_pa
             yield {"level": level, "model": model, "seed": seed, "auc": len(asked), "settings": own}
 
     monkeypatch.setattr(clicks, "rows", rows)
-    found = clicks.study(levels=(1_000, 100), models=["din"], seeds=2)
+    found = clicks.study(levels=(1_000,), models=["din"], seeds=2)  # and those before
     chosen = {"learning_rate": 0.5}
     assert asked == [(0, [100, 1_000], None), (1, [100, 1_000], chosen)]
     assert len(found) == 4 and clicks.place() == tmp_path / "build/worlds/clicks.csv"
