@@ -200,8 +200,12 @@ def located(parameters: dict, options: argparse.Namespace) -> dict:
 def smoke(names: list[str], folder: Path) -> None:
     """Run chapters from nothing on a small simulated world: one epoch, one seed, own records."""
     small = {"SEEDS": [0], "EPOCHS": 1, "RETRAIN": True, "RESULTS": str(folder / "results")}
-    # one reads stores, and one has recipes for long histories alone
-    worlds = {"12_stores": "omni-small", "11_target_attention": "simulated-tail"}
+    # one reads stores, one has recipes for long histories alone, and one replays a day
+    worlds = {
+        "12_stores": "omni-small",
+        "11_target_attention": "simulated-tail",
+        "17_in_production": "simulated-time",
+    }
     for name in names:
         dataset = worlds.get(name, "simulated")
         run([name], small | {"DATASET": dataset}, folder / "notebooks")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -127,39 +127,6 @@ def places(results: str | Path) -> tuple[str | Path, str | Path]:
     those of scratch, after those of a folder of one's own."""
     scratch = root() / results == root() / SCRATCH
     return (RESULTS, results) if scratch else (results, RESULTS)
-
-
-def beside(results: str | Path, *names: str, anew: bool = False) -> Path:
-    """Where a study keeps its small record: beside the results folder, below ``names``.
-
-    The first of :func:`places` that has it, unless it is to be made ``anew``.
-    """
-    there = [(root() / place).parent.joinpath(*names) for place in places(results)]
-    own = (root() / results).parent.joinpath(*names)
-    return own if anew else next((path for path in there if path.exists()), own)
-
-
-def keep(table: pd.DataFrame, path: Path, float_format: str = "%.6g") -> None:
-    """Write a study's table whole, in place of any that is there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(path) as aside:
-        table.to_csv(aside, index=False, float_format=float_format)
-
-
-def rows_by(path: Path, keys: Sequence[str], **reading: Any) -> dict[tuple[Any, ...], dict]:
-    """The rows that :func:`keep` wrote so far, by their ``keys``; a study goes on from there."""
-    rows = pd.read_csv(path, **reading).to_dict("records") if path.exists() else []
-    return {tuple(one[key] for key in keys): one for one in rows}
-
-
-def made(path: Path, module: str, **reading: Any) -> pd.DataFrame:
-    """What :func:`keep` wrote, with arguments of ``pandas.read_csv`` for its ``reading``.
-
-    Raises ``FileNotFoundError``, with the ``module`` (and its arguments) that makes it.
-    """
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: nothing is kept; python -m seqrec_lib.{module} makes it")
-    return pd.read_csv(path, **reading)
 
 
 def write(

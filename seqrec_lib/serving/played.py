@@ -26,7 +26,8 @@ from seqrec_lib.data.splits import Split
 from seqrec_lib.records import forecast
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import to_train
-from seqrec_lib.records.store import SCRATCH, beside, keep, made
+from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.tables import beside, keep, made
 from seqrec_lib.serving.batching import Batcher
 from seqrec_lib.serving.export import stored
 from seqrec_lib.serving.monitor import Monitor
@@ -35,11 +36,7 @@ from seqrec_lib.serving.replay import Replay, play
 from seqrec_lib.serving.served import Served
 
 MODELS = ("popular", "markov", "gru", "sasrec")
-
-
-def place(results: str | Path = SCRATCH) -> Path:
-    """The file of what is kept."""
-    return beside(results, "production", "replay.csv")
+NAMED = ("production", "replay.csv")
 
 
 async def measured(
@@ -83,7 +80,7 @@ def table(found: dict[str, Any], dataset: str) -> pd.DataFrame:
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """The table that was made. Raises ``FileNotFoundError`` if there is none."""
-    return made(place(results), "serving.played")
+    return made("serving.played", results, *NAMED)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -105,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = table(asyncio.run(measured(models, log, split)), chosen.dataset)
     except (ValueError, OSError) as error:
         sys.exit(str(error))
-    keep(found, beside(chosen.results, "production", "replay.csv", anew=True))
+    keep(found, beside(chosen.results, *NAMED, anew=True))
     shown = found[found["measure"].isin(("HR@10", "NDCG@10", "calibration_error"))]
     print(shown.drop(columns=["group", "chance", "events"]).round(4).to_string())
 

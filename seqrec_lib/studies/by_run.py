@@ -21,7 +21,8 @@ from seqrec_lib.data import datasets
 from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import written_aside
 from seqrec_lib.data.log import EventLog
-from seqrec_lib.records.store import SCRATCH, Run, Runs, beside, ranks_digest
+from seqrec_lib.records.store import SCRATCH, Run, Runs, ranks_digest
+from seqrec_lib.records.tables import beside
 
 STEP = 2.0**-13  # what values are kept to, so that they pack: a mean moves by a millionth
 

@@ -40,7 +40,8 @@ from seqrec_lib.models.rankers.pooling import Pooling
 from seqrec_lib.models.rankers.target_attention import TargetAttention
 from seqrec_lib.models.rankers.twin import TWIN
 from seqrec_lib.models.rankers.twin_v2 import TWINV2
-from seqrec_lib.records.store import SCRATCH, beside, keep, made, rows_by
+from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.tables import Growing, made
 from seqrec_lib.studies.spaces import drawn
 from seqrec_lib.studies.worlds import sized
 from seqrec_lib.studies.worlds_plans import Family
@@ -54,6 +55,7 @@ SPACE: dict[str, tuple[Any, ...]] = {
     "item_std": (0.02, 0.1, 0.3),
 }
 KEYS = ["level", "model", "seed"]
+NAMED = ("worlds", "clicks.csv")
 
 
 def _pooling(kind: Any, **more: Any) -> Callable[..., Any]:
@@ -78,11 +80,6 @@ FAMILIES: dict[str, Family] = {
     "twin-v2": Family(_attending(TWINV2, k=None, **_alone)),
     "twin-v2-unweighted": Family(_attending(TWINV2, k=None, counted=False, **_alone)),
 }
-
-
-def place(results: str | Path = SCRATCH, anew: bool = False) -> Path:
-    """The file of what is kept, or of what is made ``anew``."""
-    return beside(results, "worlds", "clicks.csv", anew=anew)
 
 
 class Rarity(nn.Module):
@@ -227,23 +224,24 @@ def study(
 
     Weights are not kept: who asks for one more length has the shorter ones learned again.
     """
-    path = place(results, anew)
+    kept = Growing(results, *NAMED, keys=KEYS, anew=anew, float_format="%.4f")
     levels = [level for level in LEVELS if level <= max(levels)]  # each begins with those before
-    have = rows_by(path, KEYS)
+    have = kept.by()
     for model, seed in itertools.product(models, range(seeds)):
         if all((level, model, seed) in have for level in levels):
             continue
         like = have.get((levels[0], model, 0))
         settings = json.loads(like["settings"]) if like else None
         for one in rows(model, seed, levels, settings):
-            have.setdefault((one["level"], model, seed), one)
-            keep(pd.DataFrame(list(have.values())), path, "%.4f")
-    return pd.read_csv(path)
+            if (one["level"], model, seed) not in have:
+                have[one["level"], model, seed] = one
+                kept.add(one)
+    return kept.table()
 
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """The rows that were made. Raises ``FileNotFoundError`` if there are none."""
-    return made(place(results), "studies.clicks")
+    return made("studies.clicks", results, *NAMED, keys=KEYS)
 
 
 def smoke() -> pd.DataFrame:

@@ -24,17 +24,14 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.worlds import reach
 from seqrec_lib.models.encoders.gru import CELLS, GRU
-from seqrec_lib.records.store import SCRATCH, beside, keep, made
+from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.tables import beside, keep, made
 from seqrec_lib.studies.worlds import hits
 from seqrec_lib.training.loop import fit
 from seqrec_lib.training.settings import Training
 
 LEVEL, PASSES, HISTORIES = 16, 100, 200
-
-
-def place(results: str | Path = SCRATCH, anew: bool = False) -> Path:
-    """The file of what is kept, or of what is made ``anew``."""
-    return beside(results, "worlds", "gradients.csv", anew=anew)
+NAMED = ("worlds", "gradients.csv")
 
 
 def reaching(model: GRU, batch: Batch) -> Float[np.ndarray, "T"]:
@@ -79,7 +76,7 @@ def study(seeds: int = 3, passes: int = PASSES, num_users: int = 1000) -> pd.Dat
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """The table that was made. Raises ``FileNotFoundError`` if there is none."""
-    return made(place(results), "studies.gradients")
+    return made("studies.gradients", results, *NAMED)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -91,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     chosen = parser.parse_args(arguments)
     found = study(chosen.seeds)
-    keep(found, place(chosen.results, anew=True), "%.6g")
+    keep(found, beside(chosen.results, *NAMED, anew=True))
     shown = found[found["events back"].isin((1, 2, 4, 8, 16, 32))]
     print(shown.pivot_table(index=["moment", "cell"], columns="events back", values="share"))
 

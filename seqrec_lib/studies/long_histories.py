@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from seqrec_lib.records.store import SCRATCH, beside, keep, made, rows_by
+from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.tables import Growing, made
 from seqrec_lib.studies.long_histories_ways import (
     WAYS,
     Answer,
@@ -35,11 +36,7 @@ LENGTHS, SHARPNESS, SEEDS = (100, 1_000, 10_000, 100_000), (1.0, 2.0), 3
 CANDIDATES = 32
 REPEATS, ENOUGH_S = 5, 0.5  # of each timing: at least, and then until so many seconds have gone
 KEYS = ["length", "sharpness", "seed", "way"]
-
-
-def place(results: str | Path = SCRATCH, anew: bool = False) -> Path:
-    """The file of what is kept, or of what is made ``anew``."""
-    return beside(results, "long_histories", "ways.csv", anew=anew)
+NAMED = ("long_histories", "ways.csv")
 
 
 def row(
@@ -113,8 +110,8 @@ def study(
 ) -> pd.DataFrame:
     """:func:`row` of every length, sharpness, seed and way; none is made again, or, ``anew``, all
     are, beside ``results`` alone."""
-    path = place(results, anew)
-    have = rows_by(path, KEYS)
+    rows = Growing(results, *NAMED, keys=KEYS, anew=anew)
+    have = rows.by()
     for length, sharp, seed in itertools.product(lengths, sharpness, range(seeds)):
         missing = [way for way in WAYS if (length, sharp, seed, way) not in have]
         if not missing:
@@ -122,14 +119,13 @@ def study(
         history, asked = drawn(length, CANDIDATES, sharp, np.random.default_rng([seed, length]))
         for way in missing:
             told = {"length": length, "sharpness": sharp, "seed": seed}
-            have[length, sharp, seed, way] = told | row(way, history, asked, seed)
-            keep(pd.DataFrame(list(have.values())), path)
-    return pd.read_csv(path)
+            rows.add(told | row(way, history, asked, seed))
+    return rows.table()
 
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """The rows that were made. Raises ``FileNotFoundError`` if there are none."""
-    return made(place(results), "studies.long_histories")
+    return made("studies.long_histories", results, *NAMED, keys=KEYS)
 
 
 def smoke() -> pd.DataFrame:

@@ -32,7 +32,8 @@ from seqrec_lib.models.counts.svd import SVD
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import initialised, trained_model
-from seqrec_lib.records.store import SCRATCH, beside
+from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.tables import beside
 from seqrec_lib.statistics.intervals import bootstrap, paired
 from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.evaluation import ranks

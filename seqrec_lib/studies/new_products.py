@@ -39,7 +39,8 @@ from seqrec_lib.models.counts.popular import Popular
 from seqrec_lib.models.encoders.attributed import AttributedSASRec
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.records.recipes import published
-from seqrec_lib.records.store import SCRATCH, beside, keep, made
+from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.tables import Growing, made
 from seqrec_lib.statistics.intervals import bootstrap
 from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.evaluation import PROTOCOLS, ranks, scored
@@ -51,11 +52,7 @@ LEARNED = {"sasrec": "sasrec", "attributed": "sasrec-attributed"}  # way: recipe
 SHARE, SEEDS = 0.1, 3  # of the items that are new
 READ = 5  # last events whose attributes count for ``alike``
 KEYS = ["dataset", "way", "seed"]
-
-
-def place(results: str | Path = SCRATCH) -> Path:
-    """The file of what is kept."""
-    return beside(results, "production", "new_products.csv")
+NAMED = ("production", "new_products.csv")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,9 +198,8 @@ def study(
 
     Raises ``ValueError`` for a data set without attributes, or not split leave-last-out.
     """
-    path = place(results)
-    rows = pd.read_csv(path).to_dict("records") if path.exists() else []
-    have = {tuple(one[key] for key in KEYS) for one in rows}
+    rows = Growing(results, *NAMED, keys=KEYS)
+    have = rows.by()
     log, split = datasets.load(dataset)
     attributes = datasets.attributes(dataset)
     if attributes is None:
@@ -218,9 +214,8 @@ def study(
             shop = shop or opened(log, attributes, seed=seed)
             model, length = _made(way, shop, dataset, seed, epochs)
             about = dict(zip(KEYS, (dataset, way, seed), strict=True))
-            rows += [about | one for one in measured(model, shop, length)]
-            keep(pd.DataFrame(rows), path)
-    return kept(results)
+            rows.add(*(about | one for one in measured(model, shop, length)))
+    return rows.table()
 
 
 def _made(
@@ -240,7 +235,7 @@ def _made(
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """The table that was made. Raises ``FileNotFoundError`` if there is none."""
-    return made(place(results), "studies.new_products beauty")
+    return made("studies.new_products beauty", results, *NAMED, keys=KEYS)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -23,12 +23,14 @@ from jaxtyping import Bool, Int
 from seqrec_lib.data.worlds import noise
 from seqrec_lib.data.worlds.base import World
 from seqrec_lib.models.rankers.surge import SURGE
-from seqrec_lib.records.store import SCRATCH, beside, keep, made, rows_by
+from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.tables import Growing, made
 from seqrec_lib.studies.worlds import searched, tried
 from seqrec_lib.studies.worlds_plans import FAMILIES, LEARNED, NEGATIVES, Family
 
 LEVELS, USERS, PASSES, TRIALS, SEEDS = (1, 2), 1000, 20, 3, 3
 KEYS = ["level", "model", "seed"]
+NAMED = ("worlds", "pruning.csv")
 
 
 def _surge(width: int, length: int, dropout: float, share: float) -> SURGE.Config:
@@ -45,14 +47,9 @@ MODELS: dict[str, Family] = {
 }
 
 
-def place(results: str | Path = SCRATCH, anew: bool = False) -> Path:
-    """The file of what is kept, or of what is made ``anew``."""
-    return beside(results, "worlds", "pruning.csv", anew=anew)
-
-
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """What was made; raises ``FileNotFoundError`` if it was not."""
-    return made(place(results), "studies.pruning")
+    return made("studies.pruning", results, *NAMED, keys=KEYS)
 
 
 def accidental(world: World, positions: Int[np.ndarray, "P"]) -> Bool[np.ndarray, "P T"]:
@@ -91,8 +88,8 @@ def study(
 ) -> pd.DataFrame:
     """The table; what is kept is not made again, or, ``anew``, beside ``results`` alone. Settings
     are searched in the world of seed 0."""
-    path = place(results, anew)
-    have = rows_by(path, KEYS)
+    rows = Growing(results, *NAMED, keys=KEYS, anew=anew, float_format="%.4f")
+    have = rows.by()
     for level, name, seed in itertools.product(levels, MODELS, range(seeds)):
         if (level, name, seed) in have:
             continue
@@ -108,8 +105,8 @@ def study(
         if isinstance(found.model, SURGE):
             row |= pruned(found.model, world, world.split.test)
         have[level, name, seed] = row
-        keep(pd.DataFrame(list(have.values())), path, "%.4f")
-    return pd.read_csv(path)
+        rows.add(row)
+    return rows.table()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

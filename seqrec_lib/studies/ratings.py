@@ -38,7 +38,8 @@ from seqrec_lib.models.ratings.mf import BiasedMF
 from seqrec_lib.models.ratings.rrn import RRN
 from seqrec_lib.models.ratings.svdpp import SVDpp
 from seqrec_lib.models.ratings.time_bias import TimeBias
-from seqrec_lib.records.store import SCRATCH, beside, keep
+from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.tables import beside, keep
 from seqrec_lib.studies import spaces
 from seqrec_lib.training.ratings import Diverged, RatingTraining, fit
 

@@ -37,7 +37,8 @@ from seqrec_lib.models.regenerator import LONGEST, Regenerator
 from seqrec_lib.records.provenance import commit, peak_bytes
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import trained_model
-from seqrec_lib.records.store import SCRATCH, beside, write_json
+from seqrec_lib.records.store import SCRATCH, write_json
+from seqrec_lib.records.tables import beside
 from seqrec_lib.training.device import device as resolved
 
 logger = logging.getLogger(__name__)

@@ -27,7 +27,8 @@ from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.wrappers.retrieval import Retrieval
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import trained_model
-from seqrec_lib.records.store import SCRATCH, beside, keep, write_json
+from seqrec_lib.records.store import SCRATCH, write_json
+from seqrec_lib.records.tables import Growing, beside
 from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.loop import fit
@@ -57,13 +58,13 @@ def grid(
     neighbours is the encoder alone. Cells that are kept are not made again, so that an interrupted
     call goes on.
     """
-    path = place(dataset, name, results) / "grid.csv"
-    kept = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["neighbours", "alpha"])
-    have = set(zip(kept["neighbours"], kept["alpha"], strict=True))
+    file = ("neighbours", datasets.folder(dataset), name, "grid.csv")
+    rows = Growing(results, *file, keys=["neighbours", "alpha"], float_format="%.6f")
+    have = rows.by()
     cells = [(0, 1.0), *((k, alpha) for alpha in alphas for k in counts)]
     missing = [cell for cell in cells if cell not in have]
     if not missing:
-        return kept
+        return rows.table()
     device = resolved(device)
     log, split = datasets.load(dataset)
     catalogue = Catalogue.learned(log, split.train)
@@ -90,9 +91,8 @@ def grid(
                 hr(rank, 10).mean(),
                 ndcg(rank, 10).mean(),
             )
-        kept = pd.concat([kept, pd.DataFrame([row])], ignore_index=True)
-        keep(kept, path, "%.6f")
-    return pd.read_csv(path)
+        rows.add(row)
+    return rows.table()
 
 
 def examples(

@@ -32,7 +32,8 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import Objective, SampledSoftmax, Softmax
-from seqrec_lib.records.store import SCRATCH, beside, keep, made
+from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.tables import Growing, made
 from seqrec_lib.training.optimizers import optimizer
 
 ITEMS, EVENTS = (10**4, 10**5, 10**6), (10**6, 10**7, 10**8)
@@ -45,11 +46,7 @@ HISTORY, LENGTH, BATCH = 50, 50, 256  # events a user; that are read; windows in
 STEPS, WARM = 5, 1
 LIMIT_S = 1800  # of one row
 KEYS = ["items", "events", "loss"]
-
-
-def place(results: str | Path = SCRATCH) -> Path:
-    """The file of what is kept."""
-    return beside(results, "production", "scaling.csv")
+NAMED = ("production", "scaling.csv")
 
 
 def drawn(items: int, events: int, seed: int = 0) -> EventLog:
@@ -135,19 +132,17 @@ def study(
     losses: Sequence[str] = tuple(LOSSES),
 ) -> pd.DataFrame:
     """The table; what is kept is not made again. Smaller ones first."""
-    path = place(results)
-    rows = pd.read_csv(path).fillna({"broke": ""}).to_dict("records") if path.exists() else []
-    have = {tuple(one[key] for key in KEYS) for one in rows}
+    rows = Growing(results, *NAMED, keys=KEYS)
+    have = rows.by()
     for size in itertools.product(items, events, losses):
         if size not in have:
-            rows.append(dict(zip(KEYS, size, strict=True)) | _apart(*size))
-            keep(pd.DataFrame(rows), path)
-    return kept(results)
+            rows.add(dict(zip(KEYS, size, strict=True)) | _apart(*size))
+    return rows.table().fillna({"broke": ""})
 
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """The table that was made. Raises ``FileNotFoundError`` if there is none."""
-    return made(place(results), "studies.scaling").fillna({"broke": ""})
+    return made("studies.scaling", results, *NAMED, keys=KEYS).fillna({"broke": ""})
 
 
 def passes(

@@ -29,7 +29,8 @@ from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import started
 from seqrec_lib.records.settled import RANKING
 from seqrec_lib.records.spec import Spec
-from seqrec_lib.records.store import SCRATCH, beside, keep
+from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.tables import Growing, made
 from seqrec_lib.studies import spaces
 from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.loop import fit
@@ -96,9 +97,14 @@ OTHER: dict[str, dict[str, Any]] = {
 USERS = 2000  # one question of so many validates a ranker
 
 
-def place(dataset: str, name: str, results: str | Path = SCRATCH) -> Path:
-    """The file of what is kept."""
-    return beside(results, "searches", datasets.folder(dataset), f"{name}.csv")
+def kept(dataset: str, name: str, results: str | Path = SCRATCH) -> pd.DataFrame:
+    """The trials that were made. Raises ``FileNotFoundError`` if there are none."""
+    where = _named(dataset, name)
+    return made(f"studies.search {dataset} {name}", results, *where, keys=["trial"])
+
+
+def _named(dataset: str, name: str) -> tuple[str, ...]:
+    return "searches", datasets.folder(dataset), f"{name}.csv"
 
 
 def drawn(name: str, trial: int) -> dict[str, Any]:
@@ -114,11 +120,10 @@ def search(
 ) -> pd.DataFrame:
     """A row a trial: its settings, passes made, the best of them, and its validation figures (the
     recipe's own ``select``), of seed 0. Trials that are kept are not made again."""
-    path = place(dataset, name, results)
-    kept = pd.read_csv(path) if path.exists() else pd.DataFrame({"trial": []})
-    missing = sorted(set(range(trials + 1)) - set(kept["trial"]))
+    rows = Growing(results, *_named(dataset, name), keys=["trial"])
+    missing = sorted(set(range(trials + 1)) - {trial for (trial,) in rows.by()})
     if not missing:
-        return kept
+        return rows.table()
     device = resolved(device)
     log, split = datasets.load(dataset)
     (spec,) = published(dataset, name, [0])
@@ -137,9 +142,8 @@ def search(
         row |= {"passes": len(history), "best pass": int(best["epoch"])}
         row |= {"HR@10": best["valid_hr@10"], "NDCG@10": best["valid_ndcg@10"]}
         row["minutes"] = (time.monotonic() - began) / 60
-        kept = pd.concat([kept, pd.DataFrame([row])], ignore_index=True)
-        keep(kept, path)
-    return pd.read_csv(path)
+        rows.add(row)
+    return rows.table()
 
 
 def first_batch(spec: Spec) -> int:

@@ -24,7 +24,8 @@ from seqrec_lib.data.worlds.stores_oracle import NEVER, ask
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import Trained, trained_model
-from seqrec_lib.records.store import SCRATCH, beside, keep
+from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.tables import beside, keep
 from seqrec_lib.statistics.intervals import over_seeds
 from seqrec_lib.statistics.populations import per_user
 from seqrec_lib.training.evaluation import ranks

@@ -13,6 +13,7 @@ python -m seqrec_lib.studies.updating tecd-marketplace --results book/results
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.base import CountModel, Recommender
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import initialised, trained_model
-from seqrec_lib.records.store import SCRATCH, beside, keep, made
+from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.tables import Growing, made
 from seqrec_lib.statistics.intervals import bootstrap
 from seqrec_lib.statistics.populations import per_user
 from seqrec_lib.training.evaluation import PROTOCOLS, ranks
@@ -40,11 +42,7 @@ STATES = ("night", "fresh")
 USERS = 2000
 METRICS = {"HR@10": hr, "NDCG@10": ndcg}
 KEYS = ["dataset", "model", "state", "counts"]
-
-
-def place(results: str | Path = SCRATCH) -> Path:
-    """The file of what is kept."""
-    return beside(results, "production", "updating.csv")
+NAMED = ("production", "updating.csv")
 
 
 def known_before(log: EventLog, test: Int[np.ndarray, "S"]) -> Int[np.ndarray, "U"]:
@@ -139,31 +137,27 @@ def _by_user(values: Float[np.ndarray, "P"], user: Int[np.ndarray, "P"]) -> np.n
     return per_user(values[None], np.ones(len(values)), user)[0]
 
 
-def study(
+def asked_anew(
     dataset: str,
-    results: str | Path = SCRATCH,
     models: Sequence[str] = MODELS,
     times: Sequence[int] = TIMES,
     users: int = USERS,
     epochs: int | None = None,
     device: str = "auto",
-) -> pd.DataFrame:
-    """The table of all data sets; a model that is there is not asked again. The first of ``times``
-    is what others gain over.
+    results: str | Path = SCRATCH,
+) -> Iterator[list[dict[str, Any]]]:
+    """The rows of each model; the first of ``times`` is what others gain over. Nothing is kept.
 
     Raises ``ValueError`` for a split that is not by time: there is no day to replay.
     """
-    path = place(results)
-    rows = pd.read_csv(path).to_dict("records") if path.exists() else []
-    have = {(one["dataset"], one["model"]) for one in rows}
+    if not models:
+        return
     log, split = datasets.load(dataset)
     if not split.time_ordered:
         raise ValueError(f"{dataset}: not split by time; use split=time, or tecd-marketplace")
     positions = returning(log, split, users)
     user = log.user_of(positions)
     for name in models:
-        if (dataset, name) in have:
-            continue
         (spec,) = published(dataset, name, [0], epochs)
         model = initialised(spec, Catalogue.learned(log, split.train))
         if not isinstance(model, CountModel):
@@ -172,20 +166,36 @@ def study(
         how = (log, split, positions)
         length = spec.training.max_len
         nothing = asked(model, *how, "night", times[0], length)
-        for state in STATES:
-            for number in often:
-                same = (state, number) == ("night", times[0])
-                table = nothing if same else asked(model, *how, state, number, length)
-                about = dict(zip(KEYS, (dataset, name, state, number), strict=True))
-                about |= {"events": len(positions), "users": len(np.unique(user))}
-                rows += [about | one for one in measured(table, nothing, user)]
-        keep(pd.DataFrame(rows), path)
-    return kept(results)
+        rows: list[dict[str, Any]] = []
+        for state, number in itertools.product(STATES, often):
+            same = (state, number) == ("night", times[0])
+            table = nothing if same else asked(model, *how, state, number, length)
+            about = dict(zip(KEYS, (dataset, name, state, number), strict=True))
+            about |= {"events": len(positions), "users": len(np.unique(user))}
+            rows += [about | one for one in measured(table, nothing, user)]
+        yield rows
+
+
+def study(
+    dataset: str,
+    results: str | Path = SCRATCH,
+    models: Sequence[str] = MODELS,
+    users: int = USERS,
+    device: str = "auto",
+    anew: bool = False,
+) -> pd.DataFrame:
+    """The table of all data sets; a model that is there is not asked again, unless all are to be
+    made ``anew``."""
+    rows = Growing(results, *NAMED, keys=KEYS[:2], anew=anew)
+    missing = [name for name in models if (dataset, name) not in rows.by()]
+    for found in asked_anew(dataset, missing, users=users, device=device, results=results):
+        rows.add(*found)
+    return rows.table()
 
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """The table that was made. Raises ``FileNotFoundError`` if there is none."""
-    return made(place(results), "studies.updating tecd-marketplace")
+    return made("studies.updating tecd-marketplace", results, *NAMED, keys=KEYS[:2])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -198,12 +208,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--users", type=int, default=USERS, help="0: all")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--smoke", action="store_true", help="counts alone, 100 users")
+    parser.add_argument("--smoke", action="store_true", help="counts alone, 100 users, not kept")
     chosen = parser.parse_args(arguments)
-    how: dict[str, Any] = {"models": chosen.models, "users": chosen.users, "device": chosen.device}
     if chosen.smoke:
-        how |= {"models": MODELS[:2], "users": 100, "times": TIMES[:2]}
-    found = study(chosen.dataset, chosen.results, **how)
+        rows = asked_anew(chosen.dataset, MODELS[:2], TIMES[:2], users=100)
+        found = pd.DataFrame([one for of_a_model in rows for one in of_a_model])
+    else:
+        found = study(chosen.dataset, chosen.results, chosen.models, chosen.users, chosen.device)
     print(found[found["metric"] == "HR@10"].round(4).to_string())
 
 

@@ -31,7 +31,8 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.worlds.base import World
 from seqrec_lib.models.base import Recommender, from_config
 from seqrec_lib.models.layers import Users
-from seqrec_lib.records.store import SCRATCH, beside, keep, made, rows_by
+from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.tables import Growing, beside, made
 from seqrec_lib.studies.spaces import drawn
 from seqrec_lib.studies.worlds_plans import FAMILIES, PLANS, Family
 from seqrec_lib.training.evaluation import best
@@ -59,7 +60,11 @@ class Tried(NamedTuple):
 
 def place(name: str, results: str | Path = SCRATCH, anew: bool = False) -> Path:
     """The file of what is kept, or of what is made ``anew``."""
-    return beside(results, "worlds", f"{name}.csv", anew=anew)
+    return beside(results, *_named(name), anew=anew)
+
+
+def _named(name: str) -> tuple[str, str]:
+    return "worlds", f"{name}.csv"
 
 
 def parameters(model: Recommender) -> int:
@@ -184,25 +189,26 @@ def study(
     """
     if name not in PLANS:
         raise ValueError(f"no plan for world {name!r}; there is one for {', '.join(PLANS)}")
-    plan, path = PLANS[name], place(name, results, anew)
+    plan = PLANS[name]
     levels, models = list(levels or plan.levels), list(models or plan.models)
     if strange := set(models) - set(plan.models):
         raise ValueError(f"{name} lacks {sorted(strange)}; it has {', '.join(plan.models)}")
-    have = {} if anew else rows_by(path, KEYS, **READING)
+    rows = Growing(results, *_named(name), keys=KEYS, anew=anew, float_format="%.4f", **READING)
+    have = rows.by()
     for kind, level, model, seed in itertools.product(plan.kinds, levels, models, range(seeds)):
         if (kind, level, model, seed) in have:
             continue
         first = have.get((kind, level, model, 0))
         settings = json.loads(first["settings"]) if first else None
-        made = row(name, kind, level, model, seed, settings, trials)
-        have[kind, level, model, seed] = made
-        keep(pd.DataFrame(list(have.values())), path, "%.4f")
-    return kept(name, results)
+        one = row(name, kind, level, model, seed, settings, trials)
+        have[kind, level, model, seed] = one
+        rows.add(one)
+    return rows.table()
 
 
 def kept(name: str, results: str | Path = SCRATCH) -> pd.DataFrame:
     """The rows that were made. Raises ``FileNotFoundError`` if there are none."""
-    return made(place(name, results), f"studies.worlds {name}", **READING)
+    return made(f"studies.worlds {name}", results, *_named(name), keys=KEYS, **READING)
 
 
 def smoke(name: str) -> pd.DataFrame:

@@ -126,7 +126,7 @@ def test_other_seeds_take_what_was_chosen_and_no_row_that_is_kept_changes(tmp_pa
     found = clicks.study(levels=(1_000,), models=["din"], seeds=2)  # and those before
     chosen = {"learning_rate": 0.5}
     assert asked == [(0, [100, 1_000], None), (1, [100, 1_000], chosen)]
-    assert len(found) == 4 and clicks.place() == tmp_path / "build/worlds/clicks.csv"
+    assert len(found) == 4 and (tmp_path / "build/worlds/clicks.csv").exists()
     again = clicks.study(levels=(100,), models=["din"], seeds=2)
     assert len(asked) == 2
     pd.testing.assert_frame_equal(again, found)
@@ -139,6 +139,6 @@ def test_other_seeds_take_what_was_chosen_and_no_row_that_is_kept_changes(tmp_pa
 
 def test_a_look_trains_every_model_and_keeps_nothing(capsys, monkeypatch):
     monkeypatch.setattr(clicks, "FAMILIES", {n: clicks.FAMILIES[n] for n in ("din", "twin-v2")})
-    monkeypatch.setattr(clicks, "keep", None)
+    monkeypatch.setattr(clicks, "Growing", None)
     clicks.main(["--smoke"])
     assert "twin-v2" in capsys.readouterr().out

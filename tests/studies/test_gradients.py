@@ -48,8 +48,8 @@ def test_the_table_has_every_cell_before_and_after(monkeypatch):
     assert newest["HR@1"].notna().sum() == len(CELLS)
 
 
-def test_without_a_table_it_is_said_what_makes_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(gradients, "place", lambda results: tmp_path / "gradients.csv")
+@pytest.mark.usefixtures("nothing_kept")
+def test_without_a_table_it_is_said_what_makes_it():
     with pytest.raises(FileNotFoundError, match="gradients.csv: nothing is kept; python -m"):
         gradients.kept()
 

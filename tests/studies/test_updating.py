@@ -1,5 +1,7 @@
 """A day asked four ways: by hand on four users, and against an evaluation of the same positions."""
 
+import functools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,7 +103,9 @@ def test_counting_at_every_event_follows_a_fashion_that_begins_in_the_day():
 
 @pytest.mark.usefixtures("nothing_kept")
 def test_a_study_is_kept_and_not_made_again(tmp_path, monkeypatch):
-    how = {"models": ("popular", "markov-1", "gru"), "times": (1, 2), "users": 20, "epochs": 1}
+    quick = functools.partial(updating.asked_anew, times=(1, 2), epochs=1)
+    monkeypatch.setattr(updating, "asked_anew", quick)
+    how = {"models": ("popular", "markov-1", "gru"), "users": 20}
     found = updating.study("simulated-time", tmp_path / "results", **how)
     rows = found.groupby("model").size().to_dict()
     assert rows == {"popular": 16, "markov-1": 16, "gru": 8}
@@ -112,6 +116,7 @@ def test_a_study_is_kept_and_not_made_again(tmp_path, monkeypatch):
     assert (fresh["gain low"] <= fresh["gain mean"]).all()
     monkeypatch.setattr(updating, "asked", None)
     assert updating.study("simulated-time", tmp_path / "results", **how).equals(found)
+    assert updating.kept(tmp_path / "results").equals(found)
 
 
 def test_without_a_day_there_is_nothing_to_replay(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from seqrec_lib.studies.search import place
+from seqrec_lib.studies.search import kept
 
 CAPTION = (
     "The settings that we began with and the draws from a declared space, best first: one seed "
@@ -41,7 +41,7 @@ HEADS = {
 
 def trials(dataset: str, name: str, results: str = "book/results") -> pd.DataFrame:
     """A row a trial, the best first, under heads that a reader knows; the recipe is named."""
-    found = pd.read_csv(place(dataset, name, results)).sort_values("NDCG@10", ascending=False)
+    found = kept(dataset, name, results).sort_values("NDCG@10", ascending=False)
     names = ["first settings" if trial == 0 else f"draw {trial}" for trial in found["trial"]]
     shown = found[[key for key in HEADS if key in found]].rename(columns=HEADS)
     for name in ("rate falls", "knows who asks"):

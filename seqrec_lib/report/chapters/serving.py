@@ -1,0 +1,239 @@
+"""What the chapter on production shows: serving as it was measured, and what keeps lists fresh."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
+
+from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.report.styles import colour, label, marker
+from seqrec_lib.statistics.intervals import Interval
+from seqrec_lib.studies import scaling, updating
+
+LETTERS = {"masked": "M", "unmasked": "U"}
+WAYS = {
+    "popular": "popularity",
+    "alike": "attributes shared, nothing learned",
+    "sasrec": "SASRec, item numbers",
+    "attributed": "SASRec, attributes",
+}
+ASKED = {  # of the benchmark: what is called how
+    "small": {
+        "1 connections": "12,101 items, one connection",
+        "empty, 1 connections": "nothing, one connection",
+        "32 connections": "12,101 items, 32 connections",
+        "empty, 32 connections": "nothing, 32 connections",
+        "capacity": "12,101 items, all that can be answered",
+    },
+    "large": {
+        "exact, 1 connection": "456,186 items, exactly",
+        "exact, 8 connections": "456,186 items, exactly, 8 connections",
+        "index, 1 connection": "456,186 items, by an index",
+    },
+}
+PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
+ENDS = ("mean", "low", "high")
+TECD_EVENTS, TECD_ITEMS = 135e9, 10**6  # the whole of T-ECD, and the most items measured
+
+
+# --- the server -----------------------------------------------------------------------------------
+
+
+def answers(of: Mapping[str, Any]) -> pd.DataFrame:
+    """A row a run of the benchmark: milliseconds from when a question was due, processor time of an
+    answer, answers a second."""
+    rows = {}
+    for part, names in ASKED.items():
+        for key, words in names.items():
+            one = of[part][key]
+            rows[words] = {
+                "p50, ms": one["due_ms"].get("p50"),
+                "p99, ms": one["due_ms"].get("p99"),
+                "processor, ms": one["cpu_ms"],
+                "answers a second": round(one["answers_per_s"]),
+                "answers": one["n"],
+            }
+    return pd.DataFrame.from_dict(rows, "index")
+
+
+def wanted(of: Mapping[str, Any]) -> pd.DataFrame:
+    """What was asked for before it was measured, beside what came."""
+    small, large, over = of["small"], of["large"], of["overload"]["small"]
+    came = {
+        "small, 1 connection: p99": small["1 connections"]["due_ms"].get("p99"),
+        "small, 32 connections: answers a second": small["32 connections"]["answers_per_s"],
+        "small, 32 connections: p99": small["32 connections"]["due_ms"].get("p99"),
+        "large, exact, 1 connection: p99": large["exact, 1 connection"]["due_ms"].get("p99"),
+        "large, index, 1 connection: p99": large["index, 1 connection"]["due_ms"].get("p99"),
+        "large, index: recall@10": large["recall"],
+        "overload: p99 of the accepted": over["sent_ms"].get("p99"),
+        "overload: seconds until well": over["well_after_s"],
+    }
+    found = pd.DataFrame({"asked for": of["wanted"], "came": came})
+    more = found.index.str.contains("a second|recall")
+    met = np.where(more, found["came"] >= found["asked for"], found["came"] <= found["asked for"])
+    found["met"] = np.where(found["came"].isna(), "too few", np.where(met, "yes", "no"))
+    return found
+
+
+# --- a replay -------------------------------------------------------------------------------------
+
+
+def replayed(found: pd.DataFrame) -> pd.DataFrame:
+    """A row a model: HR@10 and NDCG@10 with intervals over users, calibration error, coverage, by
+    protocol."""
+    columns = {"HR@10": "HR@10", "NDCG@10": "NDCG@10", "calibration_error": "calibration error",
+               "coverage": "coverage"}  # fmt: skip
+    rows: dict[str, dict[str, Any]] = {}
+    for _, one in found[found["measure"].isin(columns)].iterrows():
+        value: Any = float(one["mean"])
+        if not np.isnan(one["low"]):
+            value = Interval(value, float(one["low"]), float(one["high"]))
+        name = f"{columns[one['measure']]} {LETTERS[one['protocol']]}"
+        rows.setdefault(one["model"], {})[name] = value
+    return pd.DataFrame.from_dict(rows, "index")
+
+
+def draw_calibration(ax: Axes, found: pd.DataFrame, protocol: str = "masked") -> None:
+    """How often the first item came, by the chance it was given, with intervals over users."""
+    bins = found[(found["measure"] == "calibration") & (found["protocol"] == protocol)]
+    most = float(bins[["chance", "high"]].to_numpy().max())
+    said = np.geomspace(float(bins["chance"].min()) / 2, most, 200)
+    ax.plot(said, said, color="black", lw=0.8, ls="--", label="as often as said")
+    for model, one in bins.groupby("model", sort=False):
+        ax.errorbar(
+            one["chance"], one["mean"], [one["mean"] - one["low"], one["high"] - one["mean"]],
+            color=colour(model), marker=marker(model), ms=5, lw=1.2, label=label(model),
+        )  # fmt: skip
+    ax.set(xscale="log", xlabel="probability given to the first item", ylabel="how often it came")
+    ax.xaxis.set_major_formatter(PLAIN)
+    ax.legend()
+
+
+# --- what is fresh --------------------------------------------------------------------------------
+
+
+def day(
+    dataset: str,
+    results: str | Path = SCRATCH,
+    epochs: int | None = None,
+    device: str = "auto",
+    retrain: bool = False,
+) -> pd.DataFrame:
+    """The last day of a data set, as it is kept; asked now where it is not, or to ``retrain``; of
+    other ``epochs`` it is asked now and not kept."""
+    if epochs is not None:
+        asked = updating.asked_anew(dataset, epochs=epochs, device=device, results=results)
+        return pd.DataFrame([row for of_a_model in asked for row in of_a_model])
+    found = updating.study(dataset, results, device=device, anew=retrain)
+    return found[found["dataset"] == dataset]
+
+
+def worth(table: pd.DataFrame, metric: str = "HR@10") -> pd.DataFrame:
+    """A row a model: the level of last night, and what each thing that is fresh adds to it."""
+    rows: dict[str, dict[str, Any]] = {}
+    often = int(table["counts"].max())
+    first = int(table["counts"].min())
+    for _, one in table[table["metric"] == metric].iterrows():
+        key = (one["state"], int(one["counts"]))
+        names = {
+            ("night", first): "last night", ("fresh", first): "+ state",
+            ("night", often): "+ counts", ("fresh", often): "+ both",
+        }  # fmt: skip
+        if key not in names:
+            continue
+        prefix = "" if key == ("night", first) else "gain "
+        value = Interval(*_ends(one[[f"{prefix}{end}" for end in ENDS]]))
+        rows.setdefault(one["model"], {})[f"{names[key]} {LETTERS[one['protocol']]}"] = value
+    return pd.DataFrame.from_dict(rows, "index")
+
+
+def draw_updating(ax: Axes, table: pd.DataFrame, protocol: str = "unmasked") -> None:
+    """HR@10 by how often items are counted in a day; full lines: the user's state is fresh."""
+    rows = table[(table["protocol"] == protocol) & (table["metric"] == "HR@10")]
+    for (model, state), one in rows.groupby(["model", "state"], sort=False):
+        fresh = state == "fresh"
+        one = one.sort_values("counts")
+        ax.errorbar(
+            one["counts"], one["mean"], [one["mean"] - one["low"], one["high"] - one["mean"]],
+            color=colour(model), marker=marker(model), ms=5, lw=1.4 if fresh else 1,
+            ls="-" if fresh else ":", mfc=None if fresh else "white", label=label(model),
+        )  # fmt: skip
+    ax.set(xscale="log", xlabel="times a day that items are counted", ylabel="HR@10")
+    ax.set_xticks(sorted(rows["counts"].unique()))
+    ax.minorticks_off()
+    ax.xaxis.set_major_formatter(PLAIN)
+    shown = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    states = [Line2D([], [], color="black", ls=one) for one in ("-", ":")]
+    words = [*shown, "state fresh", "state of last night"]
+    ax.legend([*shown.values(), *states], words, loc="upper center",
+              bbox_to_anchor=(0.5, -0.18), ncols=3)  # fmt: skip
+
+
+def new_items(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a way: HR@10 on new and on old answers, and among new items alone; means over seeds,
+    each of which has other new items, with the half-width over users of one seed."""
+    rows: dict[str, dict[str, Any]] = {}
+    names = {("new", "HR@10"): "new", ("new", "HR@10 among new"): "new, among new",
+             ("old", "HR@10"): "old"}  # fmt: skip
+    for key, one in table.groupby(["way", "part", "protocol", "metric"], sort=False):
+        way, part, protocol, metric = key
+        if (part, metric) in names:
+            value = Interval(*_ends(one[list(ENDS)].mean()))
+            name = f"{names[part, metric]} {LETTERS[protocol]}"
+            rows.setdefault(WAYS[way], {})[name] = value
+    return pd.DataFrame.from_dict(rows, "index")
+
+
+def _ends(found: pd.Series) -> tuple[float, float, float]:
+    mean, low, high = map(float, found)
+    return mean, low, high
+
+
+# --- what scales ----------------------------------------------------------------------------------
+
+
+def draw_scaling(ax: Axes, table: pd.DataFrame) -> None:
+    """Seconds of a step by items, a line a loss, at the most events that did not break."""
+    looks = {"whole": ("sasrec", "-"), "sampled": ("gru", "--")}
+    for loss, one in table[table["broke"] == ""].groupby("loss", sort=False):
+        largest = one.sort_values("events").groupby("items").last().reset_index()
+        name, dashes = looks[str(loss)]
+        ax.plot(largest["items"], largest["step_s"], color=colour(name), ls=dashes,
+                marker=marker(name), label=f"{loss} softmax")  # fmt: skip
+    ax.set(xscale="log", yscale="log", xlabel="items", ylabel="seconds of a step")
+    ax.legend()
+
+
+def sizes(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a size and loss: what a step takes, what memory holds, what broke."""
+    found = table.set_index(["items", "events", "loss"])
+    columns = {"step_s": "step, s", "begin_s": "first batch after, s", "log_mb": "log, MB",
+               "model_mb": "model, MB", "peak_mb": "peak, MB"}  # fmt: skip
+    shown = found[list(columns)].rename(columns=columns)
+    return shown.assign(broke=found["broke"].replace("", "–"))
+
+
+def plan(table: pd.DataFrame, processes: tuple[int, ...] = (1, 64, 1024)) -> pd.DataFrame:
+    """On paper: one pass over the whole of T-ECD, by the step that was measured."""
+    rows = {}
+    for loss in scaling.LOSSES:
+        for number in processes:
+            try:
+                one = scaling.passes(table, TECD_EVENTS, TECD_ITEMS, loss, number)
+            except LookupError:
+                continue
+            rows[loss, f"{number:,}"] = {
+                "days of a pass": one["hours"] / 24,
+                "log, GB a process": one["log GB"] / number,
+                "model, GB a process": one["model GB"],
+            }
+    index = pd.MultiIndex.from_tuples(rows, names=["softmax", "cores"])
+    return pd.DataFrame(list(rows.values()), index=index)
