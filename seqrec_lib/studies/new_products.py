@@ -43,7 +43,7 @@ from seqrec_lib.records.store import SCRATCH
 from seqrec_lib.records.tables import Growing, made
 from seqrec_lib.statistics.intervals import bootstrap
 from seqrec_lib.training.device import device as resolved
-from seqrec_lib.training.evaluation import PROTOCOLS, ranks, scored
+from seqrec_lib.training.evaluation import PROTOCOLS, ranks
 from seqrec_lib.training.loop import fit
 from seqrec_lib.training.settings import Training
 
@@ -157,34 +157,37 @@ class Alike(Recommender):
         return scores
 
 
+class Among(Recommender):
+    """A model where the ``new`` items of a shop, or the old ones, are the only candidates."""
+
+    def __init__(self, model: Recommender, shop: Shop, new: bool):
+        super().__init__(Catalogue.learned(shop.log, shop.split.train))
+        self.model = model
+        self.others = (torch.arange(self.num_items + 1) > shop.old) != new
+
+    def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
+        return self.model.score_all(batch).masked_fill(self.others, -torch.inf)
+
+
 def measured(model: Recommender, shop: Shop, length: int) -> list[dict[str, Any]]:
     """A row a part, protocol and metric, with 95 % intervals over users, who have a question each;
-    ``among new`` is HR@10 where new items alone are candidates."""
+    ``among new``, ``among old``: items of the part alone are candidates."""
     test, is_new = shop.split.test, shop.new_answers
     table, found = ranks(model, shop.log, test, length), []
-    values = {("new", "masked", "HR@10 among new"): hr(_among_new(model, shop, length), 10)}
+    values: dict[tuple[str, str, str], Float[np.ndarray, "U"]] = {}
     for part, rows in (("new", is_new), ("old", ~is_new)):
+        alone = ranks(Among(model, shop, part == "new").eval(), shop.log, test[rows], length)
         for protocol in PROTOCOLS:
             rank = table[f"rank_{protocol}"].to_numpy()[rows]
             values |= {(part, protocol, "HR@10"): hr(rank, 10)}
             values |= {(part, protocol, "NDCG@10"): ndcg(rank, 10)}
+            rank = alone[f"rank_{protocol}"].to_numpy()
+            values |= {(part, protocol, f"HR@10 among {part}"): hr(rank, 10)}
     for (part, protocol, metric), one in values.items():
         said = bootstrap(one)
         about = {"part": part, "protocol": protocol, "metric": metric, "users": len(one)}
         found.append(about | {"mean": said.mean, "low": said.low, "high": said.high})
     return found
-
-
-@torch.no_grad()
-def _among_new(model: Recommender, shop: Shop, length: int) -> Int[np.ndarray, "S"]:
-    test = shop.split.test[shop.new_answers]
-    answer = torch.from_numpy(shop.log.item[test].astype(np.int64))
-    rank = np.empty(len(test), dtype=np.int64)
-    for rows, _, scores in scored(model, shop.log, test, length):
-        new, own = scores[:, shop.old + 1 :], scores.gather(1, answer[rows][:, None])
-        above, ties = (new > own).sum(1), (new == own).sum(1)
-        rank[rows] = (1 + above + ties // 2).numpy()
-    return rank
 
 
 def study(

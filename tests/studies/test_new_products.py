@@ -9,6 +9,7 @@ from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.encoders.attributed import AttributedSASRec
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.studies import new_products
+from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.settings import Training
 
 KINDS = 8
@@ -101,9 +102,14 @@ def test_attributes_find_new_items_and_numbers_do_not(models, shop):
 
 
 def test_among_new_items_alone_there_are_as_many_ranks_as_questions(models, shop):
-    rank = new_products._among_new(models["attributed"], shop, 5)
+    asked = shop.split.test[shop.new_answers]
+    alone = new_products.Among(models["attributed"], shop, new=True).eval()
+    rank = ranks(alone, shop.log, asked, 5)["rank_masked"]
     assert len(rank) == shop.new_answers.sum() and rank.min() >= 1 and rank.max() <= 16
     assert np.median(rank) <= 4  # two of sixteen are of a kind, in the mean
+    # fewer rivals: no rank falls, and the order among those that stay is the same
+    whole = ranks(models["attributed"], shop.log, asked, 5)["rank_masked"]
+    assert (rank <= whole).all() and (rank < whole).any()
 
 
 def test_what_is_alike_shares_rare_attributes(models, shop, log):
@@ -122,7 +128,7 @@ def test_a_study_is_kept_and_not_made_again(tmp_path, monkeypatch, log, attribut
     monkeypatch.setattr(datasets, "load", lambda _: (log, leave_last_out(log)))
     monkeypatch.setattr(datasets, "attributes", lambda _: attributes)
     found = new_products.study("beauty", tmp_path / "results", seeds=2, epochs=1)
-    assert found.groupby("way").size().to_dict() == dict.fromkeys(new_products.WAYS, 18)
+    assert found.groupby("way").size().to_dict() == dict.fromkeys(new_products.WAYS, 24)
     popular = found[(found["way"] == "popular") & (found["part"] == "new")]
     assert (popular["mean"][popular["metric"] == "HR@10"] == 0).all()
     monkeypatch.setattr(new_products, "_made", None)
