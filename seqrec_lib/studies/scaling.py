@@ -43,7 +43,7 @@ LOSSES: dict[str, tuple[Objective, str]] = {
     "sampled": (SampledSoftmax(1024, alpha=0.5), "sparse-adam"),
 }
 HISTORY, LENGTH, BATCH = 50, 50, 256  # events a user; that are read; windows in a step
-STEPS, WARM = 5, 1
+STEPS, WARM = 3, 1
 LIMIT_S = 1800  # of one row
 KEYS = ["items", "events", "loss"]
 NAMED = ("production", "scaling.csv")

@@ -155,6 +155,26 @@ def worth(table: pd.DataFrame, metric: str = "HR@10") -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, "index")
 
 
+def fresh_figures(table: pd.DataFrame, chain: str = "markov-1") -> dict[str, float]:
+    """HR@10 (U) that is gained over a night of both, for the prose; a model that was not asked has
+    no figure."""
+    hits = table[table["metric"] == "HR@10"]
+    gain = hits.set_index(["protocol", "model", "state", "counts"])["gain mean"].to_dict()
+    first, *_, most = sorted(hits["counts"].unique())
+    named = {
+        "state-gain": ("unmasked", chain, "fresh", first),
+        "counts-gain": ("unmasked", chain, "night", most),
+        "sixteen-gain": ("unmasked", chain, "fresh", 16),
+        "most-gain": ("unmasked", chain, "fresh", most),
+        "gru-state": ("unmasked", "gru", "fresh", first),
+        "sasrec-state": ("unmasked", "sasrec", "fresh", first),
+        "popular-state-m": ("masked", "popular", "fresh", first),
+    }
+    found = {name: float(gain[key]) for name, key in named.items() if key in gain}
+    found["counts-after"] = found["most-gain"] - found["state-gain"]
+    return found
+
+
 def draw_updating(ax: Axes, table: pd.DataFrame, protocol: str = "unmasked") -> None:
     """HR@10 by how often items are counted in a day; full lines: the user's state is fresh."""
     rows = table[(table["protocol"] == protocol) & (table["metric"] == "HR@10")]
@@ -182,7 +202,7 @@ def new_items(table: pd.DataFrame) -> pd.DataFrame:
     each of which has other new items, with the half-width over users of one seed."""
     rows: dict[str, dict[str, Any]] = {}
     names = {("new", "HR@10"): "new", ("new", "HR@10 among new"): "new, among new",
-             ("old", "HR@10"): "old"}  # fmt: skip
+             ("old", "HR@10"): "old", ("old", "HR@10 among old"): "old, among old"}  # fmt: skip
     for key, one in table.groupby(["way", "part", "protocol", "metric"], sort=False):
         way, part, protocol, metric = key
         if (part, metric) in names:
@@ -190,6 +210,24 @@ def new_items(table: pd.DataFrame) -> pd.DataFrame:
             name = f"{names[part, metric]} {LETTERS[protocol]}"
             rows.setdefault(WAYS[way], {})[name] = value
     return pd.DataFrame.from_dict(rows, "index")
+
+
+def new_figures(table: pd.DataFrame) -> dict[str, float]:
+    """HR@10 (M), means over draws of the new items, for the prose; ``all``: over all questions."""
+    rows = table[(table["protocol"] == "masked") & table["metric"].str.startswith("HR@10")]
+    mean = rows.groupby(["way", "part", "metric"])["mean"].mean()
+    users = rows.groupby("part")["users"].mean()
+    ways = {"numbers": "sasrec", "attributes": "attributed", "alike": "alike"}
+    found = {}
+    for word, way in ways.items():
+        if way not in mean.index:
+            continue
+        new, old = (float(mean[way, part, "HR@10"]) for part in ("new", "old"))
+        found |= {f"new-{word}": new, f"old-{word}": old}
+        found[f"all-{word}"] = float((new * users["new"] + old * users["old"]) / users.sum())
+    if ("attributed", "old", "HR@10 among old") in mean.index:
+        found["old-among"] = float(mean["attributed", "old", "HR@10 among old"])
+    return found
 
 
 def _ends(found: pd.Series) -> tuple[float, float, float]:
