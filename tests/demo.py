@@ -114,6 +114,7 @@ const last = name => [...document.querySelectorAll(`#seqrec-history li:last-of-t
 const seen = () => ({
   lists: lists(), history: history(), said: part("said").textContent, focus: focused(),
   person: part("person").textContent, tally: part("tally").textContent,
+  top: part("step").getBoundingClientRect().top,
 });
 addEventListener("load", async () => {
   const report = {before: requests()};
@@ -131,9 +132,14 @@ addEventListener("load", async () => {
   Object.assign(words, {value: "matrix thé"}).dispatchEvent(new Event("input"));
   report.found = texts(part("add"), "li");
   step("added", () => part("add").querySelector("li button").click());
-  step("came", () => { part("restore").click(); part("step").click(); });
+  step("none", () => { part("empty").click(); part("step").click(); });
+  part("back").click();
+  step("came", () => part("step").click());
   step("next", () => part("step").click());
-  for (let i = 0; i < 20; i++) part("step").click();
+  for (let i = 0; i < 20; i++) {
+    if (i % 2 === 0) last("Remove").click(); // before what came is told
+    part("step").click();
+  }
   step("later", () => {});
   step("back", () => part("back").click());
   step("empty", () => part("empty").click());

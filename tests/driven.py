@@ -51,6 +51,13 @@ class Browser:
         assert "exceptionDetails" not in found, f"{script}: {found['exceptionDetails']}"
         return found["result"].get("value")
 
+    def on_paper(self, script):
+        """What an expression gives where the page is printed."""
+        self._page.emulate_media(media="print")
+        found = self.value(script)
+        self._page.emulate_media(media="screen")
+        return found
+
     def until(self, script, seconds=30):
         """Wait until an expression is true, and give it."""
         end = time.monotonic() + seconds

@@ -104,11 +104,22 @@ class TestPlaying:
             assert re.search(r"has rank [\d,]+ of 13,004", one["words"][-1])
         assert "Person 2 of 48" in played["next"]["person"]
         assert not re.search("rank", played["next"]["lists"]["SASRec"]["words"][-1])
-        assert "of 11 people" in played["later"]["tally"]
+        assert played["came"]["top"] == played["next"]["top"]  # longer words push nothing down
         assert (
             played["back"]["person"].startswith("Person 11 of 48")
             and "Then" in (played["back"]["person"])
         )
+
+    def test_who_had_what_came_is_counted_after_the_person_s_own_history(self, played):
+        histories = apart(contents(EXPORT)["replay"]["packed"])
+        models = restored(EXPORT).values()
+        for state, people, said in (("none", 1, "1 person"), ("later", 11, "11 people")):
+            own, came = zip(*((one[:-1], one[-1]) for one in histories[:people]), strict=True)
+            lists = [zip(came, listed(model, own), strict=True) for model in models]
+            hits = [sum(item in items for item, items in one) for one in lists]
+            had = zip(played["first"]["lists"], hits, strict=True)
+            tally = ", ".join(f"{title} {count}" for title, count in had)
+            assert played[state]["tally"].endswith(f"of {said} so far: {tally}.")
 
     def test_an_empty_history_has_no_list_and_says_so(self, played):
         for one in played["empty"]["lists"].values():

@@ -7,6 +7,8 @@ import time
 from contextlib import contextmanager
 
 import httpx
+import numpy as np
+import pandas as pd
 import pytest
 import uvicorn
 
@@ -51,13 +53,49 @@ SEEN = """(() => {
 IDLE = "document.getElementById('seqrec-replay').hidden === false"
 
 
+# as many lines, tables and marks as there are models, of frames that a test makes up
+MEASURES = """(() => {
+  const models = ["a", "b", "c", "d", "e"].map((name) => ({ name, title: name, colour: "red" }));
+  const [root, above, counts] = [0, 0, 0].map(() => document.createElement("div"));
+  const shown = window.seqrec.measures(root, above, counts, models);
+  const by = (one) => Object.fromEntries(models.map(({ name }) => [name, one]));
+  const ms = { p50: 1, p95: 1, p99: 1, n: 1 };
+  return (told) => {
+    for (const [state, decided] of told) {
+      const one = { decided, coverage: 0, "HR@10": [0.1, 0, 0.2], "NDCG@10": [0.1, 0, 0.2] };
+      shown.show(decided === null ? { state } : {
+        state, counts: { arrived: decided, decided, late: 0, lost: 0 }, drift_psi: null,
+        models: by({ masked: one }), model_ms: by(ms), response_ms: ms,
+        achieved_per_s: 1, offered_per_s: 1,
+      }, "masked");
+    }
+    return {
+      points: above.querySelector("svg > polyline").getAttribute("points"),
+      marks: [...above.querySelectorAll(".seqrec-end")].map((one) => +one.getAttribute("x2")),
+      end: +above.querySelector(".seqrec-axis").getAttribute("x2"),
+      rows: root.querySelectorAll("tbody tr").length, counts: counts.textContent,
+    };
+  };
+})()"""
+# every name on the page as one long word, and by how much the page and a table are wider for it
+LONG = """(() => {
+  const names = "#seqrec-person, .seqrec-title, #seqrec-attention tbody th, #seqrec-add button";
+  for (const one of document.querySelectorAll(names)) one.textContent = "long".repeat(50);
+  return [document.documentElement, document.querySelector("#seqrec-attention .seqrec-wide")].map(
+    ({ scrollWidth, clientWidth }) => scrollWidth - clientWidth);
+})()"""
+
+
 @contextmanager
-def serving(models, log):
-    """The address of a server of its own thread, and its application."""
-    split = leave_last_out(log)
-    items = Items(log.items, log, split.train)
-    app = create_app(models, replayed=(log, split), items=items, dataset="small")
-    config = uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=2)
+def serving(models, log=None, port=0):
+    """The address of a server of its own thread, and its application; it replays a ``log``."""
+    told = {}
+    if log is not None:
+        split = leave_last_out(log)
+        items = Items(log.items, log, split.train)
+        told = {"replayed": (log, split), "items": items, "dataset": "small"}
+    app = create_app(models, **told)
+    config = uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=0)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
     thread.start()
@@ -119,12 +157,15 @@ def step(page, server, act=lambda page: page.click("#seqrec-step")):
     """One event more, and what is seen once it is drawn."""
     live = server[1].state.live
     before = decided(live)
+    page.value("document.getElementById('seqrec-said').textContent = ''")
     act(page)
     end = time.monotonic() + 30
     while (now := decided(live)) == before or not now[1]:
         assert time.monotonic() < end, "nothing was decided"
         time.sleep(0.02)
     shown(page, live.monitor.latest)
+    # the same event may have been there before: this one is told
+    page.until(f"(({{said, person}}) => said === person)({SEEN})")
     return page.value(SEEN)
 
 
@@ -155,6 +196,7 @@ def test_a_step_shows_every_model_s_list_and_marks_what_came(page, server):
     latest = live.monitor.latest
     assert seen["state"] == "The replay is paused."
     assert seen["person"].endswith(f"Then came {latest['item']}.")
+    assert seen["said"] == seen["person"]  # for who hears the page
     assert seen["history"] == [str(one) for one in latest["history"][-6:]]
     assert list(seen["lists"]) == ["Markov chain", "GRU-CE", "SASRec"]
     for name, one in zip(NAMES, seen["lists"].values(), strict=True):
@@ -192,7 +234,11 @@ def test_measures_by_model_stand_in_tables(page, server):
     live = server[1].state.live
     page.value("document.getElementById('seqrec-rate').value = '50'")
     page.click("#seqrec-start")
+    page.until("!document.getElementById('seqrec-stop').disabled")
+    page.value("document.getElementById('seqrec-stop').focus()")
     page.until("document.getElementById('seqrec-state').textContent.includes('to the end')")
+    assert page.value(SEEN)["focus"] == "seqrec-start"  # what had it is off now
+    page.until("document.querySelector('#seqrec-tables caption').textContent.includes('all deci')")
     tables = page.value(SEEN)["tables"]
     whole = live.frame()
     quality, cold, times = (rows for name, rows in tables.items() if "chance" not in name)
@@ -204,6 +250,20 @@ def test_measures_by_model_stand_in_tables(page, server):
     chances = [rows for name, rows in tables.items() if "chance" in name]
     assert len(chances) == 3 and all(len(rows) == 10 for rows in chances)
     assert page.value("document.querySelectorAll('polyline[points*=\",\"]').length") >= 3
+
+
+def test_measures_are_of_one_replay_and_go_with_it(page):
+    def shown(*told):
+        return page.value(f"{MEASURES}({json.dumps(told)})")
+
+    one = shown(("playing", 7))
+    assert one["points"] and one["rows"] > 0 and one["counts"].startswith("7 events came")
+    behind = max(one["marks"]) - float(one["points"].split(",")[0])
+    assert len(one["marks"]) == 5 and one["end"] + behind < 640  # as wide as the chart
+    assert shown(("playing", 7), ("playing", 8))["points"] == one["points"]
+    assert shown(("playing", 7), ("playing", 3))["points"] == ""
+    none = shown(("playing", 1), ("idle", None))
+    assert none["points"] == none["counts"] == "" and none["rows"] == 0
 
 
 def test_pausing_stands_still_and_another_speed_holds_from_then_on(page, server):
@@ -219,6 +279,9 @@ def test_pausing_stands_still_and_another_speed_holds_from_then_on(page, server)
     )
     page.until("document.getElementById('seqrec-said').textContent.startsWith('50')")
     assert live.monitor.counts["arrived"] == count and live.pace.factor == 10
+    start(page, server)  # as whoever comes later
+    page.until("document.getElementById('seqrec-rate').value === '50'")
+    page.until("document.getElementById('seqrec-pause').textContent === 'Go on'")
     page.click("#seqrec-pause")
     page.until("document.getElementById('seqrec-state').textContent.includes('to the end')")
     assert page.value("document.getElementById('seqrec-pause').disabled")
@@ -240,6 +303,7 @@ def test_a_changed_history_is_answered_by_all_and_moves_are_marked(page, server,
             words = "new" if by is None else f"up {by}" if by > 0 else f"down {-by}"
             assert heard == ("" if by == 0 else f" ({words})")
     assert "history changed by you" in swapped["person"]
+    assert "After their own history came" in swapped["person"]
     assert swapped["focus"].startswith("Move earlier: ")  # the reader's place is kept
     removed = after(page, lambda: page.click(f"{last}[aria-label^='Remove']"))
     assert removed["history"][-1] == swapped["history"][-2]
@@ -259,10 +323,21 @@ def test_under_u_what_is_in_the_history_may_come_again(page, server):
     first = step(page, server)
     text = "document.getElementById('seqrec-lists').textContent"
     masked = page.value(text)
-    page.click("[value=unmasked]")
-    page.until(f"{text} !== {json.dumps(masked)}")
-    lists = page.value(SEEN)["lists"].values()
-    assert any(set(one["titles"]) & set(first["history"]) for one in lists)
+    seen = after(page, lambda: page.click("[value=unmasked]"))
+    assert page.value(text) != masked
+    assert any(set(one["titles"]) & set(first["history"]) for one in seen["lists"].values())
+
+
+def test_while_the_replay_waits_attention_stays_and_is_explained(page, server):
+    looked = step(page, server)["looked"]
+    for act in ("[value=unmasked]", "#seqrec-hold", "#seqrec-watch"):
+        page.click(act)
+        page.until("document.getElementById('seqrec-attention').checkVisibility()")
+        time.sleep(0.6)  # two frames
+        hidden = "document.querySelector('#seqrec-attention > div').hidden"
+        assert not page.value(hidden) and page.value(SEEN)["looked"] == looked
+        words = page.value("document.getElementById('seqrec-looking').textContent")
+        assert "It is no explanation" in words
 
 
 def test_a_held_person_is_not_overtaken_and_attention_is_shown(page, served):
@@ -354,6 +429,12 @@ def test_nobody_is_kept_from_it(server, page, scheme, width):
     assert (
         page.value("(({scrollWidth: a, clientWidth: b}) => a - b)(document.documentElement)") <= 0
     )
+    figures = "document.querySelector('#seqrec-rolling text:nth-of-type(2)')"
+    assert page.value(f"{figures}.getBoundingClientRect().height") > 10
+    page.click("#seqrec-words")
+    page.write("1")
+    page.until("document.querySelectorAll('#seqrec-add li').length === 8")
+    assert max(page.value(LONG)) <= 0
     ground = page.value("getComputedStyle(document.body).backgroundColor")
     assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
 
@@ -372,11 +453,94 @@ def test_who_wants_little_motion_has_few_changes_and_none_that_glides(server, pa
     assert page.value(glides) == "0s"
 
 
-def test_a_server_that_goes_away_is_told(served, kept, apart):
-    with serving([served("gru")], kept("gru")[2]) as (address, _):
-        apart.open(address)
+def test_all_of_a_history_has_its_titles_while_the_replay_plays(served, apart):
+    user = np.repeat(np.arange(50), 30)  # nobody has an item of somebody else's
+    log = EventLog.build(pd.DataFrame({"user": user, "item": np.arange(1500), "time": 0}))
+    with serving([served("gru")], log) as server:
+        start(apart, server)
+        live = server[1].state.live
+        apart.click("#seqrec-step")
+        apart.until("document.querySelectorAll('#seqrec-history li').length === 6")
+        apart.click("#seqrec-history .seqrec-more")
+        person = apart.value(SEEN)["person"]
+        apart.click("#seqrec-pause")
+        changed = "document.getElementById('seqrec-person').textContent !== "
+        apart.until(changed + json.dumps(person))
+        rows = apart.value(
+            "[...document.querySelectorAll('#seqrec-history li .seqrec-genres')].map("
+            "(one) => one.textContent)"
+        )
+        assert len(rows) == 29 and all("in training" in one for one in rows)
+        hide = (
+            "Object.defineProperty(document, 'hidden', {value: %s, configurable: true}),"
+            "document.dispatchEvent(new Event('visibilitychange'))"
+        )
+        for hidden, count in (("true", 0), ("false", 1)):
+            apart.value(hide % hidden)
+            end = time.monotonic() + 30
+            while len(live.streams) != count:
+                assert time.monotonic() < end, f"the page has {len(live.streams)} streams"
+                time.sleep(0.02)
+        assert apart.problems == []
+
+
+def test_a_server_that_goes_away_is_told_and_asked_again(served, kept, apart):
+    log, text = kept("gru")[2], "document.getElementById('seqrec-%s').textContent"
+    lists, models = text % "lists", [served("gru"), served("sasrec")]
+    with serving(models, log) as server:
+        start(apart, server)
+        step(apart, server)
+        apart.click("#seqrec-hold")
+        port = httpx.URL(server[0]).port
+    apart.until(f"{text % 'broken'}.includes('not answer')")
+    history = apart.value(SEEN)["history"]
+    apart.click("#seqrec-history li:last-of-type button[aria-label^=Remove]")
+    apart.until(f"{lists}.includes('No list: the server has not answered')")
+    seen = apart.value(SEEN)
+    assert seen["history"][-1] == history[-2] and "changed by you" in seen["person"]
+    assert not any(one["titles"] for one in seen["lists"].values())
+    assert seen["broken"].startswith("The server does not answer")
+    apart.click("#seqrec-words")
+    apart.write("1")
+    found = "document.querySelector('#seqrec-add output').textContent"
+    apart.until(f"{found} === 'The server does not answer.'")
+    with serving(models, log, port):
+        apart.until(f"!{lists}.includes('No list')")
+        back = apart.value(SEEN)
+        assert back["history"] == seen["history"] and back["broken"] == ""
+        assert all(len(one["titles"]) == 10 for one in back["lists"].values())
+    with serving(models[:1], log, port):  # other models: another page
+        apart.until("document.querySelectorAll('.seqrec-column').length === 1")
         apart.until(IDLE)
-    apart.until("document.getElementById('seqrec-broken').textContent.includes('not answer')")
+    told = ("ERR_", "The server does not answer")
+    assert all(any(words in one for words in told) for one in apart.problems)
+
+
+def test_where_nothing_is_replayed_keys_reach_on_and_an_alert_goes_with_an_answer(served, apart):
+    def seek():
+        apart.click("#seqrec-words")
+        apart.write("10")
+        apart.until("document.querySelectorAll('#seqrec-add li').length > 0")
+
+    with serving([served("gru")]) as (address, _):
+        apart.open(address)
+        assert apart.on_paper("document.querySelector('main').checkVisibility()")
+        seek()
+        after(apart, lambda: apart.click("#seqrec-add li button"))
+        assert apart.value("document.getElementById('seqrec-watch').disabled")
+        apart.value("document.getElementById('seqrec-restore').focus()")
+        seen = after(apart, lambda: apart.press("Enter"))
+        assert seen["history"] == [] and seen["focus"] == "seqrec-words"
+        seek()
+        port = httpx.URL(address).port
+    apart.click("#seqrec-add li button")
+    broken = "document.getElementById('seqrec-broken').textContent"
+    apart.until(f"{broken} === 'The server does not answer.'")
+    assert apart.value("document.getElementById('seqrec-time').textContent") == ""
+    with serving([served("gru")], port=port):
+        seek()
+        seen = after(apart, lambda: apart.click("#seqrec-add li button"))
+        assert seen["broken"] == "" and len(seen["history"]) == 2
 
 
 @pytest.mark.slow

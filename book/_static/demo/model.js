@@ -1,6 +1,6 @@
 // Four models in plain JavaScript: a history in, a score for each item out. Nothing here knows of a
 // page. Items are numbers from 1 in the order of the catalogue; a history has the oldest first.
-// tests/serving/test_demo.py holds each of them to `score_all` of the library.
+// tests/test_demo.py holds each of them to `score_all` of the library.
 "use strict";
 window.seqrec = window.seqrec || {};
 (() => {

@@ -67,9 +67,10 @@
       if (has) count();
     }
 
+    /** Who had what came, after the person's own history, whatever the reader has made of it. */
     function count() {
-      const { next } = replay[person];
-      const had = (kind) => Object.entries(source.frame(history, kind, next).lists)
+      const { history: own, next } = replay[person];
+      const had = (kind) => Object.entries(source.frame(own, kind, next).lists)
         .filter(([, { rank }]) => rank <= 10).map(([name]) => name);
       hits[person] ||= { masked: had("masked"), unmasked: had("unmasked") };
       state();
@@ -89,7 +90,8 @@
       const seen = hits.filter(Boolean);
       const tally = models.map(({ name, title }) =>
         `${title} ${seen.filter((one) => one[protocol()].includes(name)).length}`);
-      const so = `Lists of ten that had what came next, of ${seen.length} people so far`;
+      const people = seen.length === 1 ? "1 person" : `${seen.length} people`;
+      const so = `Lists of ten that had what came next, of ${people} so far`;
       write(part("tally"), seen.length ? `${so}: ${tally.join(", ")}.` : "");
       const length = Math.max(...models.map((one) => one.length));
       write(part("edited"), edited()

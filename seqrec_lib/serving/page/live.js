@@ -11,27 +11,32 @@
   addEventListener("unhandledrejection", ({ reason }) => broken(`${reason.message || reason}.`));
 
   async function start() {
-    const from = server();
-    const { dataset, plays, models } = await from.about();
+    const from = server(() => broken(""));
+    const about = await from.about();
+    const { dataset, plays, models } = about;
     const titles = models.map((one) => one.title).join("; "); // a title may have a comma
     const items = Math.max(...models.map((one) => one.items)).toLocaleString("en");
     const log = dataset ? `Events of ${dataset}, ${items} items. ` : `${items} items. `;
     write(part("about"), `${log}Who answers: ${titles}.`);
     document.title = dataset ? `${dataset}, live: what each model puts next` : document.title;
-    const who = person(from, models, say);
-    if (plays) steer(from, models, who);
+    const who = person(from, models, say, plays);
+    if (plays) steer(from, about, who);
   }
 
-  function steer(from, models, who) {
+  function steer(from, about, who) {
+    const { models } = about;
     part("replay").hidden = part("measures").hidden = false;
     const shown = measures(part("tables"), part("rolling"), part("counts"), models);
     let frame = { state: "idle" };
-    let [position, drawn] = [null, -Infinity];
+    let [position, waited, drawn] = [null, false, -Infinity];
+    let there = false; // the server is the one that the page was made for
+    let stepped = false; // the reader waits for one event
 
     const rate = () => Number(part("rate").value);
     const runs = () => ["playing", "paused"].includes(frame.state);
 
-    function draw(now) {
+    async function draw(now) {
+      if (!there) return;
       frame = now;
       keep();
       const waits = frame.state !== "playing";
@@ -41,10 +46,11 @@
       shown.show(frame, who.protocol());
       const { latest } = frame;
       if (!latest || who.isHeld()) return;
-      const turned = `${latest.position} ${waits}`; // paused, there is more to see of it
-      if (turned === position) return;
-      position = turned;
-      who.watched(latest, waits);
+      const came = latest.position !== position;
+      if (!came && waits === waited) return; // once it waits, there is more to see of it
+      [position, waited] = [latest.position, waits];
+      const changes = await who.watched(latest, waits);
+      if (changes && came && stepped) say(part("person").textContent);
     }
 
     function state() {
@@ -52,15 +58,21 @@
       write(part("state"), words[frame.state] || `The replay is ${frame.state}.`);
       write(part("pause"), frame.state === "paused" ? "Go on" : "Pause");
       write(part("start"), runs() ? "Start again" : "Start");
+      const within = [part("pause"), part("stop")].includes(document.activeElement);
       part("pause").disabled = part("stop").disabled = !runs();
+      if (within && !runs()) part("start").focus(); // or keys would reach nothing
+      const { rate: begun, factor = 1 } = frame.pace || {};
+      const option = [...part("rate").options].find(({ value }) => Number(value) === begun * factor);
+      if (option && runs() && document.activeElement !== part("rate")) option.selected = true;
     }
 
-    /** What a button asks for; its answer is told, and the next frame shows it. */
+    /** What a button asks for; its answer is told, if in `words`, and the next frame shows it. */
     async function asked(wanted, words) {
+      stepped = !words;
       const { state: now } = await wanted;
       frame = { ...frame, state: now };
       state();
-      say(words);
+      if (words) say(words);
     }
 
     /** A history that changes under the keys of who goes through it cannot be changed by them. */
@@ -74,6 +86,7 @@
       const begun = rate(); // the next frame says so too
       const found = await from.replay({ rate: begun, paused });
       frame = { ...frame, pace: { rate: begun } };
+      position = null;
       return found;
     }
 
@@ -88,19 +101,27 @@
     part("step").addEventListener("click", async () => {
       if (who.isHeld()) await who.release();
       if (!runs()) await begin(true);
-      await asked(from.pace({ step: true }), "One event more.");
+      await asked(from.pace({ step: true })); // in place of words the event is told, once it is drawn
     });
-    part("stop").addEventListener("click", async () => {
-      await asked(from.replay({ stop: true }), "Stopped.");
-      part("start").focus();
-    });
+    part("stop").addEventListener("click", () => asked(from.replay({ stop: true }), "Stopped."));
     part("rate").addEventListener("change", () => {
       if (runs() && frame.pace?.rate)
         return asked(from.pace({ factor: rate() / frame.pace.rate }), `${rate()} events a second.`);
     });
     part("history").addEventListener("focusin", keep);
-    from.watch(draw, (off) =>
-      broken(off ? "The server does not answer; the page tries again by itself." : ""));
+
+    /** A server that was started anew may have other models or data, which need another page. */
+    async function opened() {
+      there = false;
+      if (JSON.stringify(await from.about()) !== JSON.stringify(about)) return location.reload();
+      [there, position] = [true, null];
+      return who.again();
+    }
+
+    from.watch(draw, (off) => {
+      broken(off ? "The server does not answer; the page tries again by itself." : "");
+      return off || opened();
+    });
     state();
   }
 

@@ -5,23 +5,31 @@ window.seqrec = window.seqrec || {};
 (() => {
   const MOST = 5000; // items whose names are kept: a page that stays open must not grow
   const AT_ONCE = 1000; // that the server names together
+  const AGAIN = 3000; // milliseconds until a stream that was refused is asked for again
 
-  async function answered(asked) {
-    const answer = await asked;
-    const found = await answer.json();
-    if (!answer.ok) throw new Error(found.error);
-    return found;
-  }
-
-  const get = (path) => answered(fetch(path));
-  const post = (path, body) => answered(fetch(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  }));
-
-  function server() {
+  /** `heard` is called at each answer that was given. */
+  function server(heard) {
     let known = new Map();
+
+    async function answered(path, how) {
+      let answer, found;
+      try {
+        answer = await fetch(path, how);
+        found = await answer.json();
+      } catch { // in each browser's own words
+        throw new Error("The server does not answer");
+      }
+      if (!answer.ok) throw new Error(found.error);
+      heard();
+      return found;
+    }
+
+    const get = (path) => answered(path);
+    const post = (path, body) => answered(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
 
     const describe = (item) => known.get(item) || { title: item, genres: "" };
 
@@ -66,15 +74,25 @@ window.seqrec = window.seqrec || {};
           await name(text);
           found({ items: text, all });
         })
-        .catch(() => found({ items: [], all: 0 }));
+        .catch(({ message }) => found({ items: [], all: 0, lacks: `${message}.` }));
     }
 
     /** Tell `draw` each frame of the stream; `broken` whether it has broken off. */
     function watch(draw, broken) {
-      const source = new EventSource("/v1/stream");
-      source.onmessage = ({ data }) => draw(JSON.parse(data));
-      source.onopen = () => broken(false);
-      source.onerror = () => broken(true);
+      let source;
+      function open() {
+        source?.close();
+        if (document.hidden) return; // a browser has six connections to a server, for all its tabs
+        source = new EventSource("/v1/stream");
+        source.onmessage = ({ data }) => draw(JSON.parse(data));
+        source.onopen = () => broken(false);
+        source.onerror = ({ target }) => {
+          broken(true);
+          if (target.readyState === EventSource.CLOSED) setTimeout(open, AGAIN);
+        };
+      }
+      document.addEventListener("visibilitychange", open);
+      open();
     }
 
     return {

@@ -4,16 +4,24 @@ window.seqrec = window.seqrec || {};
 (() => {
   const { make, write } = window.seqrec;
 
-  /** A table in `root`; fill(rows) writes cells of text, the first of each row its head. */
+  /**
+   * A table in `root`; fill(rows) writes cells of text, the first of each row its head, and
+   * call(caption) gives it another caption.
+   */
   function table(root, caption, heads) {
     const body = make("tbody");
     const top = heads.map((text) => make("th", { scope: "col", textContent: text }));
-    const whole = make("table", {}, make("caption", { textContent: caption }),
-      make("thead", {}, make("tr", {}, ...top)), body);
+    const name = make("caption");
+    const whole = make("table", {}, name, make("thead", {}, make("tr", {}, ...top)), body);
     // what is wider than a phone is moved by keys too
-    const wide = make("div", { className: "seqrec-wide", tabIndex: 0, aria: { label: caption } }, whole);
+    const wide = make("div", { className: "seqrec-wide", tabIndex: 0 }, whole);
     wide.setAttribute("role", "region");
     root.append(wide);
+
+    function call(words) {
+      write(name, words);
+      wide.setAttribute("aria-label", words);
+    }
 
     function fill(rows) {
       while (body.rows.length > rows.length) body.lastElementChild.remove();
@@ -22,7 +30,8 @@ window.seqrec = window.seqrec || {};
         cells.forEach((text, i) => write(row.cells[i], text));
       });
     }
-    return { fill, body };
+    call(caption);
+    return { fill, call, body };
   }
 
   function line(length) {
@@ -30,7 +39,7 @@ window.seqrec = window.seqrec || {};
     return make("tr", {}, make("th", { scope: "row" }), ...cells);
   }
 
-  const [WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM] = [640, 150, 40, 12, 16];
+  const [WIDTH, HEIGHT, LEFT, BOTTOM] = [640, 150, 40, 16];
 
   function drawn(tag, attributes = {}) {
     const found = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -44,9 +53,10 @@ window.seqrec = window.seqrec || {};
   function chart(root, label, models, most) {
     const svg = drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label });
     const base = HEIGHT - BOTTOM;
-    const [top, foot] = [drawn("text", { x: 0, y: 12 }), drawn("text", { x: 0, y: base })];
+    const right = WIDTH - Math.max(12, 3 * models.length); // the intervals stand behind it
+    const [top, foot] = [drawn("text", { x: 0, y: 15 }), drawn("text", { x: 0, y: base })];
     foot.textContent = "0";
-    const axis = { class: "seqrec-axis", x1: LEFT, x2: WIDTH - RIGHT, y1: base, y2: base };
+    const axis = { class: "seqrec-axis", x1: LEFT, x2: right, y1: base, y2: base };
     svg.append(drawn("line", axis), top, foot);
     const legend = make("ul", { className: "seqrec-legend" });
     const lines = new Map(models.map(({ name, title, colour }, number) => {
@@ -65,7 +75,7 @@ window.seqrec = window.seqrec || {};
       const all = [...lines.values()];
       const high = Math.max(0.05, ...all.flatMap(({ points }) => points.map(([mean]) => mean)),
         ...all.map(({ points }) => points.at(-1)?.[2] || 0));
-      const x = (i) => LEFT + (i / (most - 1)) * (WIDTH - LEFT - RIGHT);
+      const x = (i) => LEFT + (i / (most - 1)) * (right - LEFT);
       const y = (value) => base - (value / high) * (base - 6);
       write(top, high.toFixed(2));
       all.forEach(({ path, end, points }, number) => {

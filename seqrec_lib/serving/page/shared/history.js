@@ -86,12 +86,15 @@ window.seqrec = window.seqrec || {};
       all = !all;
       show(history, marks);
     });
-    return { show };
+    /** How many of the last events are seen. */
+    const shown = () => (all ? Infinity : LAST);
+    return { show, shown };
   }
 
   /**
    * A field of text in `root`, and what it finds as buttons; `add(item)` is told which one.
-   * `search(text, most, found)` tells `found` of {items, all}, at once or later.
+   * `search(text, most, found)` tells `found` of {items, all}, at once or later; in `lacks` why
+   * nothing could be looked for.
    */
   function adder(root, search, describe, add, things = "films") {
     const { make, write } = window.seqrec;
@@ -102,7 +105,7 @@ window.seqrec = window.seqrec || {};
       const text = input.value;
       search(text, 8, (result) => text === input.value && draw(result)); // not what came too late
     };
-    const draw = ({ items, all }) => {
+    const draw = ({ items, all, lacks }) => {
       found.hidden = !items.length;
       found.replaceChildren(...items.map((item) => {
         const button = make("button", { type: "button", textContent: describe(item).title });
@@ -114,7 +117,8 @@ window.seqrec = window.seqrec || {};
         });
         return make("li", {}, button);
       }));
-      const words = all > items.length ? `${items.length} of ${all} ${things}` : `${all} ${things}`;
+      const count = all === 1 ? `1 ${things.slice(0, -1)}` : `${all} ${things}`;
+      const words = lacks || (all > items.length ? `${items.length} of ${count}` : count);
       write(said, input.value.trim() ? words : "");
     };
     input.addEventListener("input", look);

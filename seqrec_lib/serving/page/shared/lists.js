@@ -9,6 +9,7 @@
 //   frame.lists      by model: {items: [{item, score}], rank: of next; null while nothing has come,
 //                    Infinity where all that is known is that the list does not have it};
 //                    none of a model that cannot be asked
+//   frame.lacks      why nobody has a list, where the lists could not be had
 //   frame.ms         how long the answers took, together
 "use strict";
 window.seqrec = window.seqrec || {};
@@ -94,7 +95,7 @@ window.seqrec = window.seqrec || {};
         });
         list.hidden = !items.length; // a list without items is none
         const why = frame.lists[name] ? "the history is empty." : "it reads receipts, not items alone.";
-        write(empty, items.length ? "" : `No list: ${why}`);
+        write(empty, items.length ? "" : `No list: ${frame.lacks || why}`);
         write(under, rank === null ? "" : placed(rank, frame));
         changes[name] = {
           fresh: by.filter((one) => one === "new").length,
