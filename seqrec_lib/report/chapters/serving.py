@@ -117,6 +117,25 @@ def draw_calibration(ax: Axes, found: pd.DataFrame, protocol: str = "masked") ->
     ax.legend()
 
 
+def sure_figures(
+    found: pd.DataFrame, chain: str = "markov", network: str = "sasrec"
+) -> dict[str, float]:
+    """How far off chances are (M), and of the tenth where a model is surest what it said and what
+    came, for the prose."""
+    masked = found[found["protocol"] == "masked"]
+    errors = masked[masked["measure"] == "calibration_error"].set_index("model")["mean"]
+    figures = {f"error-{model}": float(value) for model, value in errors.items()}
+    bins = found[found["measure"] == "calibration"]
+    for name, model, protocol in (
+        ("chain-{}", chain, "masked"), ("sasrec-{}-u", network, "unmasked")
+    ):  # fmt: skip
+        one = bins[(bins["model"] == model) & (bins["protocol"] == protocol)]
+        surest = one.sort_values("chance").iloc[-1]
+        figures[name.format("said")] = float(surest["chance"])
+        figures[name.format("came")] = float(surest["mean"])
+    return figures
+
+
 # --- what is fresh --------------------------------------------------------------------------------
 
 
