@@ -31,7 +31,7 @@ from seqrec_lib.data.options import add_variants
 from seqrec_lib.data.refusals import Said
 from seqrec_lib.records import forecast, golden
 from seqrec_lib.records.recipes import published
-from seqrec_lib.records.runs import remake, run_spec, to_train
+from seqrec_lib.records.runs import model_file, remake, run_spec, to_train
 from seqrec_lib.records.standing import by_lot, stale
 from seqrec_lib.records.store import RESULTS, SCRATCH
 from seqrec_lib.training.device import device as resolved
@@ -135,6 +135,8 @@ def _do(chosen: argparse.Namespace) -> None:
                 f"{dataset.name} {spec.name} s{spec.training.seed} {protocol}: "
                 f"HR@10 {metrics['HR@10']:.4f} NDCG@10 {metrics['NDCG@10']:.4f}"
             )
+        if (path := model_file(record.folder)).exists():  # weights are not kept with every record
+            print(f"its model: {path}")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,11 @@ With ``--dataset`` a browser shows at that port how the models answer as the tes
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
+import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -28,6 +31,7 @@ from seqrec_lib.serving.guard import LOOPBACK
 from seqrec_lib.serving.indexed import indexed
 from seqrec_lib.serving.items import of_log
 from seqrec_lib.serving.kept import Kept
+from seqrec_lib.serving.live import Live
 from seqrec_lib.serving.patience import MOST_CONNECTIONS, impatient
 from seqrec_lib.serving.rerank import CANDIDATES, reranked
 from seqrec_lib.serving.served import Served
@@ -82,22 +86,28 @@ def main(arguments: list[str] | None = None) -> None:
     for option, why in (("keep", "is of a replay"), ("index", "is tried on histories")):
         if getattr(chosen, option) and not chosen.dataset:
             parser.error(f"--{option} {why}: name a log with --dataset")
+    if not all(name.strip() for name in (chosen.host, *chosen.name)):
+        parser.error("a host without a name would be every one: give --host and --name in full")
+    if not 0 <= chosen.port <= 65535:
+        parser.error(f"--port is {chosen.port}: use one up to 65535, or 0 for any that is free")
     if chosen.device == "cpu":
         torch.set_num_threads(1)  # several threads quarrel over a product of one row
     try:
         device = resolved(chosen.device)
+        kept = Kept(chosen.keep) if chosen.keep else None
         dataset = composed(chosen.dataset, chosen) if chosen.dataset else None
         played = None if dataset is None else load(dataset)
         models = _models(chosen, device, played)
         hosts = (*LOOPBACK, chosen.host, *chosen.name)
         how = (chosen.limit, chosen.waiting, chosen.patience)
-        items, kept = None, Kept(chosen.keep) if chosen.keep else None
+        items = None
         if dataset is not None and played is not None:
-            _compared(models, dataset)
+            _compared(models, dataset, played[0])
             items = of_log(played[0], played[1].train, dataset.source)
         name = "" if dataset is None else dataset.name
         known = None if chosen.store is None else KnownEvents(chosen.store)
         app = create_app(models, hosts, *how, played, items, name, kept, known)
+        _require_free(chosen.host, chosen.port)
     except (ValueError, FileNotFoundError, StoreError) as error:
         sys.exit(str(error))
     run(app, chosen.host, chosen.port, chosen.patience)
@@ -105,10 +115,42 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(app: Starlette, host: str, port: int, patience: float) -> None:
     """Serve until told to stop."""
-    uvicorn.run(
+    config = uvicorn.Config(
         app, host=host, port=port, http=impatient(patience), ws="none", access_log=False,
         server_header=False, limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=5,
     )  # fmt: skip
+    with suppress(KeyboardInterrupt):
+        Server(config, app.state.live).run()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which stops what is ``live`` first: it waits for its streams before it tells the
+    application."""
+
+    def __init__(self, config: uvicorn.Config, live: Live | None):
+        super().__init__(config)
+        self.live = live
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.live is not None:
+            await self.live.end()
+        await super().shutdown(sockets)
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raise ``ValueError`` where nobody can listen, before anything is played."""
+
+    async def tried() -> None:
+        server = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port)
+        server.close()
+
+    try:
+        asyncio.run(tried())
+    except OSError as error:
+        raise ValueError(
+            f"cannot listen at {host}, port {port} ({error.strerror}): name another --port, or "
+            "--host, or stop who has it"
+        ) from None
 
 
 def _models(
@@ -126,11 +168,17 @@ def _models(
     return models
 
 
-def _compared(models: list[Served], dataset: Dataset) -> None:
+def _compared(models: list[Served], dataset: Dataset, log: EventLog) -> None:
     """Name whoever learned from other data than those that are played."""
-    digest = digest_of(dataset)
+    digest, items = digest_of(dataset), set(log.items.astype(str).tolist())
     for one in models:
-        if one.about.get("data_digest") != digest:
+        if items.isdisjoint(one.number):
+            logger.warning(
+                "%s knows no item of %s, and will have no list to show: name the log that it "
+                "learned from with --dataset, and its item column with --columns item=...",
+                *(one.name, dataset),
+            )
+        elif one.about.get("data_digest") != digest:
             logger.warning("%s did not learn from %s as it is here", one.name, dataset)
 
 

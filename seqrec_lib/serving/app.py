@@ -28,6 +28,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from seqrec_lib.data.files import DiskError
 from seqrec_lib.data.hybrid.online import StoreError
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
@@ -82,7 +83,8 @@ def create_app(
     """
     names = [one.name for one in models]
     if not names or len(set(names)) < len(names):
-        raise ValueError(f"models are {', '.join(names) or 'none'}; give some, each another name")
+        words = "name a model file, and rename a file whose name another one has"
+        raise ValueError(f"models are {', '.join(names) or 'none'}; {words}")
     batchers = {one.name: Batcher(one, limit, waiting) for one in models}
     by_items = {name: one for name, one in batchers.items() if not one.served.model.reads}
     shown = by_items
@@ -99,7 +101,7 @@ def create_app(
     reading = Reading(known, waiting) if known else None
     telemetry = Telemetry(batchers)
     live = Live(shown, *replayed, kept=kept) if replayed else None
-    showing = Showing(shown, items or Items(models[0].items), dataset, live is not None)
+    showing = Showing(shown, items or Items(models[0].items), dataset, live is not None, waiting)
     page = Page()
 
     @asynccontextmanager
@@ -109,6 +111,7 @@ def create_app(
                 await stack.enter_async_context(batcher)
             if reading:
                 await stack.enter_async_context(reading)
+            await stack.enter_async_context(showing.seeking)
             ticking = asyncio.create_task(live.ticking()) if live else None
             if live:
                 live.go_on()
@@ -124,24 +127,27 @@ def create_app(
         if strange := [name for name in chosen if name not in batchers]:
             raise Refused(404, f"no model is called {strange[0]!r}; there are {', '.join(names)}")
         told: dict[str, Any] = {"k": asked.k, "protocol": asked.protocol}
+        ms: dict[str, float] = {}
         if asked.user is None:
             if more := [name for name in chosen if name not in by_items]:
                 raise Refused(422, f"{more[0]} reads more of an event than its item: name a user")
             question = Question(asked.history or [], asked.k, (asked.protocol,))
             answers = await _all([batchers[name].ask(question) for name in chosen])
         else:
+            read_from = perf_counter()
             past = await _store(reading).of(asked.user)
+            ms["store"] = (perf_counter() - read_from) * 1000
             told["known"] = {"events": len(past.table), "segment": past.seq, "at": past.at}
             answers = await _all(
                 [
-                    one.aside(partial(answer_of, one.served, past, asked.k, (asked.protocol,)))
+                    one.answer(partial(answer_of, one.served, past, asked.k, (asked.protocol,)))
                     for one in map(batchers.__getitem__, chosen)
                 ]
             )
         for answer in answers:
             telemetry.answered(answer)
         found = {one.model: _as_json(one, asked.protocol) for one in answers}
-        ms = {"total": (perf_counter() - begun) * 1000}
+        ms["total"] = (perf_counter() - begun) * 1000
         return Finite(told | {"models": found, "ms": ms})
 
     async def health(_: Request) -> Response:
@@ -228,6 +234,8 @@ def _counted(path: str, answer: Endpoint, telemetry: Telemetry) -> Endpoint:
             response = _error(error.status, str(error))
         except (Overloaded, Closed, StoreError) as error:
             response = _error(503, str(error), {"Retry-After": "1"})
+        except DiskError as error:
+            response = _error(507, str(error))
         except ClientDisconnect:
             response = _error(400, "the question broke off")
         except FloatingPointError as error:

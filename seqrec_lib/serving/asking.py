@@ -13,6 +13,8 @@ MOST_EVENTS = 10_000
 MOST_K = 1000
 DRAINED = 16 * MOST_BYTES  # of a body too large, so that its sender gets to read the answer
 
+# text or a whole number, as ID_WORDS says; pydantic would tell of each what it is not
+ID_WORDS = "an id is text of at most 256 characters, or a whole number of 64 bits"
 Id = Annotated[str, Field(max_length=256)] | Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
@@ -84,8 +86,11 @@ def _in_words(error: ValidationError, most: int = 3) -> str:
     found = error.errors(include_url=False, include_context=False, include_input=False)
     words = []
     for one in found:
-        where = ".".join(str(part)[:40] for part in one["loc"])
+        place = [str(part)[:40] for part in one["loc"]]
         said = one["msg"].removeprefix("Value error, ")
+        if place and place[-1].startswith("constrained-"):  # one of the kinds that an id may be
+            place, said = place[:-1], ID_WORDS
+        where = ".".join(place)
         words.append(f"{where}: {said}" if where else said)
     words = list(dict.fromkeys(words))
     return "; ".join(words[:most]) + "; ..." * (len(words) > most)

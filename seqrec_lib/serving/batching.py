@@ -31,6 +31,38 @@ class _Asked:
     at: float
 
 
+class Aside:
+    """Work for one thread of its own, so that the event loop stays free.
+
+    More than ``waiting`` pieces at a time are refused at once (:class:`Overloaded`). Use it as an
+    asynchronous context.
+    """
+
+    def __init__(self, name: str, waiting: int = 256):
+        self.name, self.waiting, self._pending = name, waiting, 0
+
+    def __len__(self) -> int:
+        """How many pieces are not done."""
+        return self._pending
+
+    async def run(self, work: Callable[[], Found]) -> Found:
+        """What ``work`` finds, once its turn comes."""
+        if self._pending >= self.waiting:
+            raise Overloaded(f"{self.name}: {self.waiting} questions wait; ask again later")
+        self._pending += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.thread, work)
+        finally:
+            self._pending -= 1
+
+    async def __aenter__(self) -> Aside:
+        self.thread = ThreadPoolExecutor(1, self.name)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self.thread.shutdown)  # it may be at work for long
+
+
 class Batcher:
     """Answers by ``served`` in batches of what waits, of ``limit`` questions at most.
 
@@ -47,11 +79,11 @@ class Batcher:
         self._queue: deque[_Asked] = deque()
         self._something = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
-        self._aside = 0
+        self._aside = Aside(served.name, waiting)
 
     def __len__(self) -> int:
-        """How many questions wait."""
-        return len(self._queue)
+        """How many questions wait; of what is computed aside, how many are not done."""
+        return len(self._queue) + len(self._aside)
 
     @property
     def working(self) -> bool:
@@ -84,16 +116,21 @@ class Batcher:
         """
         if not self.working:
             raise Closed(f"{self.served.name} takes no more questions")
-        if self._aside >= self.waiting:
-            raise Overloaded(f"{self.served.name}: {self.waiting} questions wait; ask again later")
-        self._aside += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        finally:
-            self._aside -= 1
+        return await self._aside.run(work)
+
+    async def answer(self, work: Callable[[], Answer]) -> Answer:
+        """As :meth:`aside`, of an answer, which then says how long it waited."""
+        asked = perf_counter()
+
+        def timed() -> Answer:
+            queued = (perf_counter() - asked) * 1000
+            found = work()
+            return replace(found, ms={"queued": queued} | found.ms)
+
+        return await self.aside(timed)
 
     async def __aenter__(self) -> Batcher:
-        self._thread = ThreadPoolExecutor(1, f"score {self.served.name}")
+        await self._aside.__aenter__()
         self._worker = asyncio.create_task(self._work())
         return self
 
@@ -108,7 +145,7 @@ class Batcher:
         await asyncio.gather(self._worker, return_exceptions=True)
         while self._queue:
             _tell(self._queue.popleft(), Closed(f"{self.served.name} takes no more questions"))
-        self._thread.shutdown()
+        await self._aside.__aexit__()
 
     async def _work(self) -> None:
         while True:
@@ -130,7 +167,7 @@ class Batcher:
             return
         try:
             found = await loop.run_in_executor(
-                self._thread, self.served.answer, [one.question for one in batch]
+                self._aside.thread, self.served.answer, [one.question for one in batch]
             )
         # whatever a model makes of a history; its words go to who asked, the thread lives on
         except Exception as error:

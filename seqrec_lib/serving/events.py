@@ -6,12 +6,11 @@ was known. Models that read of an event more than its item are asked in this way
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -24,7 +23,7 @@ from seqrec_lib.data.hybrid.names import Names
 from seqrec_lib.data.hybrid.online import OnlineStore
 from seqrec_lib.data.hybrid.registry import Feature, FeatureSet
 from seqrec_lib.data.log import EventLog
-from seqrec_lib.serving.batching import Overloaded
+from seqrec_lib.serving.batching import Aside
 from seqrec_lib.serving.served import NAMED, Answer, Served, TopK
 
 MICRO = 1_000_000
@@ -126,26 +125,18 @@ class Reading:
     """
 
     def __init__(self, known: KnownEvents, waiting: int = 256):
-        self.known, self.waiting, self._pending = known, waiting, 0
+        self.known, self._aside = known, Aside("the store", waiting)
 
     async def of(self, user: str | int) -> Past:
         """:meth:`KnownEvents.of` now."""
-        if self._pending >= self.waiting:
-            raise Overloaded(f"{self.waiting} questions wait for the store; ask again later")
-        self._pending += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._thread, self.known.of, user
-            )
-        finally:
-            self._pending -= 1
+        return await self._aside.run(partial(self.known.of, user))
 
     async def __aenter__(self) -> Reading:
-        self._thread = ThreadPoolExecutor(1, "read the store")
+        await self._aside.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._thread.shutdown()
+        await self._aside.__aexit__()
 
 
 def answer(

@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from seqrec_lib.data.files import DiskError
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split, of_sampled_users
 from seqrec_lib.serving.asking import Refused
-from seqrec_lib.serving.batching import Batcher
+from seqrec_lib.serving.batching import Aside, Batcher
 from seqrec_lib.serving.kept import Kept, digest_of
 from seqrec_lib.serving.monitor import Monitor
 from seqrec_lib.serving.pace import Pace
@@ -78,6 +79,9 @@ class Live:
         self.pace: Pace | None = None
         self.streams: set[Stream] = set()
         self.state = "idle"
+        self.ended = False  # with the server: nothing begins any more
+        self._changing = asyncio.Lock()  # two who ask at a time would each begin a replay
+        self._store = self._aside()
         self._playing: asyncio.Task[None] | None = None
         self._whole: dict[str, Any] | None = None  # what came of a replay that is over
         self._wrong = ""  # with the latest frame
@@ -110,7 +114,8 @@ class Live:
     def frame(self) -> dict[str, Any]:
         """What there is to see now: the state, the latest decision, and all measures, of the window
         while it plays, of the whole once it is played to the end."""
-        waiting = {name: len(batcher) for name, batcher in self.batchers.items()}
+        untold = len(self._store)  # they wait for every model
+        waiting = {name: len(batcher) + untold for name, batcher in self.batchers.items()}
         found: dict[str, Any] = {"state": self.shown, "waiting": waiting}
         if self.monitor is not None and self.pace is not None:
             replay = self.monitor.replay
@@ -125,34 +130,47 @@ class Live:
         return "paused" if paused else self.state
 
     def steer(self, paced: Paced) -> dict[str, Any]:
-        """Change the pace of what plays; raises :class:`seqrec_lib.serving.asking.Refused`."""
+        """Change the pace of what plays; raises :class:`seqrec_lib.serving.asking.Refused`, and
+        :class:`seqrec_lib.data.files.DiskError` where it cannot be kept."""
         if self.pace is None or self.state != "playing":
             raise Refused(409, "nothing plays; start a replay: POST /v1/replay")
         self.pace.change(paced.paused, paced.factor, paced.step)
+        if self.kept is not None:
+            self.kept.steer({"paused": self.pace.paused, "factor": self.pace.factor})
         return {"state": self.shown, "factor": self.pace.factor}
 
     async def change(self, wanted: Wanted) -> dict[str, Any]:
         """Stop the replay, and start another one unless told to stop.
 
         Raises :class:`seqrec_lib.serving.asking.Refused` as
-        :class:`seqrec_lib.serving.replay.Replay` does.
+        :class:`seqrec_lib.serving.replay.Replay` does, and
+        :class:`seqrec_lib.data.files.DiskError` where it cannot be kept.
         """
         replay = None if wanted.stop else self._replay(wanted)
-        await self.stop()
-        if self.kept is not None:
-            self.kept.stop()
-        if replay is not None:
-            if self.kept is not None:
-                self.kept.begin(self._of(wanted))
-            self._begin(self._monitor(replay), replay, wanted.paused)
-        return {"state": self.shown, "events": 0 if replay is None else len(replay.positions)}
+        async with self._changing:
+            if self.ended:
+                raise Refused(503, "the server is stopping")
+            await self.stop()
+            if self.kept is not None and replay is None:
+                self.kept.stop()
+            if replay is not None:
+                if self.kept is not None:
+                    self.kept.begin(self._of(wanted))
+                self._begin(self._monitor(replay), replay, Pace(wanted.paused))
+            return {"state": self.shown, "events": 0 if replay is None else len(replay.positions)}
 
     def go_on(self) -> None:
-        """Play what is left of the replay that a killed server kept, if there is any."""
-        if self._left is not None and self.kept is not None:
-            monitor, replay, paused = self._left
-            self.kept.go_on()
-            self._begin(monitor, replay, paused)
+        """Play what is left of the replay that a killed server kept, if there is any; show what
+        came of it if there is none."""
+        if self._left is None:
+            return
+        monitor, replay, paced, whole = self._left
+        pace = Pace(bool(paced.paused), paced.factor or 1.0)
+        if replay is not None:
+            self._begin(monitor, replay, pace)
+        else:
+            self.monitor, self.pace = monitor, pace
+            self.state, self._whole = "played", whole
 
     def _replay(self, wanted: Wanted) -> Replay:
         positions = of_sampled_users(self.log, self.split.test, wanted.users)
@@ -172,8 +190,9 @@ class Live:
         digest = digest_of(self.log, self.split.test)
         return {"wanted": wanted.model_dump(), "log": digest, "models": models, "k": self.k}
 
-    def _restored(self, kept: Kept) -> tuple[Monitor, Replay, bool] | None:
-        """Of the replay that is kept what was decided, and what is left to play, if anything is."""
+    def _restored(self, kept: Kept) -> tuple[Monitor, Replay | None, Paced, dict[str, Any]] | None:
+        """Of the replay that is kept what was decided, what is left to play, if anything is, its
+        pace, and the measures so far."""
         if kept.of is None or kept.over:
             return None
         try:
@@ -186,45 +205,66 @@ class Live:
             done = [one["position"] for one in kept.decisions]
             if not np.isin(done, replay.positions).all():
                 raise LookupError("of other events")
-        except (LookupError, TypeError, ValueError) as error:
+            paced = Paced(**({"paused": wanted.paused} | kept.pace))
+            measured = monitor.snapshot(whole=True)
+        # whatever is made of lines that nobody has written
+        except (
+            *(ArithmeticError, AttributeError, LookupError),
+            *(RecursionError, TypeError, ValueError),
+        ) as error:
             why = error if isinstance(error, LookupError) else type(error).__name__
             raise ValueError(
                 f"{kept.path} keeps another replay ({why}): start the server as it was, or name "
                 "another file"
             ) from None
         left = np.setdiff1d(replay.positions, done)
-        rest = dataclasses.replace(replay, positions=left) if len(left) else None
-        return None if rest is None else (monitor, rest, wanted.paused)
+        over = kept.played or not len(left)  # to the end all the same if some events were lost
+        rest = None if over else dataclasses.replace(replay, positions=left)
+        return monitor, rest, paced, measured
 
-    def _begin(self, monitor: Monitor, replay: Replay, paused: bool) -> None:
-        self.monitor, self.pace = monitor, Pace(paused)
+    def _aside(self) -> Aside:
+        return Aside("the store of the replay", min(one.waiting for one in self.batchers.values()))
+
+    def _begin(self, monitor: Monitor, replay: Replay, pace: Pace) -> None:
+        self.monitor, self.pace, self._store = monitor, pace, self._aside()
         self.state, self._whole = "playing", None
-        self._playing = asyncio.create_task(self._play(replay, monitor, self.pace))
+        self._playing = asyncio.create_task(self._play(replay, monitor, pace, self._store))
 
     async def stop(self) -> None:
         """Stop the replay, if one plays, and wait until it has."""
         if self._playing is not None:
             self._playing.cancel()
             await asyncio.gather(self._playing, return_exceptions=True)
-            self._playing, self.state = None, "stopped"
+            self._playing = None
+        if self.monitor is not None:
+            self.state = "stopped"
 
     async def end(self) -> None:
         """Stop everything: streams end, as a server that is to stop waits for them."""
-        await self.stop()
-        if self.kept is not None:
-            self.kept.close()  # what is left is played by the next server
+        self.ended = True
         for stream in list(self.streams):
             stream.end()
+        async with self._changing:
+            await self.stop()
+            if self.kept is not None:
+                self.kept.close()  # what is left is played by the next server
 
-    async def _play(self, replay: Replay, monitor: Monitor, pace: Pace) -> None:
+    async def _play(self, replay: Replay, monitor: Monitor, pace: Pace, store: Aside) -> None:
+        whole = None
         try:
-            async with asking(replay, list(self.batchers.values()), self.k) as ask:
+            async with asking(replay, list(self.batchers.values()), self.k, store) as ask:
                 await play(replay, ask, monitor, pace)
-            self._whole = monitor.snapshot(whole=True)
-            self.state = "played"
+            if self.kept is not None:
+                self.kept.end()
+            state, whole = "played", monitor.snapshot(whole=True)
         # a model's error ends the replay, not the server; its words may hold a history
         except Exception as error:
-            self.state = f"ended by an error ({type(error).__name__})"
+            first = _first(error)
+            why = str(first) if isinstance(first, DiskError) else type(first).__name__
+            logger.error("the replay was ended by an error (%s)", why)
+            state = f"ended by an error ({why})"
+        if monitor is self.monitor:
+            self.state, self._whole = state, whole
 
 
 class Stream(StreamingResponse):
@@ -234,6 +274,8 @@ class Stream(StreamingResponse):
     """
 
     def __init__(self, live: Live):
+        if live.ended:
+            raise Refused(503, "the server is stopping")
         if len(live.streams) >= MOST_STREAMS:
             raise Refused(503, f"{MOST_STREAMS} streams are open; close one, or try again later")
         super().__init__(self._frames(), 200, {"Cache-Control": "no-store"}, "text/event-stream")
@@ -264,3 +306,10 @@ class Stream(StreamingResponse):
             self._something.clear()
             while self._held:
                 yield f"data: {self._held.popleft()}\n\n"
+
+
+def _first(error: BaseException) -> BaseException:
+    """What went wrong: a group of tasks wraps what ended it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -11,8 +11,8 @@ class Pace:
     Made where a loop runs; the clock starts with :meth:`begin`.
     """
 
-    def __init__(self, paused: bool = False):
-        self.paused, self.factor = paused, 1.0
+    def __init__(self, paused: bool = False, factor: float = 1.0):
+        self.paused, self.factor = paused, factor
         self._changed = asyncio.Event()
         self._steps = 0
         self._at, self._played = 0.0, 0.0  # at this time of the loop so much had been played

@@ -12,8 +12,8 @@ MOST_CONNECTIONS = 500  # at a time; of many systems a process may open 1,024 fi
 
 
 class Impatient(H11Protocol):
-    """uvicorn's connection, closed where the head of a request is not there after a while, or where
-    nothing of what waits to be sent is taken.
+    """uvicorn's connection, closed where the head of a request is not there after a while, nor the
+    rest of a body that was answered unread, or where nothing of what waits to be sent is taken.
 
     uvicorn itself (0.54) waits for ever: a few hundred clients that send a letter a minute
     (Slowloris), or ask and never read, would keep all others out.
@@ -25,7 +25,7 @@ class Impatient(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._await_head()
+        self._await()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
@@ -34,10 +34,10 @@ class Impatient(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
+        if not self._owing():
             self._forget()
         elif self._late is None:  # the beginning of another request, or nothing but its line
-            self._await_head()
+            self._await()
 
     def pause_writing(self) -> None:  # what waits has grown beyond the transport's limit
         super().pause_writing()
@@ -53,12 +53,17 @@ class Impatient(H11Protocol):
             self._stuck.cancel()
             self._stuck = None
 
-    def _await_head(self) -> None:
+    def _owing(self) -> bool:
+        theirs, ours = self.conn.their_state, self.conn.our_state
+        # of a body that is not answered yet whoever reads it has a limit
+        return theirs is h11.IDLE or (theirs is h11.SEND_BODY and ours is h11.DONE)
+
+    def _await(self) -> None:
         self._late = self.loop.call_later(self.seconds, self._close)
 
     def _close(self) -> None:
         self._late = None
-        if self.conn.their_state is h11.IDLE:
+        if self._owing():
             self.transport.close()
 
     def _forget(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,7 @@ from seqrec_lib.data.hybrid.online import OnlineStore
 from seqrec_lib.data.hybrid.registry import Feature, FeatureSet
 from seqrec_lib.data.hybrid.stream import catch_up
 from seqrec_lib.data.log import EventLog
-from seqrec_lib.serving.batching import Batcher
+from seqrec_lib.serving.batching import Aside, Batcher
 from seqrec_lib.serving.events import MICRO, KnownEvents, Past, answer
 from seqrec_lib.serving.replay import Answers, Ask, Replay
 from seqrec_lib.serving.served import Question, Served
@@ -48,9 +47,13 @@ def unheard(log: EventLog, served: Served) -> str:
 
 
 @asynccontextmanager
-async def asking(replay: Replay, batchers: Sequence[Batcher], k: int) -> AsyncIterator[Ask]:
+async def asking(
+    replay: Replay, batchers: Sequence[Batcher], k: int, store: Aside | None = None
+) -> AsyncIterator[Ask]:
     """Ask all models for ``2 * k`` items under both protocols, after the event at a position.
 
+    ``store`` runs what is told to a store and read there, where the log needs one; a question that
+    it refuses is lost, its events are told before the user's next one.
     Raises ``ValueError`` for a model that the replay cannot ask, and as ``Told`` does.
     """
     if words := [why for one in batchers if (why := unheard(replay.log, one.served))]:
@@ -64,15 +67,16 @@ async def asking(replay: Replay, batchers: Sequence[Batcher], k: int) -> AsyncIt
     if replay.log.context is None:
         yield by_items
         return
-    run = asyncio.get_running_loop().run_in_executor
+    if store is None:
+        store = Aside("the store of the replay", min(one.waiting for one in batchers))
     # one thread: connections of SQLite are its own, and events are given in the order of asking
-    with TemporaryDirectory(prefix="replay-") as folder, ThreadPoolExecutor(1, "told") as thread:
-        told = await run(thread, Told, replay, Path(folder))
+    async with _folder() as folder, store:
+        told = await store.run(partial(Told, replay, folder))
 
         async def by_store(position: int) -> Answers:
-            past = await run(thread, told.after, position)
+            past = await store.run(partial(told.after, position))
             work = [
-                one.aside(partial(answer, one.served, past, 2 * k, PROTOCOLS, context=STORE))
+                one.answer(partial(answer, one.served, past, 2 * k, PROTOCOLS, context=STORE))
                 for one in batchers
             ]
             return {one.model: one for one in await asyncio.gather(*work)}
@@ -80,7 +84,17 @@ async def asking(replay: Replay, batchers: Sequence[Batcher], k: int) -> AsyncIt
         try:
             yield by_store
         finally:
-            await run(thread, told.store.close)
+            await store.run(told.store.close)
+
+
+@asynccontextmanager
+async def _folder() -> AsyncIterator[Path]:
+    """A folder for a while; the event loop does not wait until it is removed."""
+    folder = TemporaryDirectory(prefix="replay-")
+    try:
+        yield Path(folder.name)
+    finally:
+        await asyncio.to_thread(folder.cleanup)
 
 
 class Told:

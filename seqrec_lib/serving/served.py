@@ -93,7 +93,8 @@ class Served:
         """From a model file, named after it unless told otherwise.
 
         Raises as :func:`seqrec_lib.records.model_file.load_model` does, and ``ValueError`` for a
-        file that says nothing usable about the length of histories, or changes while it is read.
+        file that says nothing usable about the length of histories, has settings with which no
+        question can be answered, or changes while it is read.
         """
         model, items = load_model(path)
         digest = _sha256(path)
@@ -114,7 +115,20 @@ class Served:
         for part in model.modules():
             if isinstance(part, SequenceEncoder):
                 part.freeze()
-        return cls(model, items, length, name, digest, about)
+        found = cls(model, items, length, name, digest, about)
+        found._try(path)
+        return found
+
+    def _try(self, path: Path | str) -> None:
+        """Raise ``ValueError`` for a file that fits together and answers nothing."""
+        try:
+            some = list(self.number)[:2]
+            if not self.model.reads:
+                self.answer([Question(some[:1], protocols=PROTOCOLS), Question(some)])
+        # whatever a model makes of settings that its authors did not think of
+        except Exception as error:
+            why = error if type(error) is ValueError else type(error).__name__
+            raise ValueError(f"{path}: damaged: it cannot answer ({why})") from error
 
     # --- raw ids ----------------------------------------------------------------------------
 
@@ -131,7 +145,9 @@ class Served:
         return found
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer several questions in one pass; each is answered as it would be alone.
+        """Answer several questions in one pass; each is answered as it would be alone, up to the
+        rounding of sums. (Of entries of a memory that are equally near, rounding decides which is
+        the last to be read: there the scores may be others.)
 
         A history without an item that the model knows has empty lists. Raises ``ValueError`` for a
         model that reads more than items (:func:`seqrec_lib.serving.recommend.recommend` takes a

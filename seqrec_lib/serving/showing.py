@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from seqrec_lib.report.styles import colour, known, label
 from seqrec_lib.serving.asking import MOST_EVENTS, Id
 from seqrec_lib.serving.attention import attention, lacks
-from seqrec_lib.serving.batching import Batcher
+from seqrec_lib.serving.batching import Aside, Batcher
 from seqrec_lib.serving.items import Items
 
 MOST_NAMED = 1000
@@ -47,10 +47,21 @@ class Looked(BaseModel):
 
 
 class Showing:
-    """The models behind ``batchers`` and the ``items`` of ``dataset``, as a page shows them."""
+    """The models behind ``batchers`` and the ``items`` of ``dataset``, as a page shows them.
 
-    def __init__(self, batchers: Mapping[str, Batcher], items: Items, dataset: str, plays: bool):
+    ``seeking`` is to be entered: it searches, for so many at a time as may wait.
+    """
+
+    def __init__(
+        self,
+        batchers: Mapping[str, Batcher],
+        items: Items,
+        dataset: str,
+        plays: bool,
+        waiting: int = 256,
+    ):
         self.batchers, self.items, self.dataset, self.plays = batchers, items, dataset, plays
+        self.seeking = Aside("the search", waiting)
 
     def about(self) -> dict[str, Any]:
         titles = titled(list(self.batchers))
@@ -72,7 +83,7 @@ class Showing:
         return {"items": [self.items.describe(one) for one in asked.items]}
 
     async def search(self, asked: Sought) -> dict[str, Any]:
-        return await asyncio.to_thread(self.items.search, asked.words, asked.most)
+        return await self.seeking.run(partial(self.items.search, asked.words, asked.most))
 
     async def attention(self, asked: Looked) -> dict[str, Any]:
         """By model: places and layers, or in ``lacks`` the words for why there are none."""

@@ -92,7 +92,8 @@ def test_one_model_and_one_protocol_can_be_chosen(served):
         ({"history": [101, None]}, 422, "history.1"),
         ({"history": [True]}, 422, "history.0"),
         ({"history": [[101]]}, 422, "history.0"),
-        ({"history": ["x" * 300]}, 422, "history.0"),
+        ({"history": ["x" * 300]}, 422, "history.0: an id is text of at most 256 characters, or"),
+        ({"user": 1.5}, 422, "user: an id is text of at most 256 characters, or a whole number"),
         ({"history": [101], "k": 0}, 422, "k: Input should be greater than or equal to 1"),
         ({"history": [101], "k": 10**6}, 422, "k: Input should be less than or equal to 1000"),
         ({"history": [101], "k": "10"}, 422, "k: Input should be a valid integer"),
@@ -110,6 +111,7 @@ def test_what_is_no_question_is_refused_in_words_and_the_next_is_answered(
     wrong, right = asked([served("gru")], body, {"history": [101]})
     assert wrong.status_code == status and list(wrong.json()) == ["error"]
     assert words in wrong.json()["error"] and len(wrong.json()["error"]) < 500
+    assert "constrained" not in wrong.json()["error"]
     assert right.status_code == 200
 
 
@@ -286,7 +288,7 @@ def test_other_addresses_and_methods_are_refused_in_words(served):
 def test_models_have_names_of_their_own_and_are_asked_by_items(served, kept):
     for models, words in (
         ([], "models are none"),
-        ([served("gru")] * 2, "each another name"),
+        ([served("gru")] * 2, "rename a file whose name another one has"),
         ([Served.load(kept("store-encoder")[0])], "reads basket"),
     ):
         with pytest.raises(ValueError, match=words):
@@ -357,6 +359,7 @@ def test_a_process_serves_on_this_computer_alone_survives_bad_clients_and_stops(
         (["no.safetensors"], "there is no such model file"),
         (["lies.safetensors"], "damaged, or no model file"),
         (["lies.safetensors", "--device", "tpu"], "device is 'tpu'"),
+        (["--dataset", "x", "--keep", ".", "lies.safetensors"], "no replay can be kept there"),
     ],
 )
 def test_the_command_line_ends_in_a_sentence(tmp_path, words, said, monkeypatch):
@@ -367,6 +370,40 @@ def test_the_command_line_ends_in_a_sentence(tmp_path, words, said, monkeypatch)
     assert said in str(ended.value) and "\n" not in str(ended.value)
     with pytest.raises(SystemExit):
         main([])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--host", ""], "a host without a name"),
+        (["--host", " "], "a host without a name"),
+        (["--name", ""], "a host without a name"),
+        (["--port", "65536"], "--port is 65536: use one up to 65535"),
+        (["--port", "-1"], "--port is -1"),
+    ],
+)
+def test_where_nobody_can_listen_is_refused_before_anything_is_loaded(words, said, capsys):
+    with pytest.raises(SystemExit):
+        main(["no.safetensors", *words])
+    assert said in capsys.readouterr().err
+
+
+def test_a_port_that_another_has_is_told(kept, capfd):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(SystemExit) as ended:
+            main([str(kept("markov")[0]), "--port", str(port)])
+    assert f"cannot listen at 127.0.0.1, port {port}" in str(ended.value)
+    assert "address already in use" in str(ended.value) and "another --port" in str(ended.value)
+
+
+def test_a_log_of_other_items_is_told_with_what_to_do(kept, table, tmp_path, monkeypatch, caplog):
+    other = table.assign(item="sku " + table["item"].astype(str))
+    other.to_csv(tmp_path / "other.csv", index=False)
+    monkeypatch.setattr("seqrec_lib.serving.__main__.run", lambda *_: None)
+    how = ["--dataset", str(tmp_path / "other.csv"), "--sort", "--port", "0"]
+    main([str(kept("markov")[0]), *how])
+    assert "knows no item of" in caplog.text and "--columns item=" in caplog.text
 
 
 @pytest.mark.parametrize(

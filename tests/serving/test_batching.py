@@ -105,6 +105,27 @@ def test_who_waits_at_the_end_is_told():
     asyncio.run(scene())
 
 
+def test_work_aside_is_bounded_and_an_answer_says_how_long_it_waited():
+    async def scene():
+        slow = Slow()
+
+        def work():
+            return slow.answer([Question([], 7)])[0]
+
+        async with Batcher(slow, waiting=2) as batcher:
+            tasks = [asyncio.create_task(batcher.answer(work)) for _ in range(2)]
+            await asyncio.sleep(0.05)
+            assert len(batcher) == 2
+            with pytest.raises(Overloaded, match="slow: 2 questions wait; ask again later"):
+                await batcher.answer(work)
+            slow.go.set()
+            first, second = await asyncio.gather(*tasks)
+            assert len(batcher) == 0
+        assert 0 <= first.ms["queued"] < second.ms["queued"] and second.ms["queued"] >= 50
+
+    asyncio.run(scene())
+
+
 def test_a_limit_is_one_or_more():
     with pytest.raises(ValueError, match="use 1 or more"):
         Batcher(Slow(), limit=0)

@@ -159,6 +159,10 @@ def test_by_http_a_user_is_asked_in_the_place_of_a_history(filled, models):
         assert (own.known, own.read, own.unknown) == (9, 7, 0)
     # a model of items alone answers as it would if it were given them
     (plain_answer,) = loaded[0].answer([Question(past.table["item"].tolist(), 4)])
+    for own in found["models"].values():
+        assert set(own["ms"]) == {"queued", "read", "score", "select"}
+        assert sum(own["ms"].values()) + found["ms"]["store"] <= found["ms"]["total"]
+    assert 0 < found["ms"]["store"] and "store" not in items.json()["ms"]
     assert text.json()["models"]["popular"]["items"] == plain_answer.lists["masked"].items
     assert new.status_code == 200 and new.json()["known"]["events"] == 0
     assert new.json()["models"]["store-encoder"]["items"] == []

@@ -8,6 +8,7 @@ import pytest
 from seqrec_lib.data.splits import leave_last_out
 from seqrec_lib.metrics.ranking import hr
 from seqrec_lib.serving.app import create_app
+from seqrec_lib.serving.asking import Refused
 from seqrec_lib.serving.live import HELD, MOST_STREAMS, Wanted
 from seqrec_lib.training.evaluation import ranks
 
@@ -152,6 +153,28 @@ def test_a_replay_is_replaced_and_stopped(app):
         await until(lambda: live.state == "played")
         assert live.monitor.counts["decided"] == 7
         assert await live.change(Wanted(stop=True)) == {"state": "stopped", "events": 0}
+
+    scene_of(app, scene)
+
+
+def test_of_many_who_begin_a_replay_at_a_time_one_is_left_and_can_be_stopped(app):
+    def playing():
+        return [one for one in asyncio.all_tasks() if one.get_coro().__name__ == "_play"]
+
+    async def scene(live):
+        await live.change(Wanted(rate=100.0))
+        await asyncio.gather(*(live.change(Wanted(rate=100.0)) for _ in range(4)))
+        assert len(playing()) == 1
+        await asyncio.gather(live.change(Wanted(rate=100.0)), live.change(Wanted(stop=True)))
+        assert not playing() and live.state == "stopped"
+        await live.change(Wanted(rate=100.0))
+        await asyncio.gather(live.end(), live.change(Wanted(stop=True)), return_exceptions=True)
+        assert not playing()
+        with pytest.raises(Refused, match="the server is stopping"):
+            await live.change(Wanted(rate=100.0))
+        reader = Reader(app)
+        await until(lambda: reader.status)
+        assert reader.status == 503
 
     scene_of(app, scene)
 

@@ -22,7 +22,9 @@ def lines():
     return train[1:], serve[1:]
 
 
-def test_two_lines_of_the_readme_serve_a_model_of_one_s_own_file(table, tmp_path, monkeypatch):
+def test_two_lines_of_the_readme_serve_a_model_of_one_s_own_file(
+    table, tmp_path, monkeypatch, capsys
+):
     days = pd.to_datetime(table["time"], unit="s").dt.strftime("%d/%m/%Y %H:%M")
     own = pd.DataFrame(
         {"customer": table["user"], "sku": table["item"], "bought_at": days, "price": 1}
@@ -38,6 +40,7 @@ def test_two_lines_of_the_readme_serve_a_model_of_one_s_own_file(table, tmp_path
         ]
     )
     (model,) = (tmp_path / "results").rglob("*.safetensors")
+    assert f"its model: {model}\n" in capsys.readouterr().out
     assert re.fullmatch(r"build/results/models/orders-\*-sasrec-s0\.safetensors", serve[0])
     pattern = serve[0].rpartition("/")[2].replace("sasrec", "markov")
     assert model.match(pattern), (model.name, pattern)

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+import threading
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,9 @@ from seqrec_lib.data.splits import tail
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.models.stores.encoder import StoreEncoder
 from seqrec_lib.models.stores.pools import Attention
+from seqrec_lib.serving import questions
 from seqrec_lib.serving.app import create_app
+from seqrec_lib.serving.live import Wanted
 from seqrec_lib.serving.monitor import Monitor
 from seqrec_lib.serving.questions import Told, unheard
 from seqrec_lib.serving.replay import Replay
@@ -23,6 +26,7 @@ from seqrec_lib.serving.served import Served
 from seqrec_lib.training.evaluation import PROTOCOLS, ranks
 
 from .conftest import SASREC_8
+from .test_live import scene_of, until
 from .test_replay import played
 
 DAY = 86_400
@@ -130,6 +134,73 @@ def test_what_is_told_is_what_was_known_by_then(log, tmp_path):
     refused = told.store.counts().refused
     told.store.close()
     assert refused == 0
+
+
+class Held(Told):
+    """A store that is told, or made, once ``go`` lets it."""
+
+    go, at = threading.Event(), "after"
+
+    def __init__(self, *what):
+        self.wait("made")
+        super().__init__(*what)
+
+    def after(self, position):
+        self.wait("after")
+        return super().after(position)
+
+    def wait(self, at):
+        assert at != self.at or self.go.wait(10), "nobody let it go on: the event loop stood still"
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """``held(at)``: from now on stores are held there; an event lets them go on."""
+
+    def hold(at):
+        kind = type("Held", (Held,), {"go": threading.Event(), "at": at})
+        monkeypatch.setattr(questions, "Told", kind)
+        return kind.go
+
+    return hold
+
+
+def test_a_store_that_is_slow_has_as_many_waiting_as_may_and_the_rest_are_lost(log, models, held):
+    app = create_app(models, replayed=(log, tail(log)), waiting=5)
+    go = held("after")
+
+    async def scene(live):
+        await live.change(Wanted(rate=2000.0))
+        await until(lambda: live.monitor.counts["lost"] > 20)
+        waiting = live.frame()["waiting"]
+        go.set()
+        await until(lambda: live.state == "played")
+        return waiting, live.monitor.counts
+
+    waiting, counts = scene_of(app, scene)
+    assert waiting == {one.name: 5 for one in models}
+    # whoever is not refused is answered with all that came, what was lost among it
+    assert counts["answered"] == counts["decided"] >= 5
+    assert counts["answered"] + counts["lost"] == len(tail(log).test)
+
+
+@pytest.mark.parametrize("at", ["made", "after"])
+def test_a_replay_that_is_at_work_on_its_store_is_stopped_while_others_are_served(
+    log, models, held, at
+):
+    app = create_app(models, replayed=(log, tail(log)))
+    go = held(at)
+
+    async def scene(live):
+        await live.change(Wanted(rate=500.0))
+        await asyncio.sleep(0.2)
+        stopping = asyncio.create_task(live.change(Wanted(stop=True)))
+        await asyncio.sleep(0.2)
+        assert not stopping.done()
+        go.set()
+        assert (await stopping)["state"] == "stopped"
+
+    scene_of(app, scene)
 
 
 def test_what_a_replay_cannot_tell_is_refused_in_words(log, models):

@@ -13,12 +13,14 @@ import httpx
 import numpy as np
 import pytest
 
+from seqrec_lib.records.model_file import save_model, stored_spec
 from seqrec_lib.serving.__main__ import main
 from seqrec_lib.serving.live import MOST_STREAMS
 from seqrec_lib.serving.served import Question, Served
 from tests.serving.test_app import process
 
 JSON = "Content-Type: application/json\r\n"
+LONG = "Content-Length: 1000\r\n\r\n"
 PATIENCE = 2.0
 
 
@@ -282,6 +284,45 @@ def test_letters_that_drip_in_are_not_waited_for(server, client):
             assert list(ended) == [True, True]
 
 
+HEADS = (
+    f"POST /v1/top HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n{LONG}",
+    f"POST /v1/top HTTP/1.1\r\nHost: evil.example\r\n{JSON}{LONG}",
+    f"POST /nothing HTTP/1.1\r\nHost: localhost\r\n{JSON}{LONG}",
+    f"PUT /v1/top HTTP/1.1\r\nHost: localhost\r\n{JSON}{LONG}",
+    f"GET /health HTTP/1.1\r\nHost: localhost\r\n{LONG}",
+    "GET /page/live.js HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n100\r\n",
+)
+
+
+def test_the_rest_of_a_body_that_was_answered_unread_is_not_waited_for(server, client):
+    begun = time.monotonic()
+    with connections(server, 2 * len(HEADS)) as made:
+        for one, head in zip(made, HEADS * 2, strict=True):
+            one.settimeout(PATIENCE + 10)
+            one.sendall(head.encode())
+            assert status(one.recv(65536).decode())
+        for one in made:
+            one.sendall(b"x")
+        with ThreadPoolExecutor(len(HEADS)) as many:  # half of them go on, half fall silent
+            dripping = many.map(dripped, made[len(HEADS) :], [b"x" * 200] * 99, [PATIENCE + 5] * 99)
+            for one in made[: len(HEADS)]:
+                while one.recv(65536):  # what is left of the answer
+                    pass
+            assert all(dripping)
+    assert time.monotonic() - begun < PATIENCE + 5
+
+
+def test_who_sends_the_rest_of_such_a_body_is_answered_again(server, client):
+    with socket.create_connection(place(server)) as one:
+        one.settimeout(30)
+        one.sendall(HEADS[0].encode())
+        assert status(one.recv(65536).decode()) == [415]
+        one.sendall(b"x" * 1000 + b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
+        one.sendall(b"Connection: close\r\n\r\n")
+        told = b"".join(iter(lambda: one.recv(65536), b""))  # and what was left of the first
+        assert status(told[told.index(b"HTTP/1.1") :].decode()) == [200]
+
+
 def test_hundreds_that_say_nothing_keep_nobody_out_for_long(server, client):
     with connections(server, 400) as made:
         for one in made:
@@ -364,6 +405,48 @@ def test_a_file_that_is_cut_anywhere_is_no_model(kept, tmp_path):
         with pytest.raises(SystemExit) as ended:
             main([str(tmp_path / "cut.safetensors")])
         assert "damaged" in str(ended.value) and "\n" not in str(ended.value)
+
+
+def with_settings(path, place, value, to):
+    """A model file with another setting in its header, of which ``place`` says the way to it."""
+    whole = path.read_bytes()
+    size = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + size])
+    spec = json.loads(header["__metadata__"]["spec"])
+    inner = spec["config"]
+    for name in place[:-1]:
+        inner = inner[name]
+    assert inner[place[-1]] != value
+    inner[place[-1]] = value
+    header["__metadata__"]["spec"] = json.dumps(spec)
+    written = json.dumps(header).encode()
+    to.write_bytes(len(written).to_bytes(8, "little") + written + whole[8 + size :])
+    return to
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value"),
+    [
+        *[("sasrec", ("num_heads",), value) for value in (0, -1, 10**6)],
+        *[("retrieval", ("neighbours",), value) for value in (-1, 10**6)],
+        *[("retrieval", ("alpha",), value) for value in (-1e300, 1e300)],
+    ],
+)
+def test_a_setting_with_which_nothing_is_answered_is_refused_at_the_start(
+    kept, tmp_path, name, place, value
+):
+    path = with_settings(kept(name)[0], place, value, tmp_path / "lies.safetensors")
+    with pytest.raises(ValueError, match=r"lies.safetensors: (damaged|weights and settings)"):
+        Served.load(path)
+
+
+def test_two_items_of_one_id_are_refused_at_the_start(kept, tmp_path):
+    path, model, log = kept("gru")
+    items = log.items.copy()
+    items[1] = items[0]
+    save_model(model, stored_spec(path), items, tmp_path / "twins.safetensors")
+    with pytest.raises(ValueError, match=r"damaged: it cannot answer .*the same id as text"):
+        Served.load(tmp_path / "twins.safetensors")
 
 
 def test_a_file_with_a_wrong_byte_serves_numbers_or_nothing(kept, tmp_path):

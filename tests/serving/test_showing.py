@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,26 @@ def test_it_says_who_answers_and_what_items_are_called(served, kept):
     assert "no attention" in gru["attention"] and sasrec["attention"] == ""
     assert re.fullmatch(r"\d+ in training", named[0]["genres"]) and named[1]["title"] == "x"
     assert len(found["items"]) == 3 < found["all"]
+
+
+def test_more_searches_than_may_wait_are_refused(served, kept):
+    log, go = kept("gru")[2], threading.Event()
+
+    class Slow(Items):
+        def search(self, text, most):
+            assert go.wait(10)
+            return super().search(text, most)
+
+    async def scene(client):
+        tasks = [
+            asyncio.create_task(client.post("/v1/search", json={"words": "10"})) for _ in range(9)
+        ]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        go.set()
+        return [one.status_code for one in await asyncio.gather(*tasks)]
+
+    status = scene_of(served, scene, items=Slow(log.items), waiting=2)
+    assert status.count(200) == 2 and status.count(503) == 7
 
 
 def test_attention_is_asked_of_all_and_who_has_none_says_so(served):
