@@ -227,6 +227,7 @@ def test_a_full_disk_is_told_and_the_next_replay_begins(served, log, tmp_path, m
             await until(lambda: live.state.startswith("ended"))
             assert "cannot keep the replay in" in live.state
             assert "No space left on device" in live.state and "cannot keep" in caplog.text
+            lines_of(path)  # none is torn
             for wanted in (Wanted(stop=True), Wanted(rate=100.0)):
                 with pytest.raises(DiskError, match="No space left"):
                     await asyncio.wait_for(live.change(wanted), 5)
@@ -235,7 +236,7 @@ def test_a_full_disk_is_told_and_the_next_replay_begins(served, log, tmp_path, m
         await until(lambda: live.monitor.counts["decided"] >= 5)
 
     lived(served, log, path, scene)
-    lines_of(path)  # none is torn
+    assert lines_of(path)
 
 
 def test_an_error_of_a_model_is_told_by_its_kind(served, log, tmp_path, monkeypatch, caplog):
