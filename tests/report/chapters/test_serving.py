@@ -13,6 +13,7 @@ import pytest
 from seqrec_lib import report
 from seqrec_lib.data import files
 from seqrec_lib.report.chapters import serving
+from seqrec_lib.serving import played
 from seqrec_lib.studies import new_products, scaling, updating
 
 
@@ -105,6 +106,30 @@ def test_a_replay_s_table_has_intervals_where_there_are_any():
     assert found["calibration error U"] == 0.02
 
 
+def test_figures_of_a_day_are_gains_over_a_night_of_both(day):
+    more = [day.assign(counts=day["counts"].replace(4, number)) for number in (16, 256)]
+    figures = serving.fresh_figures(pd.concat(more).drop_duplicates())
+    assert figures["state-gain"] == pytest.approx(0.2) and figures["sasrec-state"] > 0.19
+    assert figures["counts-gain"] == figures["counts-after"] == pytest.approx(0.03)
+    assert "gru-state" not in figures
+
+
+def test_over_all_questions_each_counts_once():
+    rows = [
+        {"way": way, "part": part, "protocol": "masked", "metric": metric, "mean": mean,
+         "users": users}
+        for way, part, metric, mean, users in (
+            ("sasrec", "new", "HR@10", 0.0, 10), ("sasrec", "old", "HR@10", 0.2, 30),
+            ("attributed", "new", "HR@10", 0.4, 10), ("attributed", "old", "HR@10", 0.1, 30),
+            ("attributed", "old", "HR@10 among old", 0.3, 30),
+        )
+    ]  # fmt: skip
+    figures = serving.new_figures(pd.DataFrame(rows))
+    assert figures["all-numbers"] == pytest.approx(0.15)
+    assert figures["all-attributes"] == pytest.approx(0.175)
+    assert figures["old-among"] == 0.3 and "all-alike" not in figures
+
+
 def test_new_items_are_means_over_draws():
     rows = [
         {"way": "attributed", "part": "new", "protocol": "masked", "metric": "HR@10",
@@ -154,19 +179,31 @@ def kept(read):
 
 
 def test_the_title_holds_for_the_day_that_is_kept():
-    """State above counts, for every model that has both; it is to be written anew otherwise."""
-    found = serving.worth(kept(updating.kept))
-    both = found.dropna(subset=["+ counts U"]).drop(index="popular")
-    assert len(both)
-    for _, row in both.iterrows():
-        assert row["+ state U"].mean > row["+ counts U"].mean
+    """It is to be written anew otherwise: who reads the day gains, and sixteen counts suffice."""
+    table = kept(updating.kept)
+    table = table[table["dataset"] == "tecd-marketplace"]
+    found, figures = serving.worth(table), serving.fresh_figures(table)
     assert all(one.low > 0 for one in found.drop(index="popular")["+ state U"])
+    assert 0 < figures["counts-gain"] < figures["counts-after"] < figures["state-gain"]
+    assert figures["most-gain"] - figures["sixteen-gain"] < 0.05 * figures["counts-after"]
+    assert figures["popular-state-m"] < 0
 
 
-def test_attributes_find_new_items_and_old_ones_more():
-    found = serving.new_items(kept(new_products.kept))
+def test_attributes_find_new_items_which_crowd_out_old_ones():
+    table = kept(new_products.kept)
+    found, figures = serving.new_items(table), serving.new_figures(table)
     own, numbers = found.loc["SASRec, attributes"], found.loc["SASRec, item numbers"]
-    assert own["new M"].low > numbers["new M"].high and own["old M"].mean > own["new M"].mean
+    assert own["new M"].low > numbers["new M"].high and own["new M"].mean > own["old M"].mean
+    assert own["old M"].high < numbers["old M"].low  # and so it is worse over all questions
+    assert figures["all-attributes"] < figures["all-numbers"]
+    assert figures["old-among"] > figures["old-numbers"]
+
+
+def test_networks_are_as_sure_as_they_may_be_and_the_chain_is_not():
+    figures = serving.sure_figures(kept(played.kept))
+    assert max(figures["error-gru"], figures["error-sasrec"]) < 0.02 < figures["error-markov"]
+    assert figures["chain-said"] > 5 * figures["chain-came"]
+    assert figures["sasrec-said-u"] > 3 * figures["sasrec-came-u"]
 
 
 def test_the_number_of_events_costs_no_steps_and_that_of_items_does():
