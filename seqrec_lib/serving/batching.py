@@ -1,4 +1,4 @@
-"""Questions that wait together are answered together, by one thread."""
+"""Questions that wait together are answered together."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from time import perf_counter
+from time import perf_counter, thread_time
 from types import TracebackType
 from typing import TypeVar
 
 from seqrec_lib.serving.served import Answer, Question, Served
 
 Found = TypeVar("Found")
+
+AT_ONCE_S = 0.01  # of processor time: a batch that is foreseen to take no more has no thread
+LITTLE = 5000  # items of its histories and lists together
 
 
 class Overloaded(RuntimeError):
@@ -66,8 +69,10 @@ class Aside:
 class Batcher:
     """Answers by ``served`` in batches of what waits, of ``limit`` questions at most.
 
-    One thread of its own computes, so that the event loop stays free, and no two computations
-    quarrel over processors. More than ``waiting`` questions at a time are refused at once
+    No two computations run at a time. What takes long is computed by a thread of its own, so that
+    the event loop stays free; a batch of a few milliseconds by the loop itself, since both would
+    take the interpreter from each other at every operation, which costs more than it frees.
+    More than ``waiting`` questions at a time are refused at once
     (:class:`Overloaded`): a queue that only grows would answer nobody in time. Use it as an
     asynchronous context; who waits when it ends is told (:class:`Closed`).
     """
@@ -79,6 +84,7 @@ class Batcher:
         self._queue: deque[_Asked] = deque()
         self._something = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
+        self._each_s: float | None = None  # of processor time, a question; none was answered yet
         self._aside = Aside(served.name, waiting)
 
     def __len__(self) -> int:
@@ -156,6 +162,7 @@ class Batcher:
                 self._something.clear()
             try:
                 await self._answered([one for one in batch if not one.answer.done()])
+                await asyncio.sleep(0)  # others have their turn, whoever computed
             except asyncio.CancelledError:
                 for one in batch:
                     _tell(one, Closed(f"{self.served.name} takes no more questions"))
@@ -165,10 +172,12 @@ class Batcher:
         loop, begun = asyncio.get_running_loop(), perf_counter()
         if not batch:
             return
+        questions = [one.question for one in batch]
         try:
-            found = await loop.run_in_executor(
-                self._aside.thread, self.served.answer, [one.question for one in batch]
-            )
+            if self._at_once(questions):
+                found = self._computed(questions)
+            else:
+                found = await loop.run_in_executor(self._aside.thread, self._computed, questions)
         # whatever a model makes of a history; its words go to who asked, the thread lives on
         except Exception as error:
             if len(batch) == 1:
@@ -181,6 +190,21 @@ class Batcher:
             if not asked.answer.done():
                 queued = (begun - asked.at) * 1000
                 asked.answer.set_result(replace(answer, ms={"queued": queued} | answer.ms))
+
+    def _at_once(self, questions: list[Question]) -> bool:
+        """Is it over before a thread would be of use? Never while the thread computes."""
+        if self._each_s is None or len(self._aside):
+            return False
+        size = sum(len(one.history) + one.k for one in questions)
+        return size <= LITTLE and len(questions) * self._each_s <= AT_ONCE_S
+
+    def _computed(self, questions: list[Question]) -> list[Answer]:
+        begun = thread_time()
+        try:
+            return self.served.answer(questions)
+        finally:
+            each = (thread_time() - begun) / len(questions)
+            self._each_s = each if self._each_s is None else 0.8 * self._each_s + 0.2 * each
 
 
 def _tell(asked: _Asked, error: Exception) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
-from seqrec_lib.serving.batching import Batcher, Closed, Overloaded
+from seqrec_lib.serving.batching import AT_ONCE_S, Batcher, Closed, Overloaded
 from seqrec_lib.serving.served import Answer, Question, Served
 
 
@@ -130,3 +131,71 @@ def test_work_aside_is_bounded_and_an_answer_says_how_long_it_waited():
 def test_a_limit_is_one_or_more():
     with pytest.raises(ValueError, match="use 1 or more"):
         Batcher(Slow(), limit=0)
+
+
+class Busy(Served):
+    """Takes so much processor time a question, and says which thread computed."""
+
+    def __init__(self, each_s=0.0):
+        self.name, self.each_s, self.threads = "busy", each_s, []
+
+    def answer(self, questions):
+        self.threads.append(threading.current_thread().name)
+        until = time.thread_time() + self.each_s * len(questions)
+        while time.thread_time() < until:
+            pass
+        return [Answer("", "", {}, 0, 0, 0, [], {}) for _ in questions]
+
+
+def threads(served, questions):
+    """The threads that computed each of the questions, asked one after the other."""
+
+    async def scene():
+        async with Batcher(served) as batcher:
+            for one in questions:
+                await batcher.ask(one)
+
+    asyncio.run(scene())
+    return [name.partition("_")[0] for name in served.threads]
+
+
+def test_what_is_over_at_once_has_no_thread_but_the_first_time():
+    assert threads(Busy(), [Question([])] * 3) == ["busy", "MainThread", "MainThread"]
+    assert threads(Busy(2 * AT_ONCE_S), [Question([])] * 3) == ["busy"] * 3
+
+
+def test_long_histories_and_lists_are_left_to_the_thread():
+    long = [Question([]), Question([1] * 6000), Question([], k=10**6), Question([])]
+    assert threads(Busy(), long) == ["busy", "busy", "busy", "MainThread"]
+
+
+def test_nothing_is_computed_at_once_while_the_thread_is_at_work():
+    async def scene():
+        served, go = Busy(), threading.Event()
+        async with Batcher(served) as batcher:
+            await batcher.ask(Question([]))
+            aside = asyncio.create_task(batcher.aside(lambda: go.wait(10)))
+            await asyncio.sleep(0)
+            asked = asyncio.create_task(batcher.ask(Question([])))
+            await asyncio.sleep(0.05)
+            assert len(served.threads) == 1  # it waits behind what is computed aside
+            go.set()
+            await asyncio.gather(aside, asked)
+        assert all(name.startswith("busy") for name in served.threads)
+
+    asyncio.run(scene())
+
+
+def test_others_have_their_turn_between_batches_that_are_computed_at_once():
+    async def scene():
+        served = Busy(AT_ONCE_S / 10)
+        async with Batcher(served, limit=2) as batcher:
+            await batcher.ask(Question([]))
+            asked = [asyncio.create_task(batcher.ask(Question([]))) for _ in range(20)]
+            turns = 0
+            while not all(one.done() for one in asked):
+                turns += 1
+                await asyncio.sleep(0)
+        assert turns >= 10 and set(served.threads[1:]) == {"MainThread"}
+
+    asyncio.run(scene())
