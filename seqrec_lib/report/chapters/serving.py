@@ -83,6 +83,23 @@ def wanted(of: Mapping[str, Any]) -> pd.DataFrame:
     return found
 
 
+def server_figures(of: Mapping[str, Any]) -> dict[str, float]:
+    """What the prose says of the benchmark: milliseconds, answers a second, per cent."""
+    small, over = of["small"], of["overload"]["small"]
+    busy, killed = small["32 connections"], of["killed"]
+    return {
+        "small-p99": small["1 connections"]["due_ms"]["p99"],
+        "busy-per-s": busy["answers_per_s"],
+        "busy-cpu": busy["cpu_ms"],
+        "busy-empty-cpu": small["empty, 32 connections"]["cpu_ms"],
+        "over-times": over["offered_per_s"] / over["capacity_per_s"],
+        "over-refused": 100 * over["refused"] / (over["refused"] + over["n"]),
+        "over-p99": over["sent_ms"]["p99"],
+        "killed-events": float(killed["events"]),
+        "killed-lost": float(killed["lost"]),
+    }
+
+
 # --- a replay -------------------------------------------------------------------------------------
 
 
@@ -276,6 +293,18 @@ def sizes(table: pd.DataFrame) -> pd.DataFrame:
                "model_mb": "model, MB", "peak_mb": "peak, MB"}  # fmt: skip
     shown = found[list(columns)].rename(columns=columns)
     return shown.assign(broke=found["broke"].replace("", "–"))
+
+
+def scale_figures(table: pd.DataFrame) -> dict[str, float]:
+    """Seconds of a step at the fewest and the most items, and GB of all of T-ECD, for the prose."""
+    found = {}
+    for loss in scaling.LOSSES:
+        rows = table[(table["loss"] == loss) & (table["broke"] == "")].sort_values("items")
+        if len(rows):
+            found[f"{loss}-few"] = float(rows["step_s"].iloc[0])
+            found[f"{loss}-many"] = float(rows["step_s"].iloc[-1])
+    one = scaling.passes(table, TECD_EVENTS, TECD_ITEMS, "sampled")
+    return found | {"log-gb": one["log GB"], "model-gb": one["model GB"]}
 
 
 def plan(table: pd.DataFrame, processes: tuple[int, ...] = (1, 64, 1024)) -> pd.DataFrame:

@@ -221,3 +221,27 @@ def test_what_was_published_of_the_server_is_what_the_chapter_says():
     assert of["killed"]["lost"] == of["killed"]["twice"] == 0
     assert of["small"]["1 connections"]["due_ms"]["p99"] < 10  # "a list takes milliseconds"
     assert of["overload"]["small"]["refused"] > of["overload"]["small"]["n"]
+    wanted = serving.wanted(of)
+    assert (wanted["met"] == "yes").sum() == 3  # as the prose counts them
+    assert wanted.loc[wanted["met"] == "yes"].index.tolist() == [
+        "large, exact, 1 connection: p99", "large, index: recall@10", "overload: seconds until well"
+    ]  # fmt: skip
+    assert of["overload"]["small"]["sent_ms"]["p99"] > 100
+
+
+def test_the_readme_has_the_published_response_times():
+    if not (files.root() / "benchmarks" / "results" / "serving.json").exists():
+        pytest.skip("nothing is published yet")
+    of = report.benchmark("serving")
+    small, large = of["small"], of["large"]
+    text = (files.root() / "README.md").read_text()
+    for items, one in (
+        (f"{small['items']:,}", small["1 connections"]),
+        (f"{large['items']:,}, exactly", large["exact, 1 connection"]),
+        (f"{large['items']:,}, by an index (recall@10 {large['recall']:.3f})",
+         large["index, 1 connection"]),
+    ):  # fmt: skip
+        due = one["due_ms"]
+        row = f"| {items} | {one['offered_per_s']} | {due['p50']:.1f} | {due['p99']:.1f} |"
+        assert row in text
+    assert f"get {small['capacity']['answers_per_s']:,.0f} answers a second" in text
