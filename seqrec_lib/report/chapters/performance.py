@@ -29,6 +29,7 @@ PUBLISHED = {  # each with what it measures
     "families": "the survey's networks",
     "rankers": "models that score candidates, beside FuxiCTR",
     "feast": "features, beside Feast",
+    "serving": "lists by HTTP",
 }
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.report.axes import legend_above
 from seqrec_lib.report.styles import colour, label, marker
 from seqrec_lib.statistics.intervals import Interval
 from seqrec_lib.studies import scaling, updating
@@ -131,7 +131,7 @@ def draw_calibration(ax: Axes, found: pd.DataFrame, protocol: str = "masked") ->
         )  # fmt: skip
     ax.set(xscale="log", xlabel="probability given to the first item", ylabel="how often it came")
     ax.xaxis.set_major_formatter(PLAIN)
-    ax.legend()
+    legend_above(ax)
 
 
 def sure_figures(
@@ -220,17 +220,16 @@ def draw_updating(ax: Axes, table: pd.DataFrame, protocol: str = "unmasked") -> 
         ax.errorbar(
             one["counts"], one["mean"], [one["mean"] - one["low"], one["high"] - one["mean"]],
             color=colour(model), marker=marker(model), ms=5, lw=1.4 if fresh else 1,
-            ls="-" if fresh else ":", mfc=None if fresh else "white", label=label(model),
+            ls="-" if fresh else ":", mfc=None if fresh else "white",
+            label=label(model) if fresh else None,
         )  # fmt: skip
+    for dashes, words in (("-", "state fresh"), (":", "state of last night")):
+        ax.plot([], [], color="black", ls=dashes, label=words)
     ax.set(xscale="log", xlabel="times a day that items are counted", ylabel="HR@10")
     ax.set_xticks(sorted(rows["counts"].unique()))
     ax.minorticks_off()
     ax.xaxis.set_major_formatter(PLAIN)
-    shown = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    states = [Line2D([], [], color="black", ls=one) for one in ("-", ":")]
-    words = [*shown, "state fresh", "state of last night"]
-    ax.legend([*shown.values(), *states], words, loc="upper center",
-              bbox_to_anchor=(0.5, -0.18), ncols=3)  # fmt: skip
+    legend_above(ax)
 
 
 def new_items(table: pd.DataFrame) -> pd.DataFrame:
@@ -283,7 +282,7 @@ def draw_scaling(ax: Axes, table: pd.DataFrame) -> None:
         ax.plot(largest["items"], largest["step_s"], color=colour(name), ls=dashes,
                 marker=marker(name), label=f"{loss} softmax")  # fmt: skip
     ax.set(xscale="log", yscale="log", xlabel="items", ylabel="seconds of a step")
-    ax.legend()
+    legend_above(ax)
 
 
 def sizes(table: pd.DataFrame) -> pd.DataFrame:

@@ -3,14 +3,14 @@
 import pandas as pd
 import pytest
 
-from seqrec_lib.data import files
+from seqrec_lib.records import store
 from seqrec_lib.report.chapters import searches
 from seqrec_lib.studies.search import SPACES
 
 
 @pytest.mark.usefixtures("nothing_kept")
 def test_the_best_trial_stands_first_under_words():
-    path = files.root() / "book" / "searches" / "beauty" / "gru4rec.csv"
+    path = store.root() / "book" / "searches" / "beauty" / "gru4rec.csv"
     path.parent.mkdir(parents=True)
     rows = {"trial": [0, 1], "passes": [9, 40], "best pass": [6, 38], "NDCG@10": [0.05, 0.06]}
     rows |= {"loss": ["softmax", "BPR-max"], "cosine": [False, True]}

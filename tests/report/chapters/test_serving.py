@@ -19,7 +19,7 @@ from seqrec_lib.studies import new_products, scaling, updating
 
 @pytest.fixture
 def ax():
-    figure, ax = plt.subplots()
+    figure, ax = plt.subplots(layout="constrained")
     yield ax
     plt.close(figure)
 
@@ -58,8 +58,9 @@ def test_a_line_a_model_and_state_is_drawn(ax, day):
     serving.draw_updating(ax, day)
     drawn = [line.get_ydata().tolist() for line in ax.lines if len(line.get_xdata()) == 2]
     assert [np.round(one, 2).tolist() for one in drawn[:2]] == [[0.11, 0.14], [0.31, 0.34]]
-    words = [one.get_text() for one in ax.get_legend().get_texts()]
-    assert words[-2:] == ["state fresh", "state of last night"]
+    words = [one.get_text() for one in ax.figure.legends[0].get_texts()]
+    states = {"state fresh", "state of last night"}
+    assert len(words) == 4 and set(words) == states | {"Markov chain, order 1", "SASRec"}
 
 
 def run_of(p99, **more):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from seqrec_lib.data.worlds import clock, drift, noise
+from seqrec_lib.records.tables import keep
 from seqrec_lib.report.chapters import worlds
 from seqrec_lib.studies.worlds_plans import PLANS
 
@@ -169,7 +170,7 @@ def test_worlds_that_are_kept_are_read_and_no_others_made(nothing_kept, table, m
     monkeypatch.setattr(worlds.study, "row", lambda *asked, **how: pytest.fail("trained"))
     with pytest.raises(FileNotFoundError, match="studies.worlds union makes it"):
         worlds.made("build/results", 1)
-    worlds.study.keep(table, worlds.study.place("noise"))
+    keep(table, worlds.study.place("noise"))
     found = worlds.made("build/results", 1)
     assert list(found) == ["noise"]
     pd.testing.assert_frame_equal(found["noise"], table[table["seed"] == 0], check_dtype=False)
