@@ -204,10 +204,11 @@ def fresh_figures(table: pd.DataFrame, chain: str = "markov-1") -> dict[str, flo
         "most-gain": ("unmasked", chain, "fresh", most),
         "gru-state": ("unmasked", "gru", "fresh", first),
         "sasrec-state": ("unmasked", "sasrec", "fresh", first),
-        "popular-state-m": ("masked", "popular", "fresh", first),
     }
     found = {name: float(gain[key]) for name, key in named.items() if key in gain}
     found["counts-after"] = found["most-gain"] - found["state-gain"]
+    if (popular := ("masked", "popular", "fresh", first)) in gain:
+        found["popular-loss-m"] = -float(gain[popular])
     return found
 
 
@@ -302,6 +303,8 @@ def scale_figures(table: pd.DataFrame) -> dict[str, float]:
         if len(rows):
             found[f"{loss}-few"] = float(rows["step_s"].iloc[0])
             found[f"{loss}-many"] = float(rows["step_s"].iloc[-1])
+    most = table[table["events"] == table["events"].max()].iloc[0]
+    found |= {f"{name}-100m": float(most[f"{name}_mb"]) / 1e3 for name in ("log", "peak")}
     one = scaling.passes(table, TECD_EVENTS, TECD_ITEMS, "sampled")
     return found | {"log-gb": one["log GB"], "model-gb": one["model GB"]}
 

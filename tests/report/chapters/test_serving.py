@@ -188,7 +188,7 @@ def test_the_title_holds_for_the_day_that_is_kept():
     assert all(one.low > 0 for one in found.drop(index="popular")["+ state U"])
     assert 0 < figures["counts-gain"] < figures["counts-after"] < figures["state-gain"]
     assert figures["most-gain"] - figures["sixteen-gain"] < 0.05 * figures["counts-after"]
-    assert figures["popular-state-m"] < 0
+    assert figures["popular-loss-m"] > 0
 
 
 def test_attributes_find_new_items_which_crowd_out_old_ones():
