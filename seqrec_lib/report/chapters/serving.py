@@ -254,7 +254,7 @@ def new_figures(table: pd.DataFrame) -> dict[str, float]:
     mean = rows.groupby(["way", "part", "metric"])["mean"].mean()
     users = rows.groupby("part")["users"].mean()
     ways = {"numbers": "sasrec", "attributes": "attributed", "alike": "alike"}
-    found = {}
+    found: dict[str, float] = {}
     for word, way in ways.items():
         if way not in mean.index:
             continue
@@ -297,7 +297,7 @@ def sizes(table: pd.DataFrame) -> pd.DataFrame:
 
 def scale_figures(table: pd.DataFrame) -> dict[str, float]:
     """Seconds of a step at the fewest and the most items, and GB of all of T-ECD, for the prose."""
-    found = {}
+    found: dict[str, float] = {}
     for loss in scaling.LOSSES:
         rows = table[(table["loss"] == loss) & (table["broke"] == "")].sort_values("items")
         if len(rows):
