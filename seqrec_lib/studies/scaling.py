@@ -47,6 +47,7 @@ STEPS, WARM = 3, 1
 LIMIT_S = 1800  # of one row
 KEYS = ["items", "events", "loss"]
 NAMED = ("production", "scaling.csv")
+READING: dict[str, Any] = {"dtype": {"broke": str}}
 
 
 def drawn(items: int, events: int, seed: int = 0) -> EventLog:
@@ -132,7 +133,7 @@ def study(
     losses: Sequence[str] = tuple(LOSSES),
 ) -> pd.DataFrame:
     """The table; what is kept is not made again. Smaller ones first."""
-    rows = Growing(results, *NAMED, keys=KEYS)
+    rows = Growing(results, *NAMED, keys=KEYS, **READING)
     have = rows.by()
     for size in itertools.product(items, events, losses):
         if size not in have:
@@ -142,7 +143,7 @@ def study(
 
 def kept(results: str | Path = SCRATCH) -> pd.DataFrame:
     """The table that was made. Raises ``FileNotFoundError`` if there is none."""
-    return made("studies.scaling", results, *NAMED, keys=KEYS).fillna({"broke": ""})
+    return made("studies.scaling", results, *NAMED, keys=KEYS, **READING).fillna({"broke": ""})
 
 
 def passes(
