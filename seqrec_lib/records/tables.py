@@ -16,7 +16,8 @@ from seqrec_lib.records import store
 def beside(results: str | Path, *names: str, anew: bool = False) -> Path:
     """Where a study keeps its small record: beside the results folder, below ``names``.
 
-    The first of :func:`places` that has it, unless it is to be made ``anew``.
+    The first of :func:`~seqrec_lib.records.store.places` that has it, unless it is to be made
+    ``anew``.
     """
     own = (store.root() / results).parent.joinpath(*names)
     return own if anew else next(iter(_there(results, names)), own)
@@ -37,7 +38,7 @@ def keep(table: pd.DataFrame, path: Path, float_format: str = "%.6g") -> None:
 def table(
     results: str | Path, *names: str, keys: Sequence[str] = (), **reading: Any
 ) -> pd.DataFrame:
-    """What studies have kept below ``names``: rows of all :func:`places`.
+    """What studies have kept below ``names``, in all :func:`~seqrec_lib.records.store.places`.
 
     Of the same ``keys`` the rows of the first place that has any count; without keys, those of the
     first place alone. Empty if nothing is kept. ``reading``: arguments of ``pandas.read_csv``.
@@ -70,7 +71,7 @@ def made(
 class Growing:
     """A study's :func:`table` that grows: it begins with what is kept, or, ``anew``, with nothing,
     and each row is kept as it comes, beside ``results``. So what is committed is added to without
-    being written.
+    being written. ``by`` has the rows by their keys; of several with the same, the last.
     """
 
     def __init__(
@@ -84,16 +85,18 @@ class Growing:
     ):
         self.path, self.keys = beside(results, *names, anew=True), keys
         self.written, self.reading = float_format, reading
-        kept = pd.DataFrame() if anew else table(results, *names, keys=keys, **reading)
-        self.rows: list[dict[Any, Any]] = kept.to_dict("records")
+        self.rows: list[dict[Any, Any]] = []
+        self.by: dict[tuple[Any, ...], dict[Any, Any]] = {}
+        if not anew:
+            self._take(table(results, *names, keys=keys, **reading).to_dict("records"))
 
-    def by(self) -> dict[tuple[Any, ...], dict[Any, Any]]:
-        """The rows by their keys; of several with the same, the last."""
-        return {tuple(row[key] for key in self.keys): row for row in self.rows}
+    def _take(self, rows: Sequence[dict[Any, Any]]) -> None:
+        self.rows += rows
+        self.by |= {tuple(row[key] for key in self.keys): row for row in rows}
 
     def add(self, *rows: dict[Any, Any]) -> None:
         """Keep more rows."""
-        self.rows += rows
+        self._take(rows)
         keep(pd.DataFrame(self.rows), self.path, self.written)
 
     def table(self) -> pd.DataFrame:

@@ -226,15 +226,13 @@ def study(
     """
     kept = Growing(results, *NAMED, keys=KEYS, anew=anew, float_format="%.4f")
     levels = [level for level in LEVELS if level <= max(levels)]  # each begins with those before
-    have = kept.by()
     for model, seed in itertools.product(models, range(seeds)):
-        if all((level, model, seed) in have for level in levels):
+        if all((level, model, seed) in kept.by for level in levels):
             continue
-        like = have.get((levels[0], model, 0))
+        like = kept.by.get((levels[0], model, 0))
         settings = json.loads(like["settings"]) if like else None
         for one in rows(model, seed, levels, settings):
-            if (one["level"], model, seed) not in have:
-                have[one["level"], model, seed] = one
+            if (one["level"], model, seed) not in kept.by:
                 kept.add(one)
     return kept.table()
 

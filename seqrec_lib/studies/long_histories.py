@@ -111,9 +111,8 @@ def study(
     """:func:`row` of every length, sharpness, seed and way; none is made again, or, ``anew``, all
     are, beside ``results`` alone."""
     rows = Growing(results, *NAMED, keys=KEYS, anew=anew)
-    have = rows.by()
     for length, sharp, seed in itertools.product(lengths, sharpness, range(seeds)):
-        missing = [way for way in WAYS if (length, sharp, seed, way) not in have]
+        missing = [way for way in WAYS if (length, sharp, seed, way) not in rows.by]
         if not missing:
             continue
         history, asked = drawn(length, CANDIDATES, sharp, np.random.default_rng([seed, length]))

@@ -202,7 +202,6 @@ def study(
     Raises ``ValueError`` for a data set without attributes, or not split leave-last-out.
     """
     rows = Growing(results, *NAMED, keys=KEYS)
-    have = rows.by()
     log, split = datasets.load(dataset)
     attributes = datasets.attributes(dataset)
     if attributes is None:
@@ -212,7 +211,7 @@ def study(
     for seed in range(seeds):
         shop = None
         for way in ways:
-            if (dataset, way, seed) in have:
+            if (dataset, way, seed) in rows.by:
                 continue
             shop = shop or opened(log, attributes, seed=seed)
             model, length = _made(way, shop, dataset, seed, epochs)

@@ -89,12 +89,11 @@ def study(
     """The table; what is kept is not made again, or, ``anew``, beside ``results`` alone. Settings
     are searched in the world of seed 0."""
     rows = Growing(results, *NAMED, keys=KEYS, anew=anew, float_format="%.4f")
-    have = rows.by()
     for level, name, seed in itertools.product(levels, MODELS, range(seeds)):
-        if (level, name, seed) in have:
+        if (level, name, seed) in rows.by:
             continue
         family, world = MODELS[name], noise.draw(level, seed=seed, num_users=num_users)
-        if first := have.get((level, name, 0)):
+        if first := rows.by.get((level, name, 0)):
             found = tried(family, world, json.loads(first["settings"]), seed, passes)
         else:
             found, _ = searched(family, world, trials, seed, passes)
@@ -104,7 +103,6 @@ def study(
         row["settings"] = json.dumps(found.chosen)
         if isinstance(found.model, SURGE):
             row |= pruned(found.model, world, world.split.test)
-        have[level, name, seed] = row
         rows.add(row)
     return rows.table()
 

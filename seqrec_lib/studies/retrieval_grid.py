@@ -60,9 +60,8 @@ def grid(
     """
     file = ("neighbours", datasets.folder(dataset), name, "grid.csv")
     rows = Growing(results, *file, keys=["neighbours", "alpha"], float_format="%.6f")
-    have = rows.by()
     cells = [(0, 1.0), *((k, alpha) for alpha in alphas for k in counts)]
-    missing = [cell for cell in cells if cell not in have]
+    missing = [cell for cell in cells if cell not in rows.by]
     if not missing:
         return rows.table()
     device = resolved(device)

@@ -134,9 +134,8 @@ def study(
 ) -> pd.DataFrame:
     """The table; what is kept is not made again. Smaller ones first."""
     rows = Growing(results, *NAMED, keys=KEYS, **READING)
-    have = rows.by()
     for size in itertools.product(items, events, losses):
-        if size not in have:
+        if size not in rows.by:
             rows.add(dict(zip(KEYS, size, strict=True)) | _apart(*size))
     return rows.table().fillna({"broke": ""})
 

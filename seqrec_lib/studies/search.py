@@ -121,7 +121,7 @@ def search(
     """A row a trial: its settings, passes made, the best of them, and its validation figures (the
     recipe's own ``select``), of seed 0. Trials that are kept are not made again."""
     rows = Growing(results, *_named(dataset, name), keys=["trial"])
-    missing = sorted(set(range(trials + 1)) - {trial for (trial,) in rows.by()})
+    missing = sorted(set(range(trials + 1)) - {trial for (trial,) in rows.by})
     if not missing:
         return rows.table()
     device = resolved(device)

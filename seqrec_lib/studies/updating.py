@@ -187,7 +187,7 @@ def study(
     """The table of all data sets; a model that is there is not asked again, unless all are to be
     made ``anew``."""
     rows = Growing(results, *NAMED, keys=KEYS[:2], anew=anew)
-    missing = [name for name in models if (dataset, name) not in rows.by()]
+    missing = [name for name in models if (dataset, name) not in rows.by]
     for found in asked_anew(dataset, missing, users=users, device=device, results=results):
         rows.add(*found)
     return rows.table()

@@ -58,9 +58,9 @@ class Tried(NamedTuple):
     seconds: float
 
 
-def place(name: str, results: str | Path = SCRATCH, anew: bool = False) -> Path:
-    """The file of what is kept, or of what is made ``anew``."""
-    return beside(results, *_named(name), anew=anew)
+def place(name: str, results: str | Path = SCRATCH) -> Path:
+    """The file of what is kept."""
+    return beside(results, *_named(name))
 
 
 def _named(name: str) -> tuple[str, str]:
@@ -194,15 +194,12 @@ def study(
     if strange := set(models) - set(plan.models):
         raise ValueError(f"{name} lacks {sorted(strange)}; it has {', '.join(plan.models)}")
     rows = Growing(results, *_named(name), keys=KEYS, anew=anew, float_format="%.4f", **READING)
-    have = rows.by()
     for kind, level, model, seed in itertools.product(plan.kinds, levels, models, range(seeds)):
-        if (kind, level, model, seed) in have:
+        if (kind, level, model, seed) in rows.by:
             continue
-        first = have.get((kind, level, model, 0))
+        first = rows.by.get((kind, level, model, 0))
         settings = json.loads(first["settings"]) if first else None
-        one = row(name, kind, level, model, seed, settings, trials)
-        have[kind, level, model, seed] = one
-        rows.add(one)
+        rows.add(row(name, kind, level, model, seed, settings, trials))
     return rows.table()
 
 

@@ -23,13 +23,13 @@ def growing(results="build/results", **how):
 def test_a_study_goes_on_from_what_is_committed_without_writing_it(home):
     committed = (home / "book/trials/some.csv").read_bytes()
     rows = growing()
-    assert set(rows.by()) == {("a",), ("b",)} and not rows.path.exists()
+    assert set(rows.by) == {("a",), ("b",)} and not rows.path.exists()
     rows.add({"model": "c", "hits": 3.0})
     assert (home / "book/trials/some.csv").read_bytes() == committed
     assert rows.path == home / "build/trials/some.csv" and rows.path.exists()
     assert rows.table()["model"].tolist() == ["a", "b", "c"]
     # whoever asks again, and whoever reads, finds all three
-    assert set(growing().by()) == {("a",), ("b",), ("c",)}
+    assert set(growing().by) == {("a",), ("b",), ("c",)}
     pd.testing.assert_frame_equal(
         made("some", "build/results", *NAMED, keys=["model"]), rows.table()
     )
@@ -53,7 +53,7 @@ def test_a_folder_of_ones_own_counts_before_what_is_committed(home):
 
 def test_anew_nothing_is_taken_over_and_only_the_named_folder_written(home):
     rows = growing("book/results", anew=True)
-    assert not rows.by()
+    assert not rows.by
     rows.add({"model": "a", "hits": 4.0})
     assert pd.read_csv(home / "book/trials/some.csv").to_dict("list") == {
         "model": ["a"],

@@ -194,21 +194,21 @@ def worth(table: pd.DataFrame, metric: str = "HR@10") -> pd.DataFrame:
 def fresh_figures(table: pd.DataFrame, chain: str = "markov-1") -> dict[str, float]:
     """HR@10 (U) that is gained over a night of both, for the prose; a model that was not asked has
     no figure."""
-    hits = table[table["metric"] == "HR@10"]
-    gain = hits.set_index(["protocol", "model", "state", "counts"])["gain mean"].to_dict()
-    first, *_, most = sorted(hits["counts"].unique())
+    gained = worth(table)
     named = {
-        "state-gain": ("unmasked", chain, "fresh", first),
-        "counts-gain": ("unmasked", chain, "night", most),
-        "sixteen-gain": ("unmasked", chain, "fresh", 16),
-        "most-gain": ("unmasked", chain, "fresh", most),
-        "gru-state": ("unmasked", "gru", "fresh", first),
-        "sasrec-state": ("unmasked", "sasrec", "fresh", first),
+        "state-gain": (chain, "+ state U"),
+        "counts-gain": (chain, "+ counts U"),
+        "most-gain": (chain, "+ both U"),
+        "gru-state": ("gru", "+ state U"),
+        "sasrec-state": ("sasrec", "+ state U"),
     }
-    found = {name: float(gain[key]) for name, key in named.items() if key in gain}
+    found = {name: gained.loc[key].mean for name, key in named.items() if key[0] in gained.index}
     found["counts-after"] = found["most-gain"] - found["state-gain"]
-    if (popular := ("masked", "popular", "fresh", first)) in gain:
-        found["popular-loss-m"] = -float(gain[popular])
+    sixteen = table[(table["counts"] == 16) & (table["metric"] == "HR@10")]
+    of = sixteen.set_index(["model", "state", "protocol"])["gain mean"]
+    found["sixteen-gain"] = float(of[chain, "fresh", "unmasked"])
+    if "popular" in gained.index:
+        found["popular-loss-m"] = -gained.loc["popular", "+ state M"].mean
     return found
 
 
