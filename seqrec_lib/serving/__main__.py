@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import socket
 import sys
@@ -117,8 +118,11 @@ def run(app: Starlette, host: str, port: int, patience: float) -> None:
     """Serve until told to stop."""
     config = uvicorn.Config(
         app, host=host, port=port, http=impatient(patience), ws="none", access_log=False,
-        server_header=False, limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=5,
+        server_header=False, proxy_headers=False, limit_concurrency=MOST_CONNECTIONS,
+        timeout_graceful_shutdown=5,
     )  # fmt: skip
+    gc.collect()
+    gc.freeze()  # what is loaded stays: no answer waits while it is searched for rubbish
     with suppress(KeyboardInterrupt):
         Server(config, app.state.live).run()
 

@@ -42,6 +42,7 @@ from seqrec_lib.serving.kept import Kept
 from seqrec_lib.serving.live import Live, Paced, Stream, Wanted
 from seqrec_lib.serving.pages import Page
 from seqrec_lib.serving.questions import unheard
+from seqrec_lib.serving.room import Room
 from seqrec_lib.serving.served import Answer, Question, Served
 from seqrec_lib.serving.showing import Looked, Named, Showing, Sought
 from seqrec_lib.serving.telemetry import Telemetry
@@ -103,6 +104,9 @@ def create_app(
     live = Live(shown, *replayed, kept=kept) if replayed else None
     showing = Showing(shown, items or Items(models[0].items), dataset, live is not None, waiting)
     page = Page()
+
+    def full() -> bool:
+        return all(one.full for one in batchers.values())
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -201,7 +205,10 @@ def create_app(
             Route(path, _counted(path, answer, telemetry), methods=[method])
             for path, (answer, method) in routes.items()
         ],
-        middleware=[Middleware(Guard, hosts=hosts)],
+        middleware=[
+            Middleware(Guard, hosts=hosts),
+            Middleware(Room, path="/v1/top", full=full, told=telemetry.told),
+        ],
         exception_handlers={HTTPException: _http_error},  # type: ignore[dict-item]
         lifespan=lifespan,
     )
@@ -244,7 +251,7 @@ def _counted(path: str, answer: Endpoint, telemetry: Telemetry) -> Endpoint:
         except Exception as error:
             logger.error("%s: %s while answering", path, type(error).__name__)
             response = _error(500, "an error of the server; it is logged by its kind")
-        telemetry.requests.labels(path, response.status_code).inc()
+        telemetry.told(path, response.status_code)
         return response
 
     return counted
@@ -263,6 +270,8 @@ async def _http_error(_: Request, error: HTTPException) -> Response:
 
 async def _all(questions: list[Coroutine[Any, Any, Answer]]) -> list[Answer]:
     """All answers, or the first error, with the other questions taken back."""
+    if len(questions) == 1:  # needs no task of its own
+        return [await questions[0]]
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one) for one in questions]

@@ -16,7 +16,9 @@ from seqrec_lib.serving.served import Answer, Question, Served
 Found = TypeVar("Found")
 
 AT_ONCE_S = 0.01  # of processor time: a batch that is foreseen to take no more has no thread
+ALONE_S = 0.02  # that batches may follow each other without a turn of the loop
 LITTLE = 5000  # items of its histories and lists together
+TURNS = 3  # of the loop from bytes that came to a question that waits: read, begun, asked
 
 
 class Overloaded(RuntimeError):
@@ -84,6 +86,7 @@ class Batcher:
         self._queue: deque[_Asked] = deque()
         self._something = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
+        self._turned = 0.0  # when the loop had its last turn
         self._each_s: float | None = None  # of processor time, a question; none was answered yet
         self._aside = Aside(served.name, waiting)
 
@@ -95,6 +98,11 @@ class Batcher:
     def working(self) -> bool:
         return self._worker is not None and not self._worker.done()
 
+    @property
+    def full(self) -> bool:
+        """Do as many questions wait as may?"""
+        return len(self._queue) >= self.waiting
+
     async def ask(self, question: Question) -> Answer:
         """The answer, once its turn comes; whoever stops waiting leaves the queue.
 
@@ -103,7 +111,7 @@ class Batcher:
         """
         if not self.working:
             raise Closed(f"{self.served.name} takes no more questions")
-        if len(self._queue) >= self.waiting:
+        if self.full:
             raise Overloaded(f"{self.served.name}: {self.waiting} questions wait; ask again later")
         asked = _Asked(question, asyncio.get_running_loop().create_future(), perf_counter())
         self._queue.append(asked)
@@ -162,11 +170,27 @@ class Batcher:
                 self._something.clear()
             try:
                 await self._answered([one for one in batch if not one.answer.done()])
-                await asyncio.sleep(0)  # others have their turn, whoever computed
+                await self._gathered()
             except asyncio.CancelledError:
                 for one in batch:
                     _tell(one, Closed(f"{self.served.name} takes no more questions"))
                 raise
+
+    async def _gathered(self) -> None:
+        """Answers leave, and what comes meanwhile waits together, until no more does.
+
+        Where a whole batch waits already, that is answered first: under overload each turn has many
+        to refuse.
+        """
+        if len(self._queue) >= self.limit and perf_counter() - self._turned < ALONE_S:
+            return
+        while True:
+            before = len(self._queue)
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            self._turned = perf_counter()
+            if not before < len(self._queue) < self.limit:
+                return
 
     async def _answered(self, batch: list[_Asked]) -> None:
         loop, begun = asyncio.get_running_loop(), perf_counter()

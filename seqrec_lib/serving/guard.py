@@ -23,22 +23,27 @@ class Guard:
         self.app, self.hosts = app, frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (words := self._refusal(Headers(scope=scope))):
-            await JSONResponse({"error": words}, 403)(scope, receive, send)
+        if scope["type"] == "http" and (refused := self._refusal(scope)):
+            status, words = refused
+            await JSONResponse({"error": words}, status)(scope, receive, send)
         elif scope["type"] != "websocket":  # there are none
             await self.app(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1008})
 
-    def _refusal(self, headers: Headers) -> str:
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """Status and words."""
+        headers = Headers(scope=scope)
         named, origins = headers.getlist("host"), headers.getlist("origin")
+        if len(named) != 1 and scope["http_version"] != "1.0":  # RFC 9112, section 3.2
+            return 400, "a request has one header Host"
         if len(named) != 1 or _without_port(named[0]) not in self.hosts:
-            return "this server does not answer by that name; start it with --name to let it"
+            return 403, "this server does not answer by that name; start it with --name to let it"
         if origins and origins not in ([f"http://{named[0]}"], [f"https://{named[0]}"]):
-            return "pages of other sites may not ask"
+            return 403, "pages of other sites may not ask"
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            return "pages of other sites may not ask"
-        return ""
+            return 403, "pages of other sites may not ask"
+        return None
 
 
 def _without_port(host: str) -> str:

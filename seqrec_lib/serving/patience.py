@@ -1,27 +1,29 @@
-"""How long a client may take to say what it wants, and to take what it is told, before its
-connection is closed."""
+"""How long a client may take to say what it wants, and to take what it is told, and how much it may
+say before it does, until its connection is closed."""
 
 from __future__ import annotations
 
 import asyncio
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 MOST_CONNECTIONS = 500  # at a time; of many systems a process may open 1,024 files
+MOST_HEAD = 2**16  # bytes of a request before its body
 
 
-class Impatient(H11Protocol):
-    """uvicorn's connection, closed where the head of a request is not there after a while, nor the
-    rest of a body that was answered unread, or where nothing of what waits to be sent is taken.
+class Impatient(HttpToolsProtocol):
+    """uvicorn's connection, closed where the head of a request is not there after a while, or too
+    long, where the rest of a body that was answered unread does not come, or nothing of what waits
+    to be sent is taken.
 
-    uvicorn itself (0.54) waits for ever: a few hundred clients that send a letter a minute
-    (Slowloris), or ask and never read, would keep all others out.
+    uvicorn itself (0.54) waits for ever, and keeps a head of any size: a few hundred clients that
+    send a letter a minute (Slowloris), or ask and never read, would keep all others out.
     """
 
     seconds = 10.0
     _late: asyncio.TimerHandle | None = None
     _stuck: asyncio.TimerHandle | None = None
+    _head: int | None = None  # bytes of a head that is not all there; None: none has begun
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -32,8 +34,21 @@ class Impatient(H11Protocol):
         self._taken()
         super().connection_lost(exc)
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head = 0
+
+    def on_headers_complete(self) -> None:
+        self._head = None
+        super().on_headers_complete()
+
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._head is not None:
+            self._head += len(data)
+            if self._head > MOST_HEAD and not self.transport.is_closing():
+                self.transport.write(STATUS_LINE[431] + b"connection: close\r\n\r\n")
+                self.transport.close()
         if not self._owing():
             self._forget()
         elif self._late is None:  # the beginning of another request, or nothing but its line
@@ -54,9 +69,9 @@ class Impatient(H11Protocol):
             self._stuck = None
 
     def _owing(self) -> bool:
-        theirs, ours = self.conn.their_state, self.conn.our_state
-        # of a body that is not answered yet whoever reads it has a limit
-        return theirs is h11.IDLE or (theirs is h11.SEND_BODY and ours is h11.DONE)
+        """Is it the client's turn? Of a body that is not answered yet whoever reads it has a
+        limit."""
+        return self.cycle is None or self.cycle.response_complete
 
     def _await(self) -> None:
         self._late = self.loop.call_later(self.seconds, self._close)
@@ -72,6 +87,6 @@ class Impatient(H11Protocol):
             self._late = None
 
 
-def impatient(seconds: float) -> type[H11Protocol]:
+def impatient(seconds: float) -> type[HttpToolsProtocol]:
     """The class of connections that are closed after so many seconds."""
     return type("Impatient", (Impatient,), {"seconds": seconds})

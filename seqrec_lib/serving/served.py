@@ -201,7 +201,7 @@ class Served:
 
     def log_of(self, histories: list[list[int]]) -> tuple[EventLog, Int[np.ndarray, "P"]]:
         """A log of these histories, each with an event that stands for the one to come."""
-        offsets = np.r_[0, np.cumsum([len(one) + 1 for one in histories])].astype(np.int64)
+        offsets = np.cumsum([0, *(len(one) + 1 for one in histories)])
         item = np.ones(offsets[-1], dtype=np.int32)
         for start, one in zip(offsets[:-1], histories, strict=True):
             item[start : start + len(one)] = one
@@ -237,7 +237,7 @@ class Served:
         ms = {"score": 0.0, "select": 0.0} if ms is None else ms
         parts: dict[str, list[Any]] = {protocol: [] for protocol in protocols}
         begun = perf_counter()
-        with torch.no_grad():
+        with torch.inference_mode():
             for rows, batch, scores in scored(self.model, log, positions, self.length):
                 logits = scores
                 if type(self.model).log_chances is not Recommender.log_chances:
@@ -267,22 +267,27 @@ def _best(
     scores: Float[Tensor, "B N"], logits: Float[Tensor, "B N"], k: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Row, item and score of the k best of each row, and the chance of its first."""
-    top = scores.topk(min(k, scores.shape[1] - 1)).values
-    if not (top[:, 0] < torch.inf).all():
+    k = min(k, scores.shape[1] - 1)
+    top, best = scores.topk(k + 1)  # one more, to see whether it is as good as the last
+    score, item = top.cpu().numpy(), best.cpu().numpy()
+    if not (score[:, 0] < np.inf).all():
         raise FloatingPointError("a score is infinite or not a number; the model cannot be served")
-    # all that are not below the k-th, for topk takes any of those that are equal to it
-    listed = ((scores >= top[:, -1:]) & (scores > -torch.inf)).nonzero(as_tuple=True)
-    found = [values.cpu().numpy() for values in (*listed, scores[listed])]
-    order = np.lexsort((found[1], -found[2], found[0]))
-    row, item, score = (values[order] for values in found)
-    start = np.searchsorted(row, np.arange(len(scores)))
-    keep = np.arange(len(row)) - start[row] < k
-    chance = np.full(len(scores), np.nan)
-    some = start < np.searchsorted(row, np.arange(len(scores)), side="right")
-    logit = logits[torch.from_numpy(np.flatnonzero(some)), torch.from_numpy(item[start[some]])]
-    given = (logit - logits[torch.from_numpy(some)].logsumexp(1)).exp()
-    chance[some] = given.double().cpu().numpy()
-    return row[keep], item[keep], score[keep], chance
+    some = score > -np.inf
+    if ((score[:, 1:] == score[:, :-1]) & some[:, 1:]).any():
+        # topk takes any of those that are equal, in any order: the first of all of them
+        listed = ((scores >= top[:, k - 1 : k]) & (scores > -torch.inf)).nonzero(as_tuple=True)
+        row, found, score = (values.cpu().numpy() for values in (*listed, scores[listed]))
+        order = np.lexsort((found, -score, row))
+        row, found, score = (values[order] for values in (row, found, score))
+        place = np.arange(len(row)) - np.searchsorted(row, row)
+        item[row[place == 0], 0] = found[place == 0]
+        found, score, row = (values[place < k] for values in (found, score, row))
+    else:
+        some[:, k:] = False
+        row, found, score = some.nonzero()[0], item[some], score[some]
+    first = torch.from_numpy(item[:, :1]).to(logits.device)
+    chance = (logits.gather(1, first)[:, 0] - logits.logsumexp(1)).exp().double().cpu().numpy()
+    return row, found, score, np.where(some[:, 0], chance, np.nan)
 
 
 def _joined(parts: list[Any]) -> Ranking:

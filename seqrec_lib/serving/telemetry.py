@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -18,7 +19,8 @@ class Telemetry:
 
     def __init__(self, batchers: Mapping[str, Batcher]):
         self._registry = own = CollectorRegistry()
-        self.requests = Counter(
+        self._of = cache(lambda metric, *labels: metric.labels(*labels))  # labels() looks for long
+        self._requests = Counter(
             "seqrec_requests", "Requests by path and status.", ("path", "status"), registry=own
         )
         self.seconds = Histogram(
@@ -42,12 +44,16 @@ class Telemetry:
             waiting.labels(name).set_function(lambda one=batcher: len(one))  # type: ignore[misc]
             loaded.labels(name, batcher.served.digest).set(1)
 
+    def told(self, path: str, status: int) -> None:
+        """A request was answered with this status."""
+        self._of(self._requests, path, status).inc()
+
     def answered(self, answer: Answer) -> None:
         for part, ms in answer.ms.items():
-            self.seconds.labels(answer.model, part).observe(ms / 1000)
-        self.together.labels(answer.model).observe(answer.together)
-        self.unknown.labels(answer.model).inc(answer.unknown)
-        self.cold.labels(answer.model).inc(answer.known == 0)
+            self._of(self.seconds, answer.model, part).observe(ms / 1000)
+        self._of(self.together, answer.model).observe(answer.together)
+        self._of(self.unknown, answer.model).inc(answer.unknown)
+        self._of(self.cold, answer.model).inc(answer.known == 0)
 
     def text(self) -> bytes:
         """All of it in Prometheus's text format."""

@@ -221,6 +221,27 @@ def test_overload_answers_503_for_the_rest_and_recovers(served):
     assert f'seqrec_requests_total{{path="/v1/top",status="503"}} {lost:.1f}' in metrics
 
 
+def test_who_comes_while_all_models_are_full_is_refused_unread(served):
+    """Not before, and what is no question to a model passes."""
+
+    async def scene(full):
+        async with opened([served("gru"), served("markov")], waiting=1) as client:
+            for name in full:
+                client.app.state.batchers[name]._queue.append(None)
+            found = [
+                await client.post("/v1/top", content=b"no JSON"),
+                await client.post("/v1/top", content=b"no JSON", headers={"host": "evil.example"}),
+                await client.get("/v1/top"),
+                await client.get("/health"),
+            ]
+            for name in full:
+                client.app.state.batchers[name]._queue.clear()
+            return [one.status_code for one in found]
+
+    assert asyncio.run(scene(["gru", "markov"])) == [503, 403, 405, 200]
+    assert asyncio.run(scene(["gru"])) == [415, 403, 405, 200]
+
+
 def test_health_and_metrics_say_what_is_loaded_and_what_was_asked(served):
     async def scene():
         async with opened([served("gru"), served("markov")]) as client:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from seqrec_lib.serving.batching import AT_ONCE_S, Batcher, Closed, Overloaded
+from seqrec_lib.serving.batching import ALONE_S, AT_ONCE_S, TURNS, Batcher, Closed, Overloaded
 from seqrec_lib.serving.served import Answer, Question, Served
 
 
@@ -191,11 +191,35 @@ def test_others_have_their_turn_between_batches_that_are_computed_at_once():
         served = Busy(AT_ONCE_S / 10)
         async with Batcher(served, limit=2) as batcher:
             await batcher.ask(Question([]))
-            asked = [asyncio.create_task(batcher.ask(Question([]))) for _ in range(20)]
+            count = round(5 * ALONE_S / served.each_s)
+            asked = [asyncio.create_task(batcher.ask(Question([]))) for _ in range(count)]
             turns = 0
             while not all(one.done() for one in asked):
                 turns += 1
                 await asyncio.sleep(0)
-        assert turns >= 10 and set(served.threads[1:]) == {"MainThread"}
+        assert turns >= 4 * TURNS and set(served.threads[1:]) == {"MainThread"}
+        return count, turns
 
-    asyncio.run(scene())
+    count, turns = asyncio.run(scene())
+    assert turns < count / 2  # but not between all: each batch that waits is answered first
+
+
+def test_what_comes_while_answers_leave_is_answered_together():
+    """One more question comes in each turn of the loop: what is there already does not go alone."""
+
+    async def scene(limit):
+        slow = Slow()
+        slow.go.set()
+
+        async def late(turns, k):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            return await batcher.ask(Question([], k))
+
+        async with Batcher(slow, limit, waiting=50) as batcher:
+            await batcher.ask(Question([], 20))
+            await asyncio.gather(*(late(k, k) for k in range(1, 12)))
+        return slow.batches
+
+    assert asyncio.run(scene(32)) == [[20], list(range(1, 12))]
+    assert [len(one) for one in asyncio.run(scene(4))][:3] == [1, 4, 4]

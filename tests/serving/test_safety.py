@@ -1,6 +1,7 @@
 """A server as it is started, and clients that mean it no good: an error in words, and the next
 question is answered, with nobody else's answer."""
 
+import contextlib
 import json
 import re
 import resource
@@ -201,9 +202,10 @@ def posted(head="", body='{"history": [101]}', host="Host: localhost\r\n"):
         ("TRACE / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", [405]),
         ("OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", [404]),
         ("CONNECT evil.example:1 HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
-         [403]),
-        (f"GET /{'a' * 200_000} HTTP/1.1\r\nHost: localhost\r\n\r\n", [400]),
-        (posted(f"X-Long: {'a' * 200_000}\r\n"), [400]),
+         [400]),
+        (f"GET /{'a' * 200_000} HTTP/1.1\r\nHost: localhost\r\n\r\n", [431]),
+        (posted(f"X-Long: {'a' * 200_000}\r\n"), [431]),
+        (posted("X-Many: a\r\n" * 20_000), [431]),
         (posted("Content-Length: 3\r\n"), [400]),
         (posted("Transfer-Encoding: gzip\r\n"), [400, 501]),
         ("POST /v1/top HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", [400]),
@@ -282,6 +284,28 @@ def test_letters_that_drip_in_are_not_waited_for(server, client):
         with ThreadPoolExecutor(2) as both:
             ended = both.map(dripped, (first, second), (head, body[-900:]), (PATIENCE + 5,) * 2)
             assert list(ended) == [True, True]
+
+
+def test_lines_that_drip_in_after_an_answer_are_not_waited_for(server, client):
+    with socket.create_connection(place(server)) as one:
+        one.settimeout(30)
+        one.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert status(one.recv(65536).decode()) == [200]
+        assert dripped(one, b"\r\n" * 200, PATIENCE + 5)
+
+
+def test_a_head_of_many_small_pieces_has_a_limit_too(server, client):
+    with socket.create_connection(place(server)) as one:
+        one.settimeout(30)
+        one.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
+        told = b""
+        with pytest.raises(ConnectionError):
+            for _ in range(10_000):  # unless it is refused
+                one.sendall(b"X-Many: " + b"a" * 100 + b"\r\n")
+                time.sleep(0.0005)
+        with contextlib.suppress(ConnectionError):
+            told = one.recv(65536)
+        assert not told or status(told.decode()) == [431]
 
 
 HEADS = (

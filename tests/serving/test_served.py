@@ -14,7 +14,7 @@ from seqrec_lib.models.base import Recommender
 from seqrec_lib.records.model_file import save_model, stored_spec
 from seqrec_lib.serving.recommend import recommend
 from seqrec_lib.serving.rerank import Reranker, reranked
-from seqrec_lib.serving.served import Question, Served
+from seqrec_lib.serving.served import Question, Served, _best
 
 BOTH = ("masked", "unmasked")
 KINDS = ("popular", "markov", "gru", "sasrec", "retrieval", "din", "ensemble", "reranked")
@@ -84,6 +84,30 @@ def test_equal_scores_come_in_the_order_of_the_catalogue(served):
         order = sorted(count, key=lambda raw: (-count[raw], model.number[raw]))
         assert len(set(count.values())) < len(count)
         assert [str(one) for one in answer.lists["unmasked"].items] == order[:k]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_best_are_those_of_a_sort_whatever_is_equal_or_left_out(seed):
+    rng = np.random.default_rng(seed)
+    values = [-np.inf, 0.0, 1.0, *rng.normal(size=rng.integers(0, 9))]  # few: many are equal
+    scores = rng.choice(values, (6, 13)).astype(np.float32)
+    scores[:2] = rng.normal(size=(2, 13))  # none
+    scores[:, 0], scores[5] = -np.inf, -np.inf
+    logits = torch.from_numpy(scores * rng.uniform(0.5, 2)).float()
+    k = int(rng.integers(1, 16))
+    for rows in (slice(None), slice(0, 2), slice(5, 6)):
+        row, item, score, chance = _best(torch.from_numpy(scores[rows]), logits[rows], k)
+        for place, one in enumerate(scores[rows]):
+            order = sorted(np.flatnonzero(one > -np.inf), key=lambda i: (-one[i], i))[:k]  # noqa: B023
+            assert item[row == place].tolist() == order
+            assert score[row == place].tolist() == one[order].tolist()
+            likely = logits[rows][place].double().softmax(0)
+            assert (
+                np.isnan(chance[place])
+                if not order
+                else (chance[place] == pytest.approx(float(likely[order[0]]), rel=1e-5))
+            )
+        assert (np.diff(row) >= 0).all()
 
 
 def test_what_is_read_and_what_is_not_known_is_counted_and_named(served):
