@@ -14,9 +14,9 @@ connections. Every run is bounded in requests and in seconds, and all of it stay
 456,186 items, vectors of these drawn again and moved by noise. Each server answers at /empty too,
 nothing but the body read: what HTTP alone takes, in the same run. ``cpu_ms`` is the server's
 processor time a request, which a busy machine moves least. `overload`: four times what the server
-can, offered to /v1/top by 256 connections, each of which waits for its answer (``sent_per_s`` is
-what came of it); who is accepted, how long that takes from sending, memory, and the seconds until
-it is well again. As many questions may wait as are answered in less than a tenth of a second.
+can, offered to /v1/top by 256 connections of one process (as many processes would take the server's
+cores), each of which waits for its answer (``sent_per_s`` is what came of it); who is accepted, how
+long that takes from sending, memory, and the seconds until it is well again. As many questions may wait as are answered in less than a tenth of a second.
 `killed`: a replay whose server is killed with -9 in its middle and started again.
 """
 
@@ -38,7 +38,7 @@ from serving_load import BODIES, WORK, Server, load, until
 LARGE, NOISE = 456_186, 0.05  # items; standard deviation of a number of a unit vector
 OVERLOAD, CONNECTIONS = 4, 256  # times the capacity; that it is offered by
 # that may wait under overload: as long a wait as anybody who is accepted is to have
-WAITING = {"small": 64, "large": 8}
+WAITING = {"small": 32, "large": 4}
 PATIENCE = 10.0
 # what SERVING's design asks for, on two idle cores: milliseconds, answers a second
 WANTED = {
@@ -80,7 +80,7 @@ def main():
         print(json.dumps(result, indent=1))
         return
     tool = subprocess.run(["h2load", "--version"], capture_output=True, text=True).stdout.split()
-    names = ("torch", "uvicorn", "starlette", "h11", "faiss-cpu")
+    names = ("torch", "uvicorn", "starlette", "httptools", "uvloop", "faiss-cpu")
     publish(
         "serving",
         {
@@ -266,7 +266,7 @@ def overload(size, prepared, how):
         capacity = load(server, "/v1/top", 32, how.run)["answers_per_s"]
         alone = load(server, "/v1/top", 1, 2)["sent_ms"].get("p95", 100.0)
         before = server.resident_mb()
-        found = load(server, "/v1/top", CONNECTIONS, seconds, OVERLOAD * capacity)
+        found = load(server, "/v1/top", CONNECTIONS, seconds, OVERLOAD * capacity, CONNECTIONS)
         began = time.monotonic()
         body = json.loads((WORK / "0.json").read_text())
         with httpx.Client(base_url=server.address, timeout=10) as client:

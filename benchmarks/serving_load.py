@@ -56,16 +56,16 @@ class Server:
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def load(server, path, connections, seconds, rate=None):
-    """Offer ``rate`` requests a second, spread over as many processes of one connection each; or as
-    many as are answered. A row of figures."""
-    each = max(1, round((rate or 3000) * seconds / connections))
+def load(server, path, connections, seconds, rate=None, together=1):
+    """Offer ``rate`` requests a second, or as many as are answered, by processes of so many
+    connections ``together``. A row of figures; what was late is known of one a process alone."""
+    each = max(1, round((rate or 3000) * seconds * together / connections))
     cpu = server.cpu_seconds()
     running, logs = [], []
-    for number in range(connections):
+    for number in range(connections // together):
         logs.append(WORK / f"load-{number}.tsv")
         logs[-1].unlink(missing_ok=True)
-        command = ["h2load", "--h1", "-c", "1", "-t", "1", f"--log-file={logs[-1]}"]
+        command = ["h2load", "--h1", "-c", together, "-t", "1", f"--log-file={logs[-1]}"]
         command += ["-H", "Content-Type: application/json", "-d", WORK / f"{number % BODIES}.json"]
         if rate:
             command += ["-n", each, f"--rps={rate / connections}"]
@@ -81,7 +81,8 @@ def load(server, path, connections, seconds, rate=None):
         one.kill()
     cpu = server.cpu_seconds() - cpu
     rows = [read(log, rate and rate / connections) for log in logs if log.exists()]
-    return figures([row for row in rows if len(row)], cpu, rate)
+    found = figures([row for row in rows if len(row)], cpu, rate)
+    return found if together == 1 else found | {"due_ms": {}}
 
 
 def read(path, rate):

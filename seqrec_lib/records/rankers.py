@@ -81,9 +81,9 @@ _single = replace(_alone, max_len=LENGTH)
 _encoder = replace(ENCODER, max_len=LENGTH, batch_size=WINDOWS, patience=10)
 _tim_long = replace(_tim, max_len=LENGTH)
 _evolving = replace(_alone, test_users=100)
-# five seconds a question, and a quarter of an hour a pass of a twentieth of the positions
+# two seconds a question, and minutes a pass of a twentieth of the positions
 _transact_long = replace(_transact, share=0.05)
-_recent = replace(_alone, max_len=100, test_users=100)
+_recent = replace(_evolving, epochs=3)
 # variants are compared among shared candidates: no more than a look at their ranks
 _aside, _aside_read, _aside_single = (
     replace(one, test_users=100) for one in (_long, _read, _single)
