@@ -14,10 +14,12 @@ connections. Every run is bounded in requests and in seconds, and all of it stay
 456,186 items, vectors of these drawn again and moved by noise. Each server answers at /empty too,
 nothing but the body read: what HTTP alone takes, in the same run. ``cpu_ms`` is the server's
 processor time a request, which a busy machine moves least. `overload`: four times what the server
-can, offered to /v1/top by 256 connections of one process (as many processes would take the server's
-cores), each of which waits for its answer (``sent_per_s`` is what came of it); who is accepted, how
-long that takes from sending, memory, and the seconds until it is well again. As many questions may wait as are answered in less than a tenth of a second.
-`killed`: a replay whose server is killed with -9 in its middle and started again.
+can, offered to /v1/top by 256 connections, each of which waits for its answer (``sent_per_s`` is
+what came of it); who is accepted, how long that takes from sending, memory, and the seconds until
+it is well again. Of the small one all connections are of one process: thousands of questions a
+second from as many processes would take the server's cores. As many questions may wait as are
+answered in less than a tenth of a second. `killed`: a replay whose server is killed with -9 in its
+middle and started again.
 """
 
 import argparse
@@ -232,7 +234,7 @@ def small(prepared, how):
         found["capacity"] = load(server, "/v1/top", 32, how.run)
         found["empty capacity"] = load(server, "/empty", 32, how.run)
         for (connections, rate), path in itertools.product(
-            ((1, 100), (32, 500 if how.quick else 2500)), ("/v1/top", "/empty")
+            ((1, 100), (32, 500 if how.quick else 2550)), ("/v1/top", "/empty")
         ):
             name = ("" if path == "/v1/top" else "empty, ") + f"{connections} connections"
             found[name] = load(server, path, connections, how.run, rate)
@@ -266,7 +268,9 @@ def overload(size, prepared, how):
         capacity = load(server, "/v1/top", 32, how.run)["answers_per_s"]
         alone = load(server, "/v1/top", 1, 2)["sent_ms"].get("p95", 100.0)
         before = server.resident_mb()
-        found = load(server, "/v1/top", CONNECTIONS, seconds, OVERLOAD * capacity, CONNECTIONS)
+        # connections of one process send at the same moments: as a few a second would, all at once
+        together = CONNECTIONS if size == "small" else 1
+        found = load(server, "/v1/top", CONNECTIONS, seconds, OVERLOAD * capacity, together)
         began = time.monotonic()
         body = json.loads((WORK / "0.json").read_text())
         with httpx.Client(base_url=server.address, timeout=10) as client:

@@ -21,6 +21,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
+from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -50,13 +51,19 @@ from seqrec_lib.serving.telemetry import Telemetry
 logger = logging.getLogger(__name__)
 
 
+ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
+
 class Finite(Response):
     """JSON in which every number is one: minus infinity is none that browsers read."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+        found = to_json(content, inf_nan_mode="constants")
+        if b"NaN" in found or b"Infinity" in found:  # as a word of a text, or as no number
+            return ENCODER.encode(content).encode()
+        return found
 
 
 def create_app(

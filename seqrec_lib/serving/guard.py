@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -33,15 +32,18 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Status and words."""
-        headers = Headers(scope=scope)
-        named, origins = headers.getlist("host"), headers.getlist("origin")
+        found: dict[bytes, list[str]] = {b"host": [], b"origin": [], b"sec-fetch-site": []}
+        for name, value in scope["headers"]:
+            if name in found:
+                found[name].append(value.decode("latin-1"))
+        named, origins, sites = found.values()
         if len(named) != 1 and scope["http_version"] != "1.0":  # RFC 9112, section 3.2
             return 400, "a request has one header Host"
         if len(named) != 1 or _without_port(named[0]) not in self.hosts:
             return 403, "this server does not answer by that name; start it with --name to let it"
         if origins and origins not in ([f"http://{named[0]}"], [f"https://{named[0]}"]):
             return 403, "pages of other sites may not ask"
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        if not {"none", "same-origin"}.issuperset(sites):
             return 403, "pages of other sites may not ask"
         return None
 

@@ -32,6 +32,14 @@ def test_what_is_sent_late_counts_from_when_it_was_due(loading, tmp_path):
     assert found["due_ms"]["p50"] == pytest.approx(127.5) and "p99" not in found["due_ms"]
 
 
+def test_the_seconds_in_which_processes_start_count_for_processor_time_alone(loading):
+    table = np.array([(i * 5e5, 200, 9e5 if i < 4 else 1e3, 9e5) for i in range(10)])
+    found = loading.figures([table], cpu=0.05, rate=2.0, starting=2.0)
+    assert (found["n"], found["cpu_ms"], found["left_out_s"]) == (6, 5.0, 2.0)
+    assert found["sent_ms"]["p95"] == pytest.approx(1.0)
+    assert found["answers_per_s"] == pytest.approx(6 / 2.501)
+
+
 def test_a_p99_wants_a_thousand(loading):
     assert "p99" in loading.percentiles(np.arange(1000.0))
     assert loading.percentiles(np.arange(999.0)).keys() == {"p50", "p95"}
