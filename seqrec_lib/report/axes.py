@@ -12,7 +12,7 @@ import pandas as pd
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.transforms import Bbox
 from scipy.optimize import isotonic_regression
 
@@ -48,6 +48,8 @@ PLACES = (
     *(("right", -9, -9), ("center", 0, 15), ("center", 0, -15), ("left", 9, 18), ("left", 9, -18)),
 )
 SMALL = 9.5  # points, the smallest type: 8 pixels of 5.2 inches in a dropdown on a telephone
+
+PLAIN = FuncFormatter(lambda value, _: f"{value:g}")  # of a logarithmic axis: 100, not 10²
 
 
 def style() -> None:

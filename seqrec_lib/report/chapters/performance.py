@@ -7,10 +7,9 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
 from seqrec_lib import report
-from seqrec_lib.report.axes import named
+from seqrec_lib.report.axes import PLAIN, named
 from seqrec_lib.report.benchmarks import benchmark
 
 PEERS = {"rectools": "RecTools", "recbole": "RecBole"}
@@ -84,7 +83,7 @@ def draw_beside(ax: Axes, found: pd.DataFrame) -> None:
     ax.set_yticks(range(len(found)), found["work"][::-1])
     ax.set(xscale="log", xlabel="times as fast, times less memory (logarithmic)")
     ax.set_xlim(0.2, 300)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_major_formatter(PLAIN)
     shown = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     ax.legend(shown.values(), shown, loc="upper center", bbox_to_anchor=(0.4, -0.16), ncols=2)
 

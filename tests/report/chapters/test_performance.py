@@ -4,7 +4,6 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt
 import pytest
 
 from seqrec_lib import report
@@ -15,13 +14,6 @@ from seqrec_lib.report.chapters import performance
 @pytest.fixture
 def found():
     return performance.beside().set_index("work")
-
-
-@pytest.fixture
-def ax():
-    figure, ax = plt.subplots()
-    yield ax
-    plt.close(figure)
 
 
 def test_the_title_and_the_box_hold_for_what_was_published(found):
