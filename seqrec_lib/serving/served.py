@@ -247,7 +247,9 @@ class Served:
                 for protocol in sorted(protocols, reverse=True):  # masked last: it overwrites
                     if protocol == "masked":
                         out = masked_out(log, positions[rows], scores.device)
-                        scores[out] = logits[out] = -torch.inf
+                        scores[out] = -torch.inf
+                        if logits is not scores:
+                            logits[out] = -torch.inf
                     parts[protocol].append((rows, *_best(scores, logits, k)))
                 ms["select"] += _ms(begun)
                 begun = perf_counter()
