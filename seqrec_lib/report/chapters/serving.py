@@ -74,8 +74,12 @@ def server_figures(of: Mapping[str, Any]) -> dict[str, float]:
     """What the prose says of the benchmark: milliseconds, answers a second, per cent."""
     small, over = of["small"], of["overload"]["small"]
     busy, killed = small["32 connections"], of["killed"]
+    index = of["large"]["index, 1 connection"]
     return {
         "small-p99": small["1 connections"]["due_ms"]["p99"],
+        "index-p99": index["due_ms"]["p99"],
+        "index-sent": index["sent_ms"]["p99"],
+        "most-per-s": small["capacity"]["answers_per_s"],
         "busy-per-s": busy["answers_per_s"],
         "busy-cpu": busy["cpu_ms"],
         "busy-empty-cpu": small["empty, 32 connections"]["cpu_ms"],

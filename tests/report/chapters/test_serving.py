@@ -74,11 +74,11 @@ def test_what_was_published_of_the_server_is_what_the_chapter_says():
     assert of["small"]["1 connections"]["due_ms"]["p99"] < 10  # "a list takes milliseconds"
     assert of["overload"]["small"]["refused"] > of["overload"]["small"]["n"]
     wanted = serving.wanted(of)
-    assert (wanted["met"] == "yes").sum() == 3  # as the prose counts them
-    assert wanted.loc[wanted["met"] == "yes"].index.tolist() == [
-        "large, exact, 1 connection: p99", "large, index: recall@10", "overload: seconds until well"
-    ]  # fmt: skip
-    assert of["overload"]["small"]["sent_ms"]["p99"] > 100
+    late = wanted.index[wanted["met"] != "yes"].tolist()
+    assert len(wanted) == 8 and late == ["large, index, 1 connection: p99"]  # as the prose says
+    index, busy = of["large"]["index, 1 connection"], of["small"]["capacity"]
+    assert 5 < index["due_ms"]["p99"] < 5.5 and index["sent_ms"]["p99"] < 5
+    assert of["small"]["1 connections"]["cpu_ms"] > 3 * busy["cpu_ms"]
 
 
 def test_the_readme_has_the_published_response_times():
