@@ -14,7 +14,7 @@ from publishing import HERE
 
 WORK = HERE.parent / "build" / "serving"
 BODIES = 8  # histories that are asked with
-STARTING = 2.0
+STARTING = 2.0  # seconds
 
 
 class Server:
