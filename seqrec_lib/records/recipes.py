@@ -28,6 +28,7 @@ from seqrec_lib.models.registry import MODELS
 from seqrec_lib.models.wrappers.ensemble import Ensemble
 from seqrec_lib.models.wrappers.personalised import Personalised
 from seqrec_lib.models.wrappers.retrieval import Retrieval
+from seqrec_lib.models.wrappers.taught import Taught
 from seqrec_lib.records.advice import select_unmasked
 from seqrec_lib.records.rankers import QUESTIONS, RANKER_RECIPES, TAIL_RECIPES, TECD_RANKERS
 from seqrec_lib.records.receipts import OMNI_RECIPES, STORE_RECIPES, over_receipts
@@ -111,6 +112,8 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "ensemble": ("ensemble", Ensemble.Config(_members), _asking, _member_runs),
     "ensemble-repeats": ("ensemble", Ensemble.Config(_members, True), _asking, _member_runs),
     "ensemble-attributed": ("ensemble", Ensemble.Config(_informed), _asking, _informed_runs),
+    # one network that was taught what the ensemble expects
+    "sasrec-taught": ("taught", Taught.Config(SASREC), ENCODER, _member_runs),
     **SURVEY_RECIPES,
     "sasrec-inner": ("sasrec", _inner, ENCODER),
     "sasrec-bce": ("sasrec", _bce, SLOWER),

@@ -164,7 +164,7 @@ def _made(spec: Spec, device: str, results: str | Path) -> Run:
     advise(Dataset.parse(spec.dataset))
     log, split = datasets.load(spec.dataset)
     data = datasets.digest(log, split, whole=Dataset.parse(spec.dataset).is_file)
-    sources = {str(one): trained_model(one, device, home(one, results)) for one in sources_of(spec)}
+    sources = trained_sources(spec, device, results)
     model = started(spec, log, split, sources).to(device)
     split = asked_about(log, split, spec.training.questions)
     provenance.reset_peak(device)
@@ -234,6 +234,13 @@ def started(
     if sources:
         model.start_from(*(one.model for one in sources.values()))  # type: ignore[operator]
     return model
+
+
+def trained_sources(
+    spec: Spec, device: str = "auto", results: str | Path = SCRATCH
+) -> dict[str, Trained]:
+    """The runs that ``spec`` starts from, with their weights; raises as :func:`trained_model`."""
+    return {str(one): trained_model(one, device, home(one, results)) for one in sources_of(spec)}
 
 
 def initialised(spec: Spec, catalogue: Catalogue) -> Recommender:

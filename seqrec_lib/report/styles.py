@@ -54,6 +54,7 @@ _STYLES = {
     "sasrec-patterns": ("#A48BD0", "v", "SASRec, retrieval of patterns"),
     "sasrec-banked": ("#C2185B", "^", "SASRec, retrieval of validation pairs too"),
     "sasrec-wide": ("#F08040", "8", "SASRec, 128 wide"),
+    "sasrec-taught": ("#E30B5C", "h", "SASRec, taught"),
     "sasrec-attributed": ("#C0504D", "P", "SASRec, attributes"),
     "sasrec-regenerated": ("#1B7F5C", "d", "SASRec, regenerated data"),
     "sasrec-distinct": ("#0F5C43", "p", "SASRec, regenerated data, each sequence once"),

@@ -26,7 +26,7 @@ from seqrec_lib.models.rankers.base import CandidateRanker
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.rankers import LENGTH, WINDOWS
 from seqrec_lib.records.recipes import published
-from seqrec_lib.records.runs import started
+from seqrec_lib.records.runs import started, trained_sources
 from seqrec_lib.records.settled import RANKING
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.records.store import SCRATCH
@@ -86,6 +86,13 @@ SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
     "bert4rec-prefixes": _filling,
     # target attention has the settings of what it is measured against
     "pooling": _ranking,
+    "sasrec-taught": {
+        "share": (0.5, 0.75, 0.9),
+        "embed_dim": (64, 128),
+        "dropout": (0.3, 0.4, 0.5),
+        "temperature": (0.05, 0.07),
+        "weight_decay": (0.1, 0.3),
+    },
 }
 _LOSSES: dict[type, str] = {SampledSoftmax: "softmax", BPRMax: "BPR-max"}
 PASSES, PATIENCE = 40, 10  # at most, and without a better validation: SASRec's
@@ -131,10 +138,11 @@ def search(
         valid = of_each_user(log, of_sampled_users(log, split.valid, USERS), 1)
         split = replace(split, valid=valid)
         spec = replace(spec, training=replace(spec.training, validate="full"))
+    sources = trained_sources(spec, device, results)
     for trial in missing:
         chosen = drawn(name, trial) if trial else _own(name, spec)
         asked = _with(spec, OTHER.get(name, {}) | chosen) if trial else spec
-        model = started(asked, log, split).to(device)
+        model = started(asked, log, split, sources).to(device)
         began = time.monotonic()
         history = pd.DataFrame(fit(model, log, split, asked.training))
         best = history.loc[history["valid_ndcg@10"].idxmax()]
@@ -153,9 +161,11 @@ def first_batch(spec: Spec) -> int:
 
 def _own(name: str, spec: Spec) -> dict[str, Any]:
     """What the recipe has for each setting of its space."""
-    objective, found = spec.config.objective, {}
+    encoder = getattr(spec.config, "encoder", spec.config)  # of a pupil, what is taught
+    objective, found = encoder.objective, {}
     for key in SPACES[name]:
-        held = [one for one in (spec.config, spec.training, objective) if hasattr(one, key)]
+        parts = (spec.config, encoder, spec.training, objective)
+        held = [one for one in parts if hasattr(one, key)]
         if held:
             found[key] = getattr(held[0], key)
         elif key == "batch_share":
@@ -168,6 +178,9 @@ def _own(name: str, spec: Spec) -> dict[str, Any]:
 def _with(spec: Spec, chosen: dict[str, Any]) -> Spec:
     """The spec with what was drawn, in its config, its objective and its training."""
     config = {k: v for k, v in chosen.items() if hasattr(spec.config, k)}
+    if encoder := getattr(spec.config, "encoder", None):
+        inner = {k: v for k, v in chosen.items() if hasattr(encoder, k)}
+        config["encoder"] = replace(encoder, **inner)
     if chosen.get("loss") == "softmax":
         config["objective"] = SampledSoftmax(2048, alpha=chosen["alpha"], in_batch=True, logq=True)
     if chosen.get("loss") == "BPR-max":

@@ -3,9 +3,10 @@
 import pandas as pd
 import pytest
 
-from seqrec_lib.data import files
+from seqrec_lib.data import datasets, files
 from seqrec_lib.models.losses import BPRMax, SampledSoftmax
 from seqrec_lib.records.recipes import published
+from seqrec_lib.records.runs import Trained, started
 from seqrec_lib.studies import search
 
 SPACE = search.SPACES["gru4rec"]
@@ -36,8 +37,9 @@ def test_every_setting_of_a_space_is_one_of_the_recipe(name):
     (spec,) = published("beauty", name, [0])
     chosen = search.drawn(name, 1)
     asked = search._with(spec, chosen)
+    parts = (asked.config, getattr(asked.config, "encoder", None), asked.training)
     for key in set(chosen) - {"loss", "alpha", "batch_share"}:
-        held = [getattr(one, key) for one in (asked.config, asked.training) if hasattr(one, key)]
+        held = [getattr(one, key) for one in parts if hasattr(one, key)]
         assert held == [chosen[key]], key
 
 
@@ -86,6 +88,28 @@ def test_what_is_drawn_is_what_is_trained(loss, kind):
     for name in ("batch_size", "learning_rate", "cosine"):
         assert getattr(asked.training, name) == chosen[name]
     assert (asked.training.optimizer, asked.training.epochs) == ("adagrad", search.PASSES)
+
+
+def test_a_pupil_has_the_recipe_s_teachers_and_other_settings_of_its_own(elsewhere, monkeypatch):
+    taught = []
+
+    def watched(model, log, split, training):
+        taught.append((len(model._teachers), model.config.share, model.encoder.config.dropout))
+        return [{"epoch": 1, "valid_ndcg@10": 0.1, "valid_hr@10": 0.2}]
+
+    monkeypatch.setattr(search, "fit", watched)
+    monkeypatch.setattr(search, "trained_sources", lambda spec, *_: dict(two_teachers(spec)))
+    found = search.search("simulated", "sasrec-taught", 1)
+    drawn = search.drawn("sasrec-taught", 1)
+    assert taught == [(2, 0.5, 0.5), (2, drawn["share"], drawn["dropout"])]
+    assert found.loc[0, "embed_dim"] == 64 and found.loc[0, "share"] == 0.5
+
+
+def two_teachers(spec):
+    log, split = datasets.load(spec.dataset)
+    for name in ("popular", "markov"):
+        (one,) = published(spec.dataset, name, [0])
+        yield name, Trained(started(one, log, split), log.items, None)
 
 
 def test_a_search_goes_on_where_it_was_left(elsewhere, monkeypatch):

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
+from seqrec_lib.models.encoders.sasrec import Attention
 from seqrec_lib.models.layers import Dropout, PReLU
 from seqrec_lib.models.losses import Objective, SampledSoftmax
 from seqrec_lib.models.rankers.base import CandidateRanker, checked
@@ -31,6 +32,27 @@ class Read(NamedTuple):
 
     events: Float[Tensor, "B T E"]
     real: Bool[Tensor, "B T"]
+
+
+class Layer(nn.Module):
+    """Attention among all events, then a net of each; added first, normalised after."""
+
+    # paper: drops attention weights and what is inside the net, too
+    def __init__(self, width: int, hidden_dim: int, num_heads: int, dropout: float):
+        super().__init__()
+        self.attention = Attention(width, num_heads)
+        self.attention_norm = nn.LayerNorm(width)
+        self.feed = nn.Sequential(
+            nn.Linear(width, hidden_dim), nn.ReLU(inplace=True), nn.Linear(hidden_dim, width)
+        )
+        self.feed_norm = nn.LayerNorm(width)
+        self.dropout = Dropout(dropout)
+
+    def forward(
+        self, x: Float[Tensor, "B T W"], seen: Bool[Tensor, "B 1 T"]
+    ) -> Float[Tensor, "B T W"]:
+        x = self.attention_norm(x + self.dropout(self.attention(x, seen=seen)))
+        return self.feed_norm(x + self.dropout(self.feed(x)))
 
 
 # paper: vectors of another model for items; several actions to predict, each with a loss; it reads
@@ -77,9 +99,7 @@ class TransAct(CandidateRanker):
             self.actions = nn.Embedding(len(actions) + 1, config.action_dim, padding_idx=0)
             nn.init.normal_(self.actions.weight[1:], std=config.action_dim**-0.5)
         self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(
-                width, config.num_heads, config.hidden_dim, config.dropout, batch_first=True
-            )
+            Layer(width, config.hidden_dim, config.num_heads, config.dropout)
             for _ in range(config.num_layers)
         )
         self.pool = nn.Linear(width, width)
@@ -123,11 +143,11 @@ class TransAct(CandidateRanker):
         size, count, steps = len(item), item.shape[1], read.events.shape[1]
         events = read.events[:, None].expand(-1, count, -1, -1)
         x = torch.cat([events, item[:, :, None].expand(-1, -1, steps, -1)], -1).flatten(0, 1)
-        padding = ~read.real
-        padding[:, 0] = False  # else an empty history would have nothing to look at
-        padding = padding.repeat_interleave(count, 0)
+        seen = read.real.clone()
+        seen[:, 0] = True  # else an empty history would have nothing to look at
+        seen = seen.repeat_interleave(count, 0)[:, None]
         for layer in self.layers:
-            x = layer(x, src_key_padding_mask=padding)
+            x = layer(x, seen)
         return x.unflatten(0, (size, count))
 
     def prepared(

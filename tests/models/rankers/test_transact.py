@@ -41,14 +41,14 @@ def by_hand(model, history, actions, candidate):
         rows.append(model.actions.weight[actions])
     x = torch.cat([*rows, item.expand(len(history), -1)], 1)
     for layer in model.layers:
-        attend, width = layer.self_attn, x.shape[1]
-        query, key, value = (x @ attend.in_proj_weight.T + attend.in_proj_bias).split(width, 1)
+        attend, width = layer.attention, x.shape[1]
+        query, key, value = (x @ attend.project.weight.T + attend.project.bias).split(width, 1)
         heads, part = [], width // 2
         for begin in (0, part):
             q, k, v = (one[:, begin : begin + part] for one in (query, key, value))
             heads.append((q @ k.T / part**0.5).softmax(1) @ v)
-        x = layer.norm1(x + attend.out_proj(torch.cat(heads, 1)))
-        x = layer.norm2(x + layer.linear2(F.relu(layer.linear1(x))))
+        x = layer.attention_norm(x + attend.out(torch.cat(heads, 1)))
+        x = layer.feed_norm(x + layer.feed[2](F.relu(layer.feed[0](x))))
     latest = [x[-back] if back <= len(x) else torch.zeros(x.shape[1]) for back in (1, 2, 3)]
     return model.predict(torch.cat([*latest, model.pool(x.max(0).values), item]))[0]
 

@@ -1,0 +1,187 @@
+"""The comparison of everything: what became of the claims, what minutes buy on every file, and
+ours beside the released networks of others, user by user."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from seqrec_lib import report
+from seqrec_lib.data.files import root
+from seqrec_lib.metrics.ranking import hr, ndcg
+from seqrec_lib.records.store import Runs
+from seqrec_lib.report.chapters import budget
+from seqrec_lib.report.chapters.results import Row
+from seqrec_lib.report.tables import asked, by_user
+from seqrec_lib.statistics.intervals import Interval
+
+VERDICTS = {  # colours from blue to red, which everybody can tell apart, and greys for the rest
+    "holds": "#2166AC",
+    "holds in part": "#92C5DE",
+    "does not hold": "#D6604D",
+    "not like for like": "#8C8C8C",
+    "not tested here": "#D9D9D9",
+}
+DOCUMENTS = {
+    "report": "the T-ECD report",
+    "poster": "the poster",
+    "survey": "the survey",
+    "in-store": "the in-store paper",
+    "print": "published figures",
+}
+PUBLISHED = "benchmarks/results"
+METRICS = (("HR@10", hr), ("NDCG@10", ndcg))
+
+
+# --- the ledger ---------------------------------------------------------------------------------
+
+
+def ledger(text: str | None = None) -> pd.DataFrame:
+    """How many claims have which verdict: a row a document, a column a verdict.
+
+    They are counted from the rows of the ledger (book/claims.md, or ``text``): claim, verdict, why,
+    what was measured, source. What comes from no document of the four is a figure in print.
+    """
+    if text is None:
+        text = (root() / "book" / "claims.md").read_text(encoding="utf-8")
+    counts = pd.DataFrame(0, list(DOCUMENTS.values()), list(VERDICTS))
+    for line in text.splitlines():
+        cells = re.split(r" \| ?", line.strip()[2:-1].strip()) if line.startswith("| ") else []
+        if len(cells) == 5 and (verdict := cells[1].strip("*")) in VERDICTS:
+            source = cells[4].removeprefix("implied by the pipeline, ").split(",")[0]
+            counts.loc[DOCUMENTS.get(source, DOCUMENTS["print"]), verdict] += 1
+    return counts
+
+
+def draw_ledger(ax: Axes, counts: pd.DataFrame) -> None:
+    """A bar a document, in parts by verdict, with the numbers written in."""
+    left = np.zeros(len(counts))
+    place = np.arange(len(counts))[::-1]
+    for verdict, ink in VERDICTS.items():
+        count = counts[verdict].to_numpy()
+        ax.barh(place, count, left=left, color=ink, label=verdict, height=0.7)
+        for y, one, begin in zip(place, count, left, strict=True):
+            if one > 1:
+                dark = verdict in ("holds", "does not hold")
+                ax.text(begin + one / 2, y, str(one), ha="center", va="center",
+                        fontsize=report.SMALL, color="white" if dark else "#222222")  # fmt: skip
+        left = left + count
+    ax.set_yticks(place, [f"{name} ({n})" for name, n in counts.sum(1).items()])
+    ax.set_xlabel("claims")
+    report.legend_above(ax)
+
+
+# --- cost and quality ---------------------------------------------------------------------------
+
+
+def bought(
+    rows: Mapping[str, Sequence[Row]], budgets: Mapping[str, float], protocol: str
+) -> pd.DataFrame:
+    """The best mean NDCG@10 within so many minutes of training, in percent of the file's best.
+
+    A row a file, a column a budget; of models that know item numbers alone
+    (:func:`seqrec_lib.report.chapters.budget.best`). NaN where nothing is cheap enough.
+    """
+    table: dict[str, dict[str, float]] = {}
+    for file, own in rows.items():
+        if front := budget.best(own, protocol):
+            level = [one.found[f"NDCG@10 {report.PROTOCOLS[protocol]}"].mean for one in front]
+            table[file] = {
+                words: max(
+                    (
+                        100 * report.ratio(value, level[-1])
+                        for one, value in zip(front, level, strict=True)
+                        if one.minutes <= most
+                    ),
+                    default=float("nan"),
+                )
+                for words, most in budgets.items()
+            }
+    return pd.DataFrame.from_dict(table, "index")
+
+
+def costs(rows: Sequence[Row], protocol: str) -> pd.DataFrame:
+    """The models on a file's frontier of training time and NDCG@10, with all that they cost.
+
+    Core-minutes of training with all that a model starts from; milliseconds to score one question
+    against the catalogue, in batches; megabytes of what is learned, four bytes a number.
+    """
+    letter = report.PROTOCOLS[protocol]
+    lines = []
+    for row in budget.best(rows, protocol):
+        asked = len(row.runs.seeds[0].ranks)
+        threads = {run.card["threads"] for run in row.runs.seeds}
+        one = row.found[f"NDCG@10 {letter}"]
+        lines.append(
+            {
+                "file": row.file,
+                "model": row.model,
+                "NDCG@10": report.with_half_width(one),
+                "core-minutes to train": row.minutes * max(threads),
+                "ms an answer": 1e3 * row.seconds / asked,
+                "MB learned": 4e-6 * row.parameters or float("nan"),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+# --- beside the networks of others --------------------------------------------------------------
+
+
+def released(dataset: str) -> dict[str, pd.DataFrame]:
+    """The ranks of the networks that others released for a data set, by their model's name.
+
+    They are those of benchmarks/published_quality.py: their weights, our ranking.
+    """
+    folder = root() / PUBLISHED
+    kept = json.loads((folder / "published_quality.json").read_text())["checkpoints"]
+    return {
+        one["model"]: pd.read_parquet(folder / "published" / name / "ranks.parquet")
+        for name, one in kept.items()
+        if one["dataset"] == dataset
+    }
+
+
+def over(runs: Runs, other: pd.DataFrame, protocol: str, metric: report.Metric = ndcg) -> Interval:
+    """What a run has over a released network on the same users, 95 % over users and our seeds.
+
+    Theirs is one network, as it stands in print: it has no seeds to be drawn again. Raises
+    ``ValueError`` if its ranks are of other questions.
+    """
+    examples = runs.examples[["user", "item"]].to_numpy()
+    if not np.array_equal(examples, other[["user", "item"]].to_numpy()):
+        raise ValueError(f"{runs.dataset}/{runs.name}: the released ranks are of other questions")
+    theirs = metric(other[f"rank_{protocol}"].to_numpy(), 10)
+    difference = report.values(runs, protocol, metric) - theirs
+    return report.interval(by_user(difference, asked(runs)), runs)
+
+
+def beside(ours: Mapping[str, Sequence[Runs]]) -> dict[str, pd.DataFrame]:
+    """Runs minus each released network of their data set, a table a protocol.
+
+    Verdicts of all, both metrics and protocols, are corrected together.
+    """
+    found: dict[tuple[str, str, str, str, str], Interval] = {}
+    for dataset, several in ours.items():
+        for theirs, table in released(dataset).items():
+            for runs, protocol, (name, metric) in product(several, report.PROTOCOLS, METRICS):
+                key = (protocol, dataset.capitalize(), report.label(runs.name), theirs, name)
+                found[key] = over(runs, table, protocol, metric)
+    said = report.verdicts_of(found)
+    lines: dict[str, dict[tuple[str, str, str], dict[str, str]]] = {}
+    for key, one in found.items():
+        words = report.with_half_width(one, signed=True)
+        rows = lines.setdefault(report.WORDS[key[0]], {})
+        rows.setdefault(key[1:4], {})[key[4]] = report.in_brackets(words, said[key])
+    return {words: _framed(rows) for words, rows in lines.items()}
+
+
+def _framed(rows: Mapping[tuple[str, str, str], Mapping[str, str]]) -> pd.DataFrame:
+    names = ("file", "ours", "released")
+    return pd.DataFrame([dict(zip(names, key, strict=True)) | row for key, row in rows.items()])
