@@ -1,5 +1,7 @@
 """A search of settings on the small simulated world."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -7,6 +9,7 @@ from seqrec_lib.data import datasets, files
 from seqrec_lib.models.losses import BPRMax, SampledSoftmax
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import Trained, started
+from seqrec_lib.records.store import Run
 from seqrec_lib.studies import search
 
 SPACE = search.SPACES["gru4rec"]
@@ -109,7 +112,7 @@ def two_teachers(spec):
     log, split = datasets.load(spec.dataset)
     for name in ("popular", "markov"):
         (one,) = published(spec.dataset, name, [0])
-        yield name, Trained(started(one, log, split), log.items, None)
+        yield name, Trained(started(one, log, split), log.items, Run(Path(), {}, {}))
 
 
 def test_a_search_goes_on_where_it_was_left(elsewhere, monkeypatch):

@@ -36,7 +36,8 @@ def waves(step: Int[Tensor, "T"], width: int) -> Float[Tensor, "T D"]:
 class Attention(nn.Module):
     """Multi-head attention of each step over itself and what came before.
 
-    With ``seen``, over what that says instead: may row b's step s look at step t?
+    With ``seen``, over what that says instead: may row b's step s look at step t? One row of it is
+    for all steps.
     """
 
     # paper: drops attention weights too; slower on a CPU, and no better here
@@ -65,7 +66,7 @@ class Attention(nn.Module):
         self,
         x: Float[Tensor, "B T D"],
         weights: Float[Tensor, "B H T T"] | None = None,
-        seen: Bool[Tensor, "B T T"] | None = None,
+        seen: Bool[Tensor, "B #T T"] | None = None,
     ) -> Float[Tensor, "B T D"]:
         query, key, value = self.heads(x)
         if weights is not None:  # written out, or changed by who asks
