@@ -72,7 +72,7 @@ def draw_ledger(ax: Axes, counts: pd.DataFrame) -> None:
                 ax.text(begin + one / 2, y, str(one), ha="center", va="center",
                         fontsize=report.SMALL, color="white" if dark else "#222222")  # fmt: skip
         left = left + count
-    ax.set_yticks(place, [f"{name} ({n})" for name, n in counts.sum(1).items()])
+    ax.set_yticks(place, [f"{name} ({n})" for name, n in counts.sum(axis=1).items()])
     ax.set_xlabel("claims")
     report.legend_above(ax)
 
@@ -86,49 +86,48 @@ def bought(
     """The best mean NDCG@10 within so many minutes of training, in percent of the file's best.
 
     A row a file, a column a budget; of models that know item numbers alone
-    (:func:`seqrec_lib.report.chapters.budget.best`). NaN where nothing is cheap enough.
+    (:func:`seqrec_lib.report.chapters.budget.best`). A file where nothing is cheap enough for the
+    smallest budget, as nothing was counted, is left out.
     """
     table: dict[str, dict[str, float]] = {}
     for file, own in rows.items():
-        if front := budget.best(own, protocol):
-            level = [one.found[f"NDCG@10 {report.PROTOCOLS[protocol]}"].mean for one in front]
+        level = {one.minutes: _level(one, protocol) for one in budget.best(own, protocol)}
+        if level and min(level) <= min(budgets.values()):
+            best = max(level.values())
             table[file] = {
-                words: max(
-                    (
-                        100 * report.ratio(value, level[-1])
-                        for one, value in zip(front, level, strict=True)
-                        if one.minutes <= most
-                    ),
-                    default=float("nan"),
-                )
+                words: 100 * report.ratio(max(v for m, v in level.items() if m <= most), best)
                 for words, most in budgets.items()
             }
     return pd.DataFrame.from_dict(table, "index")
 
 
-def costs(rows: Sequence[Row], protocol: str) -> pd.DataFrame:
-    """The models on a file's frontier of training time and NDCG@10, with all that they cost.
+def costs(rows: Mapping[str, Sequence[Row]], protocol: str) -> pd.DataFrame:
+    """The models on each file's frontier of training time and NDCG@10, with all that they cost.
 
     Core-minutes of training with all that a model starts from; milliseconds to score one question
-    against the catalogue, in batches; megabytes of what is learned, four bytes a number.
+    against the catalogue, in batches; megabytes of what is learned, four bytes a number (NaN of
+    what is counted: its tables are no parameters).
     """
-    letter = report.PROTOCOLS[protocol]
     lines = []
-    for row in budget.best(rows, protocol):
-        asked = len(row.runs.seeds[0].ranks)
-        threads = {run.card["threads"] for run in row.runs.seeds}
-        one = row.found[f"NDCG@10 {letter}"]
-        lines.append(
-            {
-                "file": row.file,
-                "model": row.model,
-                "NDCG@10": report.with_half_width(one),
-                "core-minutes to train": row.minutes * max(threads),
-                "ms an answer": 1e3 * row.seconds / asked,
-                "MB learned": 4e-6 * row.parameters or float("nan"),
-            }
-        )
+    for file, own in rows.items():
+        for row in budget.best(own, protocol):
+            threads = max(run.card["threads"] for run in row.runs.seeds)
+            level = row.found[f"NDCG@10 {report.PROTOCOLS[protocol]}"]
+            lines.append(
+                {
+                    "file": file,
+                    "model": row.model,
+                    "NDCG@10": report.with_half_width(level),
+                    "core-minutes": row.minutes * threads,
+                    "ms an answer": 1e3 * row.seconds / len(row.runs.examples),
+                    "MB": 4e-6 * row.parameters or float("nan"),
+                }
+            )
     return pd.DataFrame(lines)
+
+
+def _level(row: Row, protocol: str) -> float:
+    return row.found[f"NDCG@10 {report.PROTOCOLS[protocol]}"].mean
 
 
 # --- beside the networks of others --------------------------------------------------------------
