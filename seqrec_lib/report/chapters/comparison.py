@@ -168,8 +168,8 @@ def beside(ours: Mapping[str, Sequence[Runs]]) -> dict[str, pd.DataFrame]:
     """
     found: dict[tuple[str, str, str, str, str], Interval] = {}
     for dataset, several in ours.items():
-        for theirs, table in released(dataset).items():
-            for runs, protocol, (name, metric) in product(several, report.PROTOCOLS, METRICS):
+        for runs, (theirs, table) in product(several, released(dataset).items()):
+            for protocol, (name, metric) in product(report.PROTOCOLS, METRICS):
                 key = (protocol, dataset.capitalize(), report.label(runs.name), theirs, name)
                 found[key] = over(runs, table, protocol, metric)
     said = report.verdicts_of(found)
