@@ -112,8 +112,8 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "ensemble": ("ensemble", Ensemble.Config(_members), _asking, _member_runs),
     "ensemble-repeats": ("ensemble", Ensemble.Config(_members, True), _asking, _member_runs),
     "ensemble-attributed": ("ensemble", Ensemble.Config(_informed), _asking, _informed_runs),
-    # one network that was taught what the ensemble expects
-    "sasrec-taught": ("taught", Taught.Config(SASREC), ENCODER, _member_runs),
+    # one network that was taught what the ensemble expects: book/searches/beauty/sasrec-taught.csv
+    "sasrec-taught": ("taught", Taught.Config(_wide, share=0.75), ENCODER, _member_runs),
     **SURVEY_RECIPES,
     "sasrec-inner": ("sasrec", _inner, ENCODER),
     "sasrec-bce": ("sasrec", _bce, SLOWER),

@@ -104,8 +104,8 @@ def test_a_pupil_has_the_recipe_s_teachers_and_other_settings_of_its_own(elsewhe
     monkeypatch.setattr(search, "trained_sources", lambda spec, *_: dict(two_teachers(spec)))
     found = search.search("simulated", "sasrec-taught", 1)
     drawn = search.drawn("sasrec-taught", 1)
-    assert taught == [(2, 0.5, 0.5), (2, drawn["share"], drawn["dropout"])]
-    assert found.loc[0, "embed_dim"] == 64 and found.loc[0, "share"] == 0.5
+    assert taught == [(2, 0.75, 0.5), (2, drawn["share"], drawn["dropout"])]
+    assert found.loc[0, "embed_dim"] == 128 and found.loc[0, "share"] == 0.75
 
 
 def two_teachers(spec):

@@ -25,6 +25,7 @@ MEMBERS = {
     "sasrec-neighbours": ("sasrec",),
     "sasrec-markov": ("sasrec", "markov"),
 }
+TAUGHT = ("sasrec", "sasrec-wide", "sasrec-taught")  # what a pupil is compared with, and it
 
 
 def spent(run: Runs, of: Mapping[str, Runs]) -> tuple[float, float]:
@@ -38,6 +39,13 @@ def spent(run: Runs, of: Mapping[str, Runs]) -> tuple[float, float]:
         sum(float(part.costs["own_seconds"]) for part in parts) / 60,
         float(run.costs["scoring_seconds"]),
     )
+
+
+def kept(pupil: Runs, plain: Runs, teachers: Runs, protocol: str) -> float:
+    """Of what the teachers have over a plain network in NDCG@10, the share that the pupil has."""
+    mean = {one.name: report.mean(one, protocol).mean for one in (pupil, plain, teachers)}
+    above = {name: value - mean[plain.name] for name, value in mean.items()}
+    return report.ratio(above[pupil.name], above[teachers.name])
 
 
 def with_costs(shown: Sequence[str], of: Mapping[str, Runs]) -> pd.DataFrame:

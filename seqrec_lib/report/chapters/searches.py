@@ -43,7 +43,8 @@ def trials(dataset: str, name: str, results: str = "book/results") -> pd.DataFra
     """A row a trial, the best first, under heads that a reader knows; the recipe is named."""
     found = kept(dataset, name, results).sort_values("NDCG@10", ascending=False)
     names = ["first settings" if trial == 0 else f"draw {trial}" for trial in found["trial"]]
-    shown = found[[key for key in HEADS if key in found]].rename(columns=HEADS)
+    heads = HEADS | ({"share": "share taught"} if name.endswith("-taught") else {})
+    shown = found[[key for key in heads if key in found]].rename(columns=heads)
     for name in ("rate falls", "knows who asks"):
         if name in shown:
             shown[name] = shown[name].map({True: "yes", False: "no"})

@@ -72,3 +72,12 @@ def test_a_step_was_taken_before_if_some_training_history_took_it(log_of):
     assert best.taken_before(log, split).tolist() == [True, True, True]
     other = log_of([1, 2, 3, 4, 5], [2, 3, 2, 1], [4, 5, 9, 5, 4])
     assert best.taken_before(other, split).tolist() == [True, False, False]
+
+
+def test_a_pupil_keeps_its_share_of_what_teachers_have_over_a_plain_network(made):
+    plain, pupil, teachers = (
+        made(name, np.array([rank, rank]))
+        for name, rank in (("sasrec", 15), ("sasrec-taught", 3), ("ensemble", 1))
+    )
+    assert best.kept(pupil, plain, teachers, "masked") == pytest.approx(0.5)
+    assert best.kept(teachers, plain, teachers, "unmasked") == 1

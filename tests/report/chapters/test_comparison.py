@@ -92,9 +92,9 @@ def test_costs_are_of_the_frontier_and_of_one_question(rows):
 
 @pytest.fixture
 def theirs(made, tmp_path, monkeypatch):
-    """A released network whose true item is always second, in a repository of its own."""
+    """A released network whose true item is second (M) or third (U), in a repository of its own."""
     run = made("gru", np.array([1, 1, 1, 1]), np.array([2, 2, 1, 1]))
-    table = run.seeds[0].ranks[["user", "item"]].assign(rank_masked=2, rank_unmasked=2)
+    table = run.seeds[0].ranks[["user", "item"]].assign(rank_masked=2, rank_unmasked=3)
     folder = tmp_path / comparison.PUBLISHED / "published" / "wearec-beauty"
     folder.mkdir(parents=True)
     table.to_parquet(folder / "ranks.parquet")
@@ -109,10 +109,10 @@ def theirs(made, tmp_path, monkeypatch):
 def test_a_difference_is_of_the_same_users(theirs):
     (name, table), *more = comparison.released("beauty").items()
     assert name == "WEARec" and not more and comparison.released("toys") == {}
-    second = 1 / np.log2(3)
-    found = comparison.over(theirs, table, "masked")
-    mean = np.mean([report.values(theirs, "masked")])
-    assert found.mean == pytest.approx(mean - second)
+    for protocol, rank in (("masked", 2), ("unmasked", 3)):
+        found = comparison.over(theirs, table, protocol)
+        mean = report.values(theirs, protocol).mean() - 1 / np.log2(1 + rank)
+        assert found.mean == pytest.approx(mean)
     with pytest.raises(ValueError, match="of other questions"):
         comparison.over(theirs, table.iloc[::-1].reset_index(drop=True), "masked")
 
