@@ -76,7 +76,7 @@ def test_a_step_was_taken_before_if_some_training_history_took_it(log_of):
 
 def test_a_pupil_keeps_its_share_of_what_teachers_have_over_a_plain_network(made):
     plain, pupil, teachers = (
-        made(name, np.array([rank, rank]))
+        made(name, np.array([rank, rank]), model="sasrec")
         for name, rank in (("sasrec", 15), ("sasrec-taught", 3), ("ensemble", 1))
     )
     assert best.kept(pupil, plain, teachers, "masked") == pytest.approx(0.5)
