@@ -182,5 +182,5 @@ def beside(ours: Mapping[str, Sequence[Runs]]) -> dict[str, pd.DataFrame]:
 
 
 def _framed(rows: Mapping[tuple[str, str, str], Mapping[str, str]]) -> pd.DataFrame:
-    names = ("file", "ours", "released")
-    return pd.DataFrame([dict(zip(names, key, strict=True)) | row for key, row in rows.items()])
+    index = pd.MultiIndex.from_tuples(rows, names=("file", "ours", "released"))
+    return pd.DataFrame(list(rows.values()), index).reset_index()
