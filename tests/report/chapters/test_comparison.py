@@ -154,3 +154,12 @@ def test_of_each_single_network_of_ours_one_is_ahead_under_m(name):
 def test_under_u_one_recurrent_network_of_ours_is_ahead_of_all():
     for dataset in ("beauty", "toys"):
         assert min(one.low for one in gains(dataset, "gru", "unmasked")) > 0
+
+
+def test_the_one_that_was_taught_is_level_with_the_best_under_m_and_ahead_under_u():
+    """As the page says: the last of the four released networks is WEARec."""
+    for protocol, low in (("masked", -0.001), ("unmasked", 0.0)):
+        *others, wearec = gains("beauty", "sasrec-taught", protocol)
+        assert min(one.low for one in others) > 0
+        assert wearec.low > low and wearec.mean > 0
+    assert gains("beauty", "sasrec-taught", "masked")[-1].low < 0
