@@ -135,8 +135,10 @@ def _do(chosen: argparse.Namespace) -> None:
                 f"{dataset.name} {spec.name} s{spec.training.seed} {protocol}: "
                 f"HR@10 {metrics['HR@10']:.4f} NDCG@10 {metrics['NDCG@10']:.4f}"
             )
-        if (path := model_file(record.folder)).exists():  # weights are not kept with every record
+        if (path := model_file(record.folder)).exists():
             print(f"its model: {path}")
+        else:  # none is committed
+            print(f"its model is not kept with the record; --retrain makes it, in {chosen.results}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 import json
 import logging
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,17 @@ def test_the_command_line_trains_what_has_no_record_and_shows_the_figures(traine
     assert len(trained) == 3 and capsys.readouterr().out == shown
     main([*how, "--retrain"])
     assert len(trained) > 5 and " -> " in capsys.readouterr().out
+
+
+def test_who_asks_for_a_record_without_its_model_is_told_how_to_get_that(trained, capsys):
+    how = ["train", "simulated", "list"]
+    main(how)
+    *_, told = capsys.readouterr().out.split()
+    Path(told).unlink()  # as of a record that is committed
+    main(how)
+    assert "its model is not kept with the record; --retrain makes it" in capsys.readouterr().out
+    main([*how, "--retrain"])
+    assert f"its model: {told}" in capsys.readouterr().out and len(trained) == 2
 
 
 def test_the_command_line_lists_the_records_that_do_not_stand_and_fails(
