@@ -9,35 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from seqrec_lib.report.chapters.comparison import DOCUMENTS, claims
+
 BOOK = Path(__file__).resolve().parents[1] / "book"
 VERDICTS = ("holds", "holds in part", "does not hold", "not like for like", "not tested here")
-DOCUMENTS = {
-    "report": "the T-ECD report",
-    "poster": "the poster",
-    "survey": "the survey",
-    "in-store": "the in-store paper",
-}
 FILES = {"in-store": "000", "report": "001", "poster": "002", "survey": "003"}
 
 
-def ledger():
-    """(document, claim, source, verdict) of each row: claim, verdict, why, measured, source."""
-    for line in (BOOK / "claims.md").read_text(encoding="utf-8").splitlines():
-        cells = re.split(r" \| ?", line.strip()[2:-1].strip()) if line.startswith("| ") else []
-        if len(cells) == 5 and cells[0] != "claim":
-            source = cells[4].removeprefix("implied by the pipeline, ")
-            document = source.split(",")[0]
-            yield document if document in DOCUMENTS else "print", cells[0], source, cells[1]
-
-
 def test_every_row_has_one_of_five_verdicts():
-    assert {verdict for *_, verdict in ledger()} == {f"**{verdict}**" for verdict in VERDICTS}
+    assert {verdict for *_, verdict in claims()} == {f"**{verdict}**" for verdict in VERDICTS}
 
 
 def test_the_counts_on_top_are_those_of_the_rows():
-    found = Counter((document, verdict.strip("*")) for document, _, _, verdict in ledger())
+    found = Counter((document, verdict.strip("*")) for document, _, _, verdict in claims())
     text = (BOOK / "claims.md").read_text(encoding="utf-8")
-    for document, name in {**DOCUMENTS, "print": "published figures"}.items():
+    for document, name in DOCUMENTS.items():
         counts = [str(found[document, verdict]) for verdict in VERDICTS]
         assert f"| {name} | {' | '.join(counts)} |" in text
 
@@ -51,8 +37,8 @@ def test_every_quotation_of_the_ledger_is_listed_with_its_line():
     listed = {(row["document"], row["quotation"]) for row in quotations()}
     quoted = {
         (document, words)
-        for document, claim, *_ in ledger()
-        if document in DOCUMENTS
+        for document, claim, *_ in claims()
+        if document in FILES
         for words in re.findall(r'"([^"]+)"', claim)
     }
     assert quoted == listed

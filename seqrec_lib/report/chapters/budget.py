@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from seqrec_lib import report
 from seqrec_lib.report.axes import spread
 from seqrec_lib.report.chapters.results import Row
+from seqrec_lib.statistics.intervals import Interval
 
 SHORTEST = 1 / 60  # of a minute: what is counted takes no longer, and the axis begins there
 GAP = 0.054  # between two labels, of the height of the axes
@@ -38,9 +39,14 @@ def best(rows: Sequence[Row], protocol: str) -> list[Row]:
     able = [row for row in rows if not row.informed and _kind([row]) == _kind(rows)]
     if not able:
         return []
-    cost, level = np.array([_minutes(row) for row in able]), [_level(row, protocol) for row in able]
-    on = frontier(cost, np.array(level))
+    cost = np.array([_minutes(row) for row in able])
+    on = frontier(cost, np.array([level(row, protocol).mean for row in able]))
     return sorted((row for row, is_on in zip(able, on, strict=True) if is_on), key=_minutes)
+
+
+def level(row: Row, protocol: str) -> Interval:
+    """A row's NDCG@10 under a protocol."""
+    return row.found[f"NDCG@10 {report.PROTOCOLS[protocol]}"]
 
 
 def within(
@@ -56,7 +62,7 @@ def within(
         table[file] = {}
         for words, most in budgets.items():
             able = [row for row in front if row.minutes <= most]
-            cell = f"{able[-1].model}, {_level(able[-1], protocol):.4f}" if able else ""
+            cell = f"{able[-1].model}, {level(able[-1], protocol).mean:.4f}" if able else ""
             table[file][words] = cell
     return pd.DataFrame.from_dict(table, "index")
 
@@ -74,11 +80,11 @@ def cost_quality(ax: Axes, rows: Sequence[Row], protocol: str, named: Sequence[s
         return []
     front, far = best(rows, protocol), []
     if front:
-        points = [(_minutes(row), _level(row, protocol)) for row in front]
+        points = [(_minutes(row), level(row, protocol).mean) for row in front]
         ax.step(*zip(*points, strict=True), where="post", color="black", lw=1, zorder=1)
     top = 1.03 * max(row.found[f"NDCG@10 {x}"].high for row in rows for x in "MU")
     for row in rows:
-        one, minutes = row.found[f"NDCG@10 {letter}"], _minutes(row)
+        one, minutes = level(row, protocol), _minutes(row)
         if row not in front and not (row.runs.name in named and "data" not in row.model):
             ax.plot(minutes, one.mean, "o", color="#AAAAAA", ms=3.5, zorder=0)
             continue
@@ -107,10 +113,6 @@ def cost_quality(ax: Axes, rows: Sequence[Row], protocol: str, named: Sequence[s
 
 def _minutes(row: Row) -> float:
     return max(row.minutes, SHORTEST)
-
-
-def _level(row: Row, protocol: str) -> float:
-    return row.found[f"NDCG@10 {report.PROTOCOLS[protocol]}"].mean
 
 
 def _kind(rows: Sequence[Row]) -> str:

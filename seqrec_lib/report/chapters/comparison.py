@@ -3,9 +3,8 @@ ours beside the released networks of others, user by user."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -13,11 +12,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from seqrec_lib import report
-from seqrec_lib.data.files import root
-from seqrec_lib.metrics.ranking import hr, ndcg
+from seqrec_lib.data import files
+from seqrec_lib.metrics.ranking import ndcg
 from seqrec_lib.records.store import Runs
 from seqrec_lib.report.chapters import budget
-from seqrec_lib.report.chapters.results import Row
+from seqrec_lib.report.chapters.results import METRICS, Row
 from seqrec_lib.report.tables import asked, by_user
 from seqrec_lib.statistics.intervals import Interval
 
@@ -35,27 +34,33 @@ DOCUMENTS = {
     "in-store": "the in-store paper",
     "print": "published figures",
 }
-PUBLISHED = "benchmarks/results"
-METRICS = (("HR@10", hr), ("NDCG@10", ndcg))
 
 
 # --- the ledger ---------------------------------------------------------------------------------
 
 
-def ledger(text: str | None = None) -> pd.DataFrame:
-    """How many claims have which verdict: a row a document, a column a verdict.
+def claims(text: str | None = None) -> Iterator[tuple[str, str, str, str]]:
+    """Document, claim, source and verdict of each row of the ledger (book/claims.md, or ``text``).
 
-    They are counted from the rows of the ledger (book/claims.md, or ``text``): claim, verdict, why,
-    what was measured, source. What comes from no document of the four is a figure in print.
+    Its rows have five cells: claim, verdict, why, what was measured, source. What comes from none
+    of the four documents is a figure in ``print``.
     """
     if text is None:
-        text = (root() / "book" / "claims.md").read_text(encoding="utf-8")
-    counts = pd.DataFrame(0, list(DOCUMENTS.values()), list(VERDICTS))
+        text = (files.root() / "book" / "claims.md").read_text(encoding="utf-8")
     for line in text.splitlines():
         cells = re.split(r" \| ?", line.strip()[2:-1].strip()) if line.startswith("| ") else []
-        if len(cells) == 5 and (verdict := cells[1].strip("*")) in VERDICTS:
-            source = cells[4].removeprefix("implied by the pipeline, ").split(",")[0]
-            counts.loc[DOCUMENTS.get(source, DOCUMENTS["print"]), verdict] += 1
+        if len(cells) == 5 and cells[0] != "claim":
+            source = cells[4].removeprefix("implied by the pipeline, ")
+            document = source.split(",")[0]
+            yield document if document in DOCUMENTS else "print", cells[0], source, cells[1]
+
+
+def ledger(text: str | None = None) -> pd.DataFrame:
+    """How many :func:`claims` have which verdict: a row a document, a column a verdict."""
+    counts = pd.DataFrame(0, list(DOCUMENTS.values()), list(VERDICTS))
+    for document, _, _, verdict in claims(text):
+        if (said := verdict.strip("*")) in VERDICTS:  # not so the head of another table
+            counts.loc[DOCUMENTS[document], said] += 1
     return counts
 
 
@@ -91,7 +96,8 @@ def bought(
     """
     table: dict[str, dict[str, float]] = {}
     for file, own in rows.items():
-        level = {one.minutes: _level(one, protocol) for one in budget.best(own, protocol)}
+        front = budget.best(own, protocol)
+        level = {row.minutes: budget.level(row, protocol).mean for row in front}
         if level and min(level) <= min(budgets.values()):
             best = max(level.values())
             table[file] = {
@@ -112,22 +118,17 @@ def costs(rows: Mapping[str, Sequence[Row]], protocol: str) -> pd.DataFrame:
     for file, own in rows.items():
         for row in budget.best(own, protocol):
             threads = max(run.card["threads"] for run in row.runs.seeds)
-            level = row.found[f"NDCG@10 {report.PROTOCOLS[protocol]}"]
             lines.append(
                 {
                     "file": file,
                     "model": row.model,
-                    "NDCG@10": report.with_half_width(level),
+                    "NDCG@10": report.with_half_width(budget.level(row, protocol)),
                     "core-minutes": row.minutes * threads,
                     "ms an answer": 1e3 * row.seconds / len(row.runs.examples),
                     "MB": 4e-6 * row.parameters or float("nan"),
                 }
             )
     return pd.DataFrame(lines)
-
-
-def _level(row: Row, protocol: str) -> float:
-    return row.found[f"NDCG@10 {report.PROTOCOLS[protocol]}"].mean
 
 
 # --- beside the networks of others --------------------------------------------------------------
@@ -138,10 +139,10 @@ def released(dataset: str) -> dict[str, pd.DataFrame]:
 
     They are those of benchmarks/published_quality.py: their weights, our ranking.
     """
-    folder = root() / PUBLISHED
-    kept = json.loads((folder / "published_quality.json").read_text())["checkpoints"]
+    folder = files.root() / "benchmarks" / "results" / "published"
+    kept = report.benchmark("published_quality")["checkpoints"]
     return {
-        one["model"]: pd.read_parquet(folder / "published" / name / "ranks.parquet")
+        one["model"]: pd.read_parquet(folder / name / "ranks.parquet")
         for name, one in kept.items()
         if one["dataset"] == dataset
     }
@@ -169,7 +170,7 @@ def beside(ours: Mapping[str, Sequence[Runs]]) -> dict[str, pd.DataFrame]:
     found: dict[tuple[str, str, str, str, str], Interval] = {}
     for dataset, several in ours.items():
         for runs, (theirs, table) in product(several, released(dataset).items()):
-            for protocol, (name, metric) in product(report.PROTOCOLS, METRICS):
+            for protocol, (name, metric) in product(report.PROTOCOLS, METRICS.items()):
                 key = (protocol, dataset.capitalize(), report.label(runs.name), theirs, name)
                 found[key] = over(runs, table, protocol, metric)
     said = report.verdicts_of(found)

@@ -95,14 +95,13 @@ def theirs(made, tmp_path, monkeypatch):
     """A released network whose true item is second (M) or third (U), in a repository of its own."""
     run = made("gru", np.array([1, 1, 1, 1]), np.array([2, 2, 1, 1]))
     table = run.seeds[0].ranks[["user", "item"]].assign(rank_masked=2, rank_unmasked=3)
-    folder = tmp_path / comparison.PUBLISHED / "published" / "wearec-beauty"
+    results = tmp_path / "benchmarks" / "results"
+    folder = results / "published" / "wearec-beauty"
     folder.mkdir(parents=True)
     table.to_parquet(folder / "ranks.parquet")
     kept = {"wearec-beauty": {"model": "WEARec", "dataset": "beauty"}}
-    (tmp_path / comparison.PUBLISHED / "published_quality.json").write_text(
-        json.dumps({"checkpoints": kept})
-    )
-    monkeypatch.setattr(comparison, "root", lambda: tmp_path)
+    (results / "published_quality.json").write_text(json.dumps({"checkpoints": kept}))
+    monkeypatch.setattr(files, "root", lambda: tmp_path)
     return run
 
 
