@@ -1,5 +1,6 @@
 """Random search (Bergstra & Bengio, 2012): settings drawn from a declared space, judged on
-validation alone; no test position is scored.
+validation alone; no test position is scored. Where a trial takes half an hour, each is chosen by
+hand instead, for what those before it showed (``STEPS``).
 
 ``searches/<dataset>/<name>.csv`` beside the results has a row a trial. Trial 0 is the published
 recipe, the others are drawn, each from its own number: a trial more changes none before it, and an
@@ -86,13 +87,16 @@ SPACES: dict[str, dict[str, tuple[Any, ...]]] = {
     "bert4rec-prefixes": _filling,
     # target attention has the settings of what it is measured against
     "pooling": _ranking,
-    "sasrec-taught": {
-        "share": (0.5, 0.75, 0.9),
-        "embed_dim": (64, 128),
-        "dropout": (0.3, 0.4, 0.5),
-        "temperature": (0.05, 0.07),
-        "weight_decay": (0.1, 0.3),
-    },
+}
+_taught: dict[str, Any] = {"share": 0.5, "embed_dim": 64, "dropout": 0.5, "kept": 256}
+STEPS: dict[str, tuple[dict[str, Any], ...]] = {
+    "sasrec-taught": (
+        _taught,
+        _taught | {"share": 0.75, "embed_dim": 128},
+        _taught | {"share": 0.9, "embed_dim": 128, "kept": 1024},
+        _taught | {"share": 1.0, "embed_dim": 128, "kept": 1024},
+        _taught | {"share": 0.9, "embed_dim": 256, "kept": 1024},
+    ),
 }
 _LOSSES: dict[type, str] = {SampledSoftmax: "softmax", BPRMax: "BPR-max"}
 PASSES, PATIENCE = 40, 10  # at most, and without a better validation: SASRec's
@@ -115,10 +119,15 @@ def _named(dataset: str, name: str) -> tuple[str, ...]:
 
 
 def drawn(name: str, trial: int) -> dict[str, Any]:
-    """The settings of a trial, each uniform over its values. Raises ``ValueError`` for a recipe
-    without a space."""
+    """The settings of a trial: its step, or each uniform over its values. Raises ``ValueError`` for
+    a recipe without either, and after the last step."""
+    if trial < len(steps := STEPS.get(name, ())):
+        return steps[trial]
+    if steps:
+        raise ValueError(f"{name} has {len(steps)} steps, from 0; append the next one to STEPS")
     if name not in SPACES:
-        raise ValueError(f"no space is declared for {name!r}; there is one for {', '.join(SPACES)}")
+        known = ", ".join([*SPACES, *STEPS])
+        raise ValueError(f"no space is declared for {name!r}; there is one for {known}")
     return spaces.drawn(SPACES[name], trial)
 
 
@@ -126,7 +135,9 @@ def search(
     dataset: str, name: str, trials: int, results: str | Path = SCRATCH, device: str = "auto"
 ) -> pd.DataFrame:
     """A row a trial: its settings, passes made, the best of them, and its validation figures (the
-    recipe's own ``select``), of seed 0. Trials that are kept are not made again."""
+    recipe's own ``select``), of seed 0. Trials that are kept are not made again; of steps there are
+    as many as are declared."""
+    trials = min(trials, len(STEPS[name]) - 1) if name in STEPS else trials
     rows = Growing(results, *_named(dataset, name), keys=["trial"])
     missing = sorted(set(range(trials + 1)) - {trial for (trial,) in rows.by})
     if not missing:
@@ -140,8 +151,9 @@ def search(
         spec = replace(spec, training=replace(spec.training, validate="full"))
     sources = trained_sources(spec, device, results)
     for trial in missing:
-        chosen = drawn(name, trial) if trial else _own(name, spec)
-        asked = _with(spec, OTHER.get(name, {}) | chosen) if trial else spec
+        own = not trial and name in SPACES
+        chosen = _own(name, spec) if own else drawn(name, trial)
+        asked = spec if own else _with(spec, OTHER.get(name, {}) | chosen)
         model = started(asked, log, split, sources).to(device)
         began = time.monotonic()
         history = pd.DataFrame(fit(model, log, split, asked.training))
@@ -161,10 +173,9 @@ def first_batch(spec: Spec) -> int:
 
 def _own(name: str, spec: Spec) -> dict[str, Any]:
     """What the recipe has for each setting of its space."""
-    encoder = getattr(spec.config, "encoder", spec.config)  # of a pupil, what is taught
-    objective, found = encoder.objective, {}
+    objective, found = spec.config.objective, {}
     for key in SPACES[name]:
-        parts = (spec.config, encoder, spec.training, objective)
+        parts = (spec.config, spec.training, objective)
         held = [one for one in parts if hasattr(one, key)]
         if held:
             found[key] = getattr(held[0], key)
@@ -178,7 +189,7 @@ def _own(name: str, spec: Spec) -> dict[str, Any]:
 def _with(spec: Spec, chosen: dict[str, Any]) -> Spec:
     """The spec with what was drawn, in its config, its objective and its training."""
     config = {k: v for k, v in chosen.items() if hasattr(spec.config, k)}
-    if encoder := getattr(spec.config, "encoder", None):
+    if encoder := getattr(spec.config, "encoder", None):  # of a pupil
         inner = {k: v for k, v in chosen.items() if hasattr(encoder, k)}
         config["encoder"] = replace(encoder, **inner)
     if chosen.get("loss") == "softmax":
@@ -204,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m seqrec_lib.studies.search", description=__doc__
     )
     parser.add_argument("dataset")
-    parser.add_argument("name", choices=SPACES)
+    parser.add_argument("name", choices=[*SPACES, *STEPS])
     parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--results", default=SCRATCH)
     parser.add_argument("--device", default="auto")

@@ -97,15 +97,26 @@ def test_a_pupil_has_the_recipe_s_teachers_and_other_settings_of_its_own(elsewhe
     taught = []
 
     def watched(model, log, split, training):
-        taught.append((len(model._teachers), model.config.share, model.encoder.config.dropout))
+        kept, width = model.config.kept, model.encoder.config.embed_dim
+        taught.append((len(model._teachers), model.config.share, width, kept))
         return [{"epoch": 1, "valid_ndcg@10": 0.1, "valid_hr@10": 0.2}]
 
     monkeypatch.setattr(search, "fit", watched)
     monkeypatch.setattr(search, "trained_sources", lambda spec, *_: dict(two_teachers(spec)))
     found = search.search("simulated", "sasrec-taught", 1)
-    drawn = search.drawn("sasrec-taught", 1)
-    assert taught == [(2, 0.75, 0.5), (2, drawn["share"], drawn["dropout"])]
-    assert found.loc[0, "embed_dim"] == 128 and found.loc[0, "share"] == 0.75
+    assert taught == [(2, 0.5, 64, 256), (2, 0.75, 128, 256)]
+    assert found["embed_dim"].tolist() == [64, 128] and found["share"].tolist() == [0.5, 0.75]
+    more = search.search("simulated", "sasrec-taught", 99)  # as many as there are steps
+    assert len(more) == len(taught) == len(search.STEPS["sasrec-taught"]) > 2
+
+
+@pytest.mark.parametrize(("name", "steps"), search.STEPS.items())
+def test_the_steps_are_settings_of_the_recipe_no_two_alike_and_end(name, steps):
+    (spec,) = published("beauty", name, [0])
+    asked = [search._with(spec, search.drawn(name, trial)) for trial in range(len(steps))]
+    assert len(set(map(repr, asked))) == len(steps)
+    with pytest.raises(ValueError, match=f"{name} has {len(steps)} steps.*append the next"):
+        search.drawn(name, len(steps))
 
 
 def two_teachers(spec):

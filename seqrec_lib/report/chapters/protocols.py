@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 
 from seqrec_lib import report
 from seqrec_lib.data import datasets
+from seqrec_lib.data.log import EventLog
 from seqrec_lib.metrics.ranking import ndcg
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.recipes import published
@@ -255,6 +256,16 @@ def squares(ax: Axes, found: Mapping[tuple[str, str], Interval]) -> None:
     ax.set(xlim=(-0.5, len(names) - 1.5), ylim=(len(names) - 0.5, 0.5))
     ax.xaxis.tick_top()
     bare(ax)
+
+
+def hidden(log: EventLog, positions: Int[np.ndarray, "P"], length: int, window_s: float) -> float:
+    """Share of the histories before ``positions`` whose latest ``length`` events all lie within a
+    time before the question that is drawn from 0 to ``window_s``: TransAct hides them in training.
+    """
+    positions = positions[log.history_length(positions) > 0]
+    oldest = np.maximum(log.offsets[log.user_of(positions)], positions - length)
+    age = log.time[positions] - log.time[oldest]
+    return float((1 - age / window_s).clip(min=0).mean())
 
 
 def figures(runs: Sequence[Runs], kept: Kept, measures: Sequence[str]) -> dict[str, float]:

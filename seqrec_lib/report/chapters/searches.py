@@ -1,14 +1,18 @@
-"""What a random search tried, best first (:mod:`seqrec_lib.studies.search`)."""
+"""What a search tried, best first (:mod:`seqrec_lib.studies.search`)."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from seqrec_lib.studies.search import kept
+from seqrec_lib.studies.search import STEPS, kept
 
 CAPTION = (
     "The settings that we began with and the draws from a declared space, best first: one seed "
     "each, as many passes as the table says. Validation decided; no test event was ranked."
+)
+STEPPED = (
+    "The settings that we began with and those tried after them, each for what the ones before "
+    "showed, best first: one seed each. Validation decided; no test event was ranked."
 )
 HEADS = {
     "NDCG@10": "NDCG@10 (M), validation",
@@ -31,6 +35,7 @@ HEADS = {
     "dropout_embed": "dropout of items",
     "dropout_hidden": "dropout of the state",
     "temperature": "temperature",
+    "kept": "items of each answer",
     "batch_size": "batch",
     "batch_share": "batch, of the first",
     "learning_rate": "learning rate",
@@ -42,7 +47,8 @@ HEADS = {
 def trials(dataset: str, name: str, results: str = "book/results") -> pd.DataFrame:
     """A row a trial, the best first, under heads that a reader knows; the recipe is named."""
     found = kept(dataset, name, results).sort_values("NDCG@10", ascending=False)
-    names = ["first settings" if trial == 0 else f"draw {trial}" for trial in found["trial"]]
+    word = "step" if name in STEPS else "draw"
+    names = [f"{word} {trial}" if trial else "first settings" for trial in found["trial"]]
     heads = HEADS | ({"share": "share taught"} if name.endswith("-taught") else {})
     shown = found[[key for key in heads if key in found]].rename(columns=heads)
     for name in ("rate falls", "knows who asks"):

@@ -149,3 +149,10 @@ def test_who_reads_attributes_is_left_out_where_items_have_none():
     names = ("din", "sim-hard", "profile", "popular")
     assert protocols.possible("movielens_small-tail", names) == list(names)
     assert protocols.possible("simulated-tail", names) == ["din", "popular"]
+
+
+def test_histories_are_hidden_as_often_as_the_drawn_time_holds_them_whole(log_of):
+    log, day = log_of([1, 2, 3], [4, 5], [6], days=[[0, 1, 5], [0, 0], [0]]), 86_400.0
+    found = protocols.hidden(log, np.arange(6), 50, 4 * day)
+    assert found == pytest.approx((3 / 4 + 0 + 1) / 3)  # a first event has no history
+    assert protocols.hidden(log, np.array([2]), 1, 8 * day) == pytest.approx(1 / 2)

@@ -5,7 +5,7 @@ import pytest
 
 from seqrec_lib.records import store
 from seqrec_lib.report.chapters import searches
-from seqrec_lib.studies.search import SPACES
+from seqrec_lib.studies.search import SPACES, STEPS
 
 
 @pytest.mark.usefixtures("nothing_kept")
@@ -22,5 +22,17 @@ def test_the_best_trial_stands_first_under_words():
     assert not set(found) & {"NDCG@10", "cosine"}
 
 
+@pytest.mark.usefixtures("nothing_kept")
+def test_steps_are_no_draws():
+    path = store.root() / "book" / "searches" / "beauty" / "sasrec-taught.csv"
+    path.parent.mkdir(parents=True)
+    rows = {"trial": [0, 1], "passes": 40, "best pass": 38, "NDCG@10": [0.05, 0.06], "share": 0.5}
+    pd.DataFrame(rows).to_csv(path, index=False)
+    found = searches.trials("beauty", "sasrec-taught")
+    assert list(found.index) == ["step 1", "first settings"]
+    assert found["share taught"].tolist() == [0.5, 0.5]
+
+
 def test_every_setting_that_is_drawn_has_a_head():
-    assert {key for space in SPACES.values() for key in space} <= set(searches.HEADS)
+    spaces = [*SPACES.values(), *(step for steps in STEPS.values() for step in steps)]
+    assert {key for space in spaces for key in space} <= set(searches.HEADS)
