@@ -262,10 +262,9 @@ def hidden(log: EventLog, positions: Int[np.ndarray, "P"], length: int, window_s
     """Share of the histories before ``positions`` whose latest ``length`` events all lie within a
     time before the question that is drawn from 0 to ``window_s``: TransAct hides them in training.
     """
-    positions = positions[log.history_length(positions) > 0]
-    oldest = np.maximum(log.offsets[log.user_of(positions)], positions - length)
-    age = log.time[positions] - log.time[oldest]
-    return float((1 - age / window_s).clip(min=0).mean())
+    read = np.minimum(log.history_length(positions), length)
+    age = (log.time[positions] - log.time[positions - read])[read > 0]
+    return float((1 - age / window_s).clip(0, 1).mean())
 
 
 def figures(runs: Sequence[Runs], kept: Kept, measures: Sequence[str]) -> dict[str, float]:
