@@ -49,7 +49,7 @@ def trials(dataset: str, name: str, results: str = "book/results") -> pd.DataFra
     found = kept(dataset, name, results).sort_values("NDCG@10", ascending=False)
     word = "step" if name in STEPS else "draw"
     names = [f"{word} {trial}" if trial else "first settings" for trial in found["trial"]]
-    heads = HEADS | ({"share": "share taught"} if name.endswith("-taught") else {})
+    heads = HEADS | ({"share": "share taught"} if "-taught" in name else {})
     shown = found[[key for key in heads if key in found]].rename(columns=heads)
     for name in ("rate falls", "knows who asks"):
         if name in shown:
