@@ -21,6 +21,7 @@ from typing import Any
 import pandas as pd
 
 from seqrec_lib.data import datasets
+from seqrec_lib.data.files import root
 from seqrec_lib.data.splits import of_each_user, of_sampled_users
 from seqrec_lib.models.losses import BPRMax, SampledSoftmax
 from seqrec_lib.models.rankers.base import CandidateRanker
@@ -30,7 +31,8 @@ from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import started, trained_sources
 from seqrec_lib.records.settled import RANKING
 from seqrec_lib.records.spec import Spec
-from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.standing import answering, differences
+from seqrec_lib.records.store import SCRATCH, Run, load
 from seqrec_lib.records.tables import Growing, made
 from seqrec_lib.studies import spaces
 from seqrec_lib.training.device import device as resolved
@@ -136,8 +138,8 @@ def search(
     dataset: str, name: str, trials: int, results: str | Path = SCRATCH, device: str = "auto"
 ) -> pd.DataFrame:
     """A row a trial: its settings, passes made, the best of them, and its validation figures (the
-    recipe's own ``select``), of seed 0. Trials that are kept are not made again; of steps there are
-    as many as are declared."""
+    recipe's own ``select``), of seed 0. Trials that are kept are not made again, nor is one trained
+    that is a run on record; of steps there are as many as are declared."""
     trials = min(trials, len(STEPS[name]) - 1) if name in STEPS else trials
     rows = Growing(results, *_named(dataset, name), keys=["trial"])
     missing = sorted(set(range(trials + 1)) - {trial for (trial,) in rows.by})
@@ -150,21 +152,33 @@ def search(
         valid = of_each_user(log, of_sampled_users(log, split.valid, USERS), 1)
         split = replace(split, valid=valid)
         spec = replace(spec, training=replace(spec.training, validate="full"))
-    sources = trained_sources(spec, device, results)
     for trial in missing:
         own = not trial and name in SPACES
         chosen = _own(name, spec) if own else drawn(name, trial)
         asked = spec if own else _with(spec, OTHER.get(name, {}) | chosen)
-        model = started(asked, log, split, sources).to(device)
-        began = time.monotonic()
-        history = pd.DataFrame(fit(model, log, split, asked.training))
+        if record := _recorded(asked, results):
+            history, seconds = record.history, record.card["own_seconds"]
+        else:
+            sources = trained_sources(spec, device, results)
+            model = started(asked, log, split, sources).to(device)
+            began = time.monotonic()
+            history = pd.DataFrame(fit(model, log, split, asked.training))
+            seconds = time.monotonic() - began
         best = history.loc[history["valid_ndcg@10"].idxmax()]
         row = {"trial": trial} | chosen
         row |= {"passes": len(history), "best pass": int(best["epoch"])}
         row |= {"HR@10": best["valid_hr@10"], "NDCG@10": best["valid_ndcg@10"]}
-        row["minutes"] = (time.monotonic() - began) / 60
+        row["minutes"] = seconds / 60
         rows.add(row)
     return rows.table()
+
+
+def _recorded(spec: Spec, results: str | Path) -> Run | None:
+    """The run on record that a trial is, if it stands."""
+    if (place := answering(spec, results)) is None:
+        return None
+    record = load(spec.folder(root() / place))
+    return None if differences(record, spec, place) else record
 
 
 def first_batch(spec: Spec) -> int:

@@ -1,5 +1,6 @@
 """A search of settings on the small simulated world."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -7,8 +8,11 @@ import pytest
 
 from seqrec_lib.data import datasets, files
 from seqrec_lib.models.losses import BPRMax, SampledSoftmax
+from seqrec_lib.models.wrappers.taught import Taught
+from seqrec_lib.records import recipes
 from seqrec_lib.records.recipes import published
-from seqrec_lib.records.runs import Trained, started
+from seqrec_lib.records.runs import Trained, run, started
+from seqrec_lib.records.settled import ENCODER, SASREC
 from seqrec_lib.records.store import Run
 from seqrec_lib.studies import search
 
@@ -21,6 +25,7 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "root", lambda: tmp_path)
     for module in ("runs", "standing", "provenance", "store"):
         monkeypatch.setattr(f"seqrec_lib.records.{module}.root", lambda: tmp_path)
+    monkeypatch.setattr(search, "root", lambda: tmp_path)
     monkeypatch.setattr(search, "PASSES", 2)
     # no trial of a large net or of batches of a few: seconds
     small = {"hidden_dim": (8,)}
@@ -117,6 +122,26 @@ def test_the_steps_are_settings_of_the_recipe_no_two_alike_and_end(name, steps):
     assert len(set(map(repr, asked))) == len(steps)
     with pytest.raises(ValueError, match=f"{name} has {len(steps)} steps.*append the next"):
         search.drawn(name, len(steps))
+
+
+def test_a_trial_that_is_a_run_on_record_is_not_trained_again(elsewhere, monkeypatch):
+    untaught = ("taught", Taught.Config(SASREC, share=0.0), replace(ENCODER, epochs=2))
+    monkeypatch.setitem(recipes.RECIPES, "sasrec-taught", untaught)
+    steps = ({"share": 0.0}, {"share": 0.0, "dropout": 0.1})
+    monkeypatch.setitem(search.STEPS, "sasrec-taught", steps)
+    record = run("simulated", "sasrec-taught").seeds[0]
+    trained = []
+
+    def watched(model, log, split, training):
+        trained.append(model.encoder.config.dropout)
+        return [{"epoch": 1, "valid_ndcg@10": 0.1, "valid_hr@10": 0.2}]
+
+    monkeypatch.setattr(search, "fit", watched)
+    found = search.search("simulated", "sasrec-taught", 1)
+    assert trained == [0.1]
+    kept = record.history["valid_ndcg@10"].max()
+    assert found["NDCG@10"].tolist() == pytest.approx([kept, 0.1])
+    assert found.loc[0, "minutes"] == pytest.approx(record.card["own_seconds"] / 60)
 
 
 def two_teachers(spec):
