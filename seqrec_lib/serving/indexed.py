@@ -20,7 +20,8 @@ from torch import Tensor
 
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.base import SequenceEncoder
-from seqrec_lib.serving.served import Ranking, Served, checked
+from seqrec_lib.serving.ranking import Ranking
+from seqrec_lib.serving.served import Served, checked
 from seqrec_lib.training.evaluation import PROTOCOLS
 
 TOP = 10  # of which recall is the share that is found

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+from jaxtyping import Int
 
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.base import Recommender, SequenceEncoder
 from seqrec_lib.records.model_file import load_model, stored_about, stored_spec
+from seqrec_lib.serving.ranking import Ranking, best, joined
 from seqrec_lib.training.evaluation import PROTOCOLS, masked_out, scored
 
 NAMED = 5  # unknown items that an answer names; it counts all
@@ -63,18 +63,6 @@ class Answer:
     unknown_items: list[str]
     ms: dict[str, float]
     together: int = 1  # questions that were answered in the same batch
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """Lists of several positions in one: a row, an item (1..num_items) and a score each, best
-    first within a row; and ``chance`` of the first item, a row (nan: its list is empty).
-    """
-
-    row: Int[np.ndarray, "L"]
-    item: Int[np.ndarray, "L"]
-    score: Float[np.ndarray, "L"]
-    chance: Float[np.ndarray, "P"]
 
 
 @dataclass
@@ -250,10 +238,10 @@ class Served:
                         scores[out] = -torch.inf
                         if logits is not scores:
                             logits[out] = -torch.inf
-                    parts[protocol].append((rows, *_best(scores, logits, k)))
+                    parts[protocol].append((rows, *best(scores, logits, k)))
                 ms["select"] += _ms(begun)
                 begun = perf_counter()
-        return {protocol: _joined(found) for protocol, found in parts.items()}
+        return {protocol: joined(found) for protocol, found in parts.items()}
 
 
 def checked(k: int, protocols: Collection[str]) -> None:
@@ -263,44 +251,6 @@ def checked(k: int, protocols: Collection[str]) -> None:
     if strange := set(protocols) - set(PROTOCOLS):
         known = " or ".join(map(repr, PROTOCOLS))
         raise ValueError(f"protocol is {sorted(strange)[0]!r}; use {known}")
-
-
-def _best(
-    scores: Float[Tensor, "B N"], logits: Float[Tensor, "B N"], k: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Row, item and score of the k best of each row, and the chance of its first."""
-    k = min(k, scores.shape[1] - 1)
-    top, best = scores.topk(k + 1)  # one more, to see whether it is as good as the last
-    score, item = top.cpu().numpy(), best.cpu().numpy()
-    if not (score[:, 0] < np.inf).all():
-        raise FloatingPointError("a score is infinite or not a number; the model cannot be served")
-    some = score > -np.inf
-    if ((score[:, 1:] == score[:, :-1]) & some[:, 1:]).any():
-        # topk takes any of those that are equal, in any order: the first of all of them
-        listed = ((scores >= top[:, k - 1 : k]) & (scores > -torch.inf)).nonzero(as_tuple=True)
-        row, found, score = (values.cpu().numpy() for values in (*listed, scores[listed]))
-        order = np.lexsort((found, -score, row))
-        row, found, score = (values[order] for values in (row, found, score))
-        place = np.arange(len(row)) - np.searchsorted(row, row)
-        item[row[place == 0], 0] = found[place == 0]
-        found, score, row = (values[place < k] for values in (found, score, row))
-    else:
-        some[:, k:] = False
-        row, found, score = some.nonzero()[0], item[some], score[some]
-    first = torch.from_numpy(item[:, :1]).to(logits.device)
-    chance = (logits.gather(1, first)[:, 0] - logits.logsumexp(1)).exp().double().cpu().numpy()
-    return row, found, score, np.where(some[:, 0], chance, np.nan)
-
-
-def _joined(parts: list[Any]) -> Ranking:
-    """The chunks' lists in the order of the positions."""
-    place = np.concatenate([rows[row] for rows, row, *_ in parts])
-    order = np.argsort(place, kind="stable")
-    item, score = (np.concatenate([one[i] for one in parts])[order] for i in (2, 3))
-    chance = np.empty(sum(len(rows) for rows, *_ in parts))
-    for rows, *_, given in parts:
-        chance[rows] = given
-    return Ranking(place[order], item, score.astype(np.float64), chance)
 
 
 def _sha256(path: Path | str) -> str:

@@ -12,9 +12,10 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.records.model_file import save_model, stored_spec
+from seqrec_lib.serving.ranking import best
 from seqrec_lib.serving.recommend import recommend
 from seqrec_lib.serving.rerank import Reranker, reranked
-from seqrec_lib.serving.served import Question, Served, _best
+from seqrec_lib.serving.served import Question, Served
 
 BOTH = ("masked", "unmasked")
 KINDS = ("popular", "markov", "gru", "sasrec", "retrieval", "din", "ensemble", "reranked")
@@ -96,7 +97,7 @@ def test_the_best_are_those_of_a_sort_whatever_is_equal_or_left_out(seed):
     logits = torch.from_numpy(scores * rng.uniform(0.5, 2)).float()
     k = int(rng.integers(1, 16))
     for rows in (slice(None), slice(0, 2), slice(5, 6)):
-        row, item, score, chance = _best(torch.from_numpy(scores[rows]), logits[rows], k)
+        row, item, score, chance = best(torch.from_numpy(scores[rows]), logits[rows], k)
         for place, one in enumerate(scores[rows]):
             order = sorted(np.flatnonzero(one > -np.inf), key=lambda i: (-one[i], i))[:k]  # noqa: B023
             assert item[row == place].tolist() == order
