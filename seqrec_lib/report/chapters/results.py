@@ -78,6 +78,8 @@ FILES = (
          only=SETS),
     File("Online Retail", {"online_retail-shuffled": ""},
          "the last line, without those of its invoice", only=SETS),
+    File("Online Retail, last lines", {"online_retail-tail-shuffled": ""},
+         "the last fifth of each customer's lines"),
     File("MovieLens", {"movielens_small-tail-shuffled": ""},
          "the last fifth of each user's ratings"),
 )  # fmt: skip
