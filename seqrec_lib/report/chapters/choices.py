@@ -95,13 +95,18 @@ def table(choices: Mapping[str, Choice]) -> dict[str, pd.DataFrame]:
                 "NDCG@10 of the latter": one.level,
                 "change": report.with_half_width(one.gain, signed=True, notes=()),
                 "verdict": one.verdict,
-                "minutes of the first": f"{one.take.minutes:.1f}",
-                "of the second": f"{one.over.minutes:.1f}",
+                "minutes of the first": _minutes(one.take),
+                "of the second": _minutes(one.over),
             }
         )
     return {
         report.WORDS[of]: pd.DataFrame(lines[letter]) for of, letter in report.PROTOCOLS.items()
     }
+
+
+def _minutes(row: Row) -> str:
+    """Of a GPU they are no match for a processor's, and are named."""
+    return f"{row.minutes:.1f}" + " (GPU)" * row.device.startswith("GPU")
 
 
 def changes(choices: Mapping[str, Choice], words: Mapping[str, str]) -> pd.DataFrame:

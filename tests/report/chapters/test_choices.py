@@ -1,5 +1,7 @@
 """Choices between two models: paired, under both protocols, with verdicts made together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -90,6 +92,14 @@ def test_the_table_has_a_tab_a_protocol(rows):
     assert masked.loc[0, "change"].startswith("+0.2500 ± 0.0")
     assert masked.loc[0, "minutes of the first"] == "9.0"
     assert unmasked.loc[0, "of the second"] == "4.0" and len(unmasked) == 1
+
+
+def test_minutes_of_a_gpu_are_named(rows):
+    there = [replace(one, device="GPU, H100") if one.model == "gru" else one for one in rows]
+    found = choices.weigh({"net": ("a file", "sasrec", "gru")}, there, {})
+    masked, _ = choices.table(found).values()
+    assert masked.loc[0, "minutes of the first"] == "9.0"
+    assert masked.loc[0, "of the second"] == "4.0 (GPU)"
 
 
 def test_changes_have_a_row_a_choice_and_a_column_a_protocol(rows):
