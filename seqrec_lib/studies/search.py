@@ -99,7 +99,10 @@ STEPS: dict[str, tuple[dict[str, Any], ...]] = {
         _taught | {"share": 1.0, "embed_dim": 128, "kept": 1024},
         _taught | {"share": 0.9, "embed_dim": 256, "kept": 1024},
     ),
-    "sasrec-taught-twice": (_taught | {"share": 1.0, "embed_dim": 256, "kept": 1024},),
+    "sasrec-taught-twice": (
+        _taught | {"share": 1.0, "embed_dim": 256, "kept": 1024},
+        _taught | {"share": 1.0, "embed_dim": 128, "kept": 1024},
+    ),
 }
 _LOSSES: dict[type, str] = {SampledSoftmax: "softmax", BPRMax: "BPR-max"}
 PASSES, PATIENCE = 40, 10  # at most, and without a better validation: SASRec's
