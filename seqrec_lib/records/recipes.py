@@ -113,12 +113,12 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     "ensemble": ("ensemble", Ensemble.Config(_members), _asking, _member_runs),
     "ensemble-repeats": ("ensemble", Ensemble.Config(_members, True), _asking, _member_runs),
     "ensemble-attributed": ("ensemble", Ensemble.Config(_informed), _asking, _informed_runs),
-    # one network that was taught what the ensemble expects; then another, by all five (settings:
-    # book/searches/beauty); and that, with who repeats counted
+    # one network that was taught what the ensemble expects (settings: book/searches/beauty);
+    # another one, taught by all five; and the first with who repeats counted
     "sasrec-taught": ("taught", _taught, ENCODER, _member_runs),
     "sasrec-taught-twice": ("taught", _taught, ENCODER, _member_runs + ",{0}/sasrec-taught"),
     "sasrec-taught-repeats": (
-        *("ensemble", Ensemble.Config((_taught,), True), _asking, "{0}/sasrec-taught-twice"),
+        *("ensemble", Ensemble.Config((_taught,), True), _asking, "{0}/sasrec-taught"),
     ),
     **SURVEY_RECIPES,
     "sasrec-inner": ("sasrec", _inner, ENCODER),

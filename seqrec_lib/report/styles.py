@@ -56,7 +56,7 @@ _STYLES = {
     "sasrec-wide": ("#F08040", "8", "SASRec, 128 wide"),
     "sasrec-taught": ("#E30B5C", "h", "SASRec, taught"),
     "sasrec-taught-twice": ("#A8003C", "h", "SASRec, taught twice"),
-    "sasrec-taught-repeats": ("#FF6F9C", "h", "SASRec, taught twice, repeats counted"),
+    "sasrec-taught-repeats": ("#FF6F9C", "h", "SASRec, taught, repeats counted"),
     "sasrec-attributed": ("#C0504D", "P", "SASRec, attributes"),
     "sasrec-regenerated": ("#1B7F5C", "d", "SASRec, regenerated data"),
     "sasrec-distinct": ("#0F5C43", "p", "SASRec, regenerated data, each sequence once"),
