@@ -25,7 +25,8 @@ MEMBERS = {
     "sasrec-neighbours": ("sasrec",),
     "sasrec-markov": ("sasrec", "markov"),
 }
-TAUGHT = ("sasrec", "sasrec-wide", "sasrec-taught")  # what a pupil is compared with, and it
+# what a pupil is compared with, and pupils
+TAUGHT = ("sasrec", "sasrec-wide", "sasrec-taught", "sasrec-taught-repeats", "sasrec-taught-twice")
 
 
 def spent(run: Runs, of: Mapping[str, Runs]) -> tuple[float, float]:
