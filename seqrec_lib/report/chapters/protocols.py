@@ -47,6 +47,16 @@ MEASURES = {
     "reranked unmasked NDCG@10": "NDCG@10 U, behind SASRec",
 }
 
+_AMONG = ("uniform AUC", "popularity AUC", "uniform NDCG@10", "popularity NDCG@10")
+# by key: a shop, its data set, who counts there, and by what the networks are compared with these.
+# On T-ECD those who count were ranked at other events than the networks
+SHOPS: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
+    "retail": ("Online Retail", "online_retail-tail-shuffled",
+               ("popular", "recency", "markov-1", "slit"),
+               ("all masked", "all unmasked", *_AMONG[:2])),
+    "tecd": ("T-ECD", "tecd-marketplace", ("popular", "recency", "markov"), _AMONG),
+}  # fmt: skip
+
 # what a part is, and the runs with it and without it
 PARTS = {
     "DIN: weights left as they are, not a softmax": ("din", "din-softmax"),
