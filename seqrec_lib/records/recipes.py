@@ -71,6 +71,7 @@ _wide = replace(SASREC, embed_dim=128)
 _members = (SASREC, _wide, GRU_CE, SLIT.Config())
 _member_runs = "{0}/sasrec,{0}/sasrec-wide,{0}/gru,{0}/slit"
 _taught = Taught.Config(_wide, share=1.0, kept=1024)
+_repeating = Ensemble.Config((_taught,), repeats=True)
 # the same, and one that knows attributes
 _informed = (*_members, _attributed)
 _informed_runs = f"{_member_runs},{{0}}/sasrec-attributed"
@@ -117,9 +118,7 @@ RECIPES: dict[str, tuple[Any, ...]] = {
     # another one, taught by all five; and the first with who repeats counted
     "sasrec-taught": ("taught", _taught, ENCODER, _member_runs),
     "sasrec-taught-twice": ("taught", _taught, ENCODER, _member_runs + ",{0}/sasrec-taught"),
-    "sasrec-taught-repeats": (
-        *("ensemble", Ensemble.Config((_taught,), True), _asking, "{0}/sasrec-taught"),
-    ),
+    "sasrec-taught-repeats": ("ensemble", _repeating, _asking, "{0}/sasrec-taught"),
     **SURVEY_RECIPES,
     "sasrec-inner": ("sasrec", _inner, ENCODER),
     "sasrec-bce": ("sasrec", _bce, SLOWER),

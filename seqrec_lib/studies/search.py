@@ -12,6 +12,7 @@ python -m seqrec_lib.studies.search beauty gru4rec --trials 12 --results book/re
 from __future__ import annotations
 
 import argparse
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -155,6 +156,8 @@ def search(
         valid = of_each_user(log, of_sampled_users(log, split.valid, USERS), 1)
         split = replace(split, valid=valid)
         spec = replace(spec, training=replace(spec.training, validate="full"))
+    # asked for by the first trial that is trained, and the same for all
+    sources = functools.cache(lambda: trained_sources(spec, device, results))
     for trial in missing:
         own = not trial and name in SPACES
         chosen = _own(name, spec) if own else drawn(name, trial)
@@ -162,8 +165,7 @@ def search(
         if record := _recorded(asked, results):
             history, seconds = record.history, record.card["own_seconds"]
         else:
-            sources = trained_sources(spec, device, results)
-            model = started(asked, log, split, sources).to(device)
+            model = started(asked, log, split, sources()).to(device)
             began = time.monotonic()
             history = pd.DataFrame(fit(model, log, split, asked.training))
             seconds = time.monotonic() - began

@@ -14,12 +14,9 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 
 from seqrec_lib import report
-from seqrec_lib.data import candidates, datasets
-from seqrec_lib.data.log import EventLog
-from seqrec_lib.data.splits import Split, asked_about
+from seqrec_lib.data import datasets
 from seqrec_lib.metrics.ranking import ndcg
 from seqrec_lib.models.registry import MODELS
-from seqrec_lib.records.rankers import QUESTIONS
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.store import Runs
 from seqrec_lib.report.axes import bare, beside, ends
@@ -28,7 +25,6 @@ from seqrec_lib.statistics.intervals import Interval
 from seqrec_lib.statistics.orders import agreement
 from seqrec_lib.statistics.populations import per_user
 from seqrec_lib.studies import protocols as study
-from seqrec_lib.training.evaluation import masked_out
 
 Kept = Mapping[str, Sequence[pd.DataFrame]]  # seqrec_lib.studies.protocols.kept, by run
 
@@ -269,31 +265,6 @@ def squares(ax: Axes, found: Mapping[tuple[str, str], Interval]) -> None:
     ax.set(xlim=(-0.5, len(names) - 1.5), ylim=(len(names) - 0.5, 0.5))
     ax.xaxis.tick_top()
     bare(ax)
-
-
-def hidden(log: EventLog, positions: Int[np.ndarray, "P"], length: int, window_s: float) -> float:
-    """Share of the histories before ``positions`` whose latest ``length`` events all lie within a
-    time before the question that is drawn from 0 to ``window_s``: TransAct hides them in training.
-    """
-    read = np.minimum(log.history_length(positions), length)
-    age = (log.time[positions] - log.time[positions - read])[read > 0]
-    return float((1 - age / window_s).clip(0, 1).mean())
-
-
-def strangers(log: EventLog, split: Split, questions: int = QUESTIONS) -> dict[str, float]:
-    """Of the shared candidates beside the true one, the shares that are easily told from it:
-    ``untrained``, of uniform ones, that no training event has; ``had``, of those drawn by
-    popularity, that the user had before."""
-    asked = asked_about(log, split, questions)
-    uniform, popular = (
-        candidates.shared(log, asked.train, asked.test, law)[:, 1:] for law in candidates.LAWS
-    )
-    row, item = (part.numpy() for part in masked_out(log, asked.test, "cpu"))
-    before, wide = row * (log.num_items + 1) + item, np.arange(len(popular))[:, None]
-    return {
-        "untrained": float(np.isin(uniform, log.item[asked.train], invert=True).mean()),
-        "had": float(np.isin(wide * (log.num_items + 1) + popular, before).mean()),
-    }
 
 
 def figures(runs: Sequence[Runs], kept: Kept, measures: Sequence[str]) -> dict[str, float]:
