@@ -6,7 +6,7 @@ are asked the same ones, ten of each user at most, whatever their records rank. 
 when the record changes (:mod:`seqrec_lib.studies.by_run`). Weights come from the run; a run that
 has no record is trained.
 
-python -m seqrec_lib.studies.protocols movielens_small-tail din tim --results book/results
+python -m seqrec_lib.studies.protocols movielens_small-tail-shuffled din tim --results book/results
 """
 
 from __future__ import annotations

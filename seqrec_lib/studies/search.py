@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -143,9 +143,19 @@ def search(
 ) -> pd.DataFrame:
     """A row a trial: its settings, passes made, the best of them, and its validation figures (the
     recipe's own ``select``), of seed 0. Trials that are kept are not made again, nor is one trained
-    that is a run on record; of steps there are as many as are declared."""
+    that is a run on record, or that has the settings of an earlier one; of steps there are as many
+    as are declared.
+
+    Raises ``ValueError`` if a trial was kept under other settings than are declared for it now.
+    """
     trials = min(trials, len(STEPS[name]) - 1) if name in STEPS else trials
     rows = Growing(results, *_named(dataset, name), keys=["trial"])
+    for (trial,), row in sorted(rows.by.items()):
+        if (trial or name in STEPS) and not _tells(row, chosen := drawn(name, trial)):
+            raise ValueError(
+                f"trial {trial} of {rows.path} was made with other settings than the declared "
+                f"{chosen}; declare those again, or move the file aside to begin anew"
+            )
     missing = sorted(set(range(trials + 1)) - {trial for (trial,) in rows.by})
     if not missing:
         return rows.table()
@@ -161,6 +171,9 @@ def search(
     for trial in missing:
         own = not trial and name in SPACES
         chosen = _own(name, spec) if own else drawn(name, trial)
+        if repeated := next((row for row in rows.rows if _tells(row, chosen)), None):
+            rows.add(repeated | {"trial": trial})
+            continue
         asked = spec if own else _with(spec, OTHER.get(name, {}) | chosen)
         if record := _recorded(asked, results):
             history, seconds = record.history, record.card["own_seconds"]
@@ -176,6 +189,17 @@ def search(
         row["minutes"] = seconds / 60
         rows.add(row)
     return rows.table()
+
+
+def _tells(row: Mapping[str, Any], chosen: Mapping[str, Any]) -> bool:
+    """Whether a row, as it was read or made, is of these settings."""
+
+    def alike(kept: Any, value: Any) -> bool:
+        if isinstance(value, float):
+            return isinstance(kept, (int, float)) and float(kept) == value
+        return str(kept) == str(value)
+
+    return all(alike(row.get(key), value) for key, value in chosen.items())
 
 
 def _recorded(spec: Spec, results: str | Path) -> Run | None:
@@ -207,7 +231,8 @@ def _own(name: str, spec: Spec) -> dict[str, Any]:
 
 
 def _with(spec: Spec, chosen: dict[str, Any]) -> Spec:
-    """The spec with what was drawn, in its config, its objective and its training."""
+    """The spec with what was drawn, in its config, its objective and its training. Raises
+    ``ValueError`` for a setting that none of them has."""
     config = {k: v for k, v in chosen.items() if hasattr(spec.config, k)}
     if encoder := getattr(spec.config, "encoder", None):  # of a pupil
         inner = {k: v for k, v in chosen.items() if hasattr(encoder, k)}
@@ -222,6 +247,9 @@ def _with(spec: Spec, chosen: dict[str, Any]) -> Spec:
     if "batch_share" in chosen:
         training["batch_size"] = round(first_batch(spec) * chosen["batch_share"])
     training |= {k: v for k, v in chosen.items() if hasattr(spec.training, k)}
+    taken = {*config, *training, *(inner if encoder else ()), "loss", "alpha", "batch_share"}
+    if unknown := sorted(set(chosen) - taken):
+        raise ValueError(f"{spec.name} has no setting {', '.join(unknown)}: nothing would change")
     return replace(
         spec,
         config=replace(spec.config, **config),

@@ -141,7 +141,8 @@ def test_a_trial_that_is_a_run_on_record_is_not_trained_again(elsewhere, monkeyp
     assert trained == [0.1]
     kept = record.history["valid_ndcg@10"].max()
     assert found["NDCG@10"].tolist() == pytest.approx([kept, 0.1])
-    assert found.loc[0, "minutes"] == pytest.approx(record.card["own_seconds"] / 60)
+    minutes = record.card["own_seconds"] / 60
+    assert found.loc[0, "minutes"] == pytest.approx(minutes, rel=1e-5)  # six digits are kept
 
 
 def two_teachers(spec):
@@ -171,3 +172,38 @@ def test_a_search_goes_on_where_it_was_left(elsewhere, monkeypatch):
     pd.testing.assert_frame_equal(more.iloc[:2], first)
     alone = pd.DataFrame([search.drawn("gru4rec", 2)])
     assert more.iloc[2][list(alone)].tolist() == alone.iloc[0].tolist()
+
+
+def test_a_trial_of_settings_that_were_tried_is_not_trained_again(elsewhere, monkeypatch):
+    monkeypatch.setitem(search.SPACES, "gru4rec", SPACE | {"hidden_dim": (8,)})
+    monkeypatch.setattr(search.spaces, "drawn", lambda space, trial: {"hidden_dim": 8})
+    trained = []
+
+    def watched(model, log, split, training):
+        trained.append(training)
+        return [{"epoch": 1, "valid_ndcg@10": len(trained) / 10, "valid_hr@10": 0.2}]
+
+    monkeypatch.setattr(search, "fit", watched)
+    found = search.search("simulated", "gru4rec", 3)
+    assert len(trained) == 2 and found["trial"].tolist() == [0, 1, 2, 3]
+    assert found["NDCG@10"].tolist() == [0.1, 0.2, 0.2, 0.2]
+
+
+def test_what_was_kept_of_other_settings_is_refused(elsewhere, monkeypatch):
+    search.search("simulated", "gru4rec", 1)
+    monkeypatch.setitem(search.SPACES, "gru4rec", SPACE | {"hidden_dim": (16,)})
+    with pytest.raises(ValueError, match=r"trial 1 of .*gru4rec.csv was made with other settings"):
+        search.search("simulated", "gru4rec", 2)
+
+
+@pytest.mark.parametrize("path", sorted(files.root().glob("book/searches/*/*.csv")), ids=str)
+def test_every_row_in_the_book_is_of_the_settings_that_are_declared(path):
+    for row in pd.read_csv(path).to_dict("records"):
+        if row["trial"] or path.stem in search.STEPS:
+            assert search._tells(row, search.drawn(path.stem, row["trial"])), row["trial"]
+
+
+def test_a_setting_that_nothing_has_is_refused():
+    (spec,) = published("beauty", "sasrec-taught", [0])
+    with pytest.raises(ValueError, match="sasrec-taught has no setting shar: nothing would change"):
+        search._with(spec, {"shar": 0.9, "dropout": 0.1})

@@ -170,6 +170,8 @@ class CandidateRanker(Recommender):
         target: Tensor = batch.target  # type: ignore[assignment]
         if not self.every_step:  # then only the last step has one
             target = target.amax(1, keepdim=True)
+        if not (target > 0).any():
+            raise ValueError("this batch has no item to learn: give it a target above 0")
         with torch.autocast("cpu", enabled=False):  # as in SequenceEncoder.loss
             return self._loss(batch, target)
 

@@ -47,7 +47,7 @@ class Dice(nn.Module):
 
     def forward(self, x: Float[Tensor, "... W"]) -> Float[Tensor, "... W"]:
         share = torch.sigmoid((x - self.mean) * (self.variance + 1e-8).rsqrt())
-        if self.training:
+        if self.training and x.numel():  # a mean of nothing would stay
             self._meet(x.detach().flatten(0, -2).to(self.mean.dtype))
         return x * (share + (1 - share) * self.slope)
 

@@ -52,7 +52,7 @@ def beside() -> pd.DataFrame:
             ("training", f"{words} at the report's shapes*", at["ratio_of_speed"], less),
         )
     for model, at in benchmark("rankers")["systems"].items():
-        rows.append(("training", f"{model}, beside FuxiCTR", at["ratio"], None))
+        rows.append(("training", f"{model}, beside FuxiCTR*", at["ratio"], None))
     runs = benchmark("cleaning")["growth_receipts"]["60 M"]
     for name, words in {"pandas": "the steps in pandas", "rewrite": "DuckDB rewriting"}.items():
         speed, less = (runs[name][k] / runs["ours"][k] for k in ("seconds", "peak_bytes"))

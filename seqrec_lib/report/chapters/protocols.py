@@ -134,11 +134,23 @@ class Means:
 
 
 def gain(a: Means, b: Means) -> Interval:
-    """Paired difference a - b on the questions of the users that both have; seeds by number."""
+    """Paired difference a - b on the questions of the users that both have; seeds by number.
+
+    Raises ``ValueError`` if one of these users was asked other numbers of questions by the two.
+    """
     users = np.intersect1d(a.user, b.user)
     own, other = report.paired_seeds(a.run, b.run)
-    (first, questions), (second, _) = a.among(users), b.among(users)
+    (first, questions), (second, theirs) = a.among(users), b.among(users)
+    _same_questions(questions, theirs, (a.run.name, b.run.name))
     return report.interval(per_user(first[own] - second[other], questions, users), a.run, b.run)
+
+
+def _same_questions(one: np.ndarray, other: np.ndarray, names: Sequence[str]) -> None:
+    if not np.array_equal(one, other):
+        raise ValueError(
+            f"{' and '.join(names)} were asked {one.sum():,} and {other.sum():,} questions of the "
+            "same users: there is nothing to pair; compare measures of questions that both had"
+        )
 
 
 def table(
@@ -226,7 +238,9 @@ def agreements(
     for m, column in found.items():
         parts = [one.among(users) for one in column]
         values[m] = np.stack([part.mean(0) for part, _ in parts])
-        weight = parts[0][1]
+        weight = weight if len(weight) else parts[0][1]
+        for run, (_, asked) in zip(runs, parts, strict=True):
+            _same_questions(weight, asked, (runs[0].name, run.name))
     return {(a, b): agreement(values[a], values[b], weight)
             for a, b in itertools.combinations(measures, 2)}  # fmt: skip
 

@@ -69,6 +69,13 @@ def made(small_catalogue, shaken):
 
 
 @every_ranker
+def test_a_batch_with_nothing_to_learn_is_refused(name, made, batch):
+    nothing = dataclasses.replace(batch, target=torch.zeros_like(batch.target))
+    with pytest.raises(ValueError, match="no item to learn: give it a target"):
+        made(name).loss(nothing)
+
+
+@every_ranker
 @torch.no_grad()
 def test_steps_are_scored_as_histories_that_end_there(name, made, batch):
     model, candidates = made(name), torch.tensor([7, 2])

@@ -77,6 +77,12 @@ def test_it_learns_of_values_in_training_alone():
     assert dice.met == 0 and (dice.mean == 0).all()
 
 
+def test_nothing_teaches_it_nothing():
+    dice = Dice(3)
+    dice(torch.zeros(0, 3))
+    assert dice.met == 0 and (dice.mean == 0).all() and (dice.variance == 1).all()
+
+
 @torch.no_grad()
 def test_a_value_is_the_same_whoever_else_is_in_the_batch():
     torch.manual_seed(0)

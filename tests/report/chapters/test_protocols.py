@@ -65,6 +65,18 @@ def test_differences_are_of_the_users_that_both_have(asked):
         protocols.table([one, other], kept, ["uniform AUC"], baseline="gru")
 
 
+def test_other_questions_of_the_same_users_are_no_pair(asked):
+    one, few = asked("markov", np.ones(4), [0, 0, 1, 2], [0.5, 0.5, 0.5])
+    other, more = asked("din", np.ones(5), USERS, [0.6, 0.6, 0.6])
+    kept = {"markov": few, "din": more}
+    for measure in ("all masked", "uniform AUC"):
+        pair = (protocols.Means(run, kept[run.name], measure) for run in (other, one))
+        with pytest.raises(ValueError, match="din and markov were asked 5 and 4 questions"):
+            protocols.gain(*pair)
+        with pytest.raises(ValueError, match="markov and din were asked 4 and 5 questions"):
+            protocols.agreements([one, other], kept, [measure, "all unmasked"])
+
+
 def test_orders_are_of_all_models_over_their_common_users(asked, ax):
     rng = np.random.default_rng(1)
     runs, kept = [], {}
