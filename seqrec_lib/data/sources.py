@@ -66,7 +66,9 @@ SOURCES: dict[str, Source] = {
     ),
     "tecd-sim": _TECD,
     "movielens_small": Source(movielens.read, attributes=movielens.attributes),
-    "online_retail": Source(online_retail.read, online_retail.FILES),
+    "online_retail": Source(
+        online_retail.read, online_retail.FILES, attributes=online_retail.attributes
+    ),
     "hm": Source(hm.read, hm.FILES, channels=True),
     "hm-product": Source(partial(hm.read, level="product"), hm.FILES, channels=True),
     "hm-department": Source(partial(hm.read, level="department"), hm.FILES, channels=True),

@@ -37,6 +37,31 @@ def test_cancellations_and_lines_without_a_customer_are_left_out_aloud(sheet, ca
     assert table["time"].tolist() == [1_291_278_840, *[1_291_191_960] * 3]
 
 
+def test_what_kind_of_thing_an_article_is_stands_last_in_its_commonest_description(sheet):
+    table = online_retail.attributes(sheet)
+    sold = sorted(set(online_retail.read(sheet)["item"]))
+    assert sold == ["71053", "84879", "85123A"]
+    assert table.tolist() == [[0], [2], [3], [1]]  # heart, lantern, sign
+
+
+@pytest.mark.parametrize(
+    ("description", "kind"),
+    [
+        ("WHITE HANGING HEART T-LIGHT HOLDER", "HOLDER"),
+        ("4 VANILLA BOTANICAL CANDLES", "CANDLE"),
+        ("BOTTLE BAG RETROSPOT ", "BAG"),
+        ("GARLAND WITH STARS AND BELLS", "GARLAND"),
+        ("Hand towel pale blue w flowers", "TOWEL"),
+        ("RED DRAWER KNOB ACRYLIC EDWARDIAN. 1454", "EDWARDIAN"),
+        ("GIN AND TONIC GLASS", "GLASS"),
+        ("BLUE", ""),
+        ("", ""),
+    ],
+)
+def test_a_kind_is_one_word_without_colour_or_size(description, kind):
+    assert online_retail._kind(description) == kind
+
+
 def test_a_sheet_without_its_columns_is_refused_by_name(tmp_path):
     (tmp_path / "a.csv").write_text("Invoice,StockCode\n1,2\n")
     with pytest.raises(EventError, match="no column .'CustomerID', 'InvoiceDate', 'InvoiceNo'.;"):
@@ -55,3 +80,5 @@ def test_the_real_invoices_have_their_published_size():
     table = online_retail.read()
     assert len(table) == 397_924
     assert table[["basket", "user", "item"]].nunique().tolist() == [18_536, 4_339, 3_665]
+    kinds = online_retail.attributes()[1:, 0]  # of nine articles nothing is said but a colour
+    assert (len(kinds), (kinds == 0).sum()) == (3_665, 9) and len(set(kinds.tolist())) > 700
