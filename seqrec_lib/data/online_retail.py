@@ -26,9 +26,9 @@ COLUMNS = {"user": "CustomerID", "item": "StockCode", "time": "InvoiceDate", "ba
 DESCRIPTION = "Description"
 # what stands last in many descriptions and is no thing; what follows the thing
 LOOKS = frozenset(
-    "ASSORTED ASST BLACK BLUE BROWN CM COLOUR COLOURS CREAM DARK DESIGN DESIGNS GOLD GREEN IVORY LARGE "
-    "LILAC MEDIUM MINI OF ORANGE PALE PINK POLKADOT PURPLE RED RETROSPOT SILVER SMALL TURQUOISE WHITE "
-    "YELLOW".split()
+    "ASSORTED ASST BLACK BLUE BROWN CM COLOUR COLOURS CREAM DARK DESIGN DESIGNS GOLD GREEN IVORY "
+    "LARGE LILAC MEDIUM MINI OF ORANGE PALE PINK POLKADOT PURPLE RED RETROSPOT SILVER SMALL "
+    "TURQUOISE WHITE YELLOW".split()
 )
 AFTER = re.compile(r" (?:WITH|W|IN|FOR) .*|[,.].*")
 PAGE = "https://archive.ics.uci.edu/dataset/352/online+retail"
