@@ -89,7 +89,7 @@ _STYLES = {
     "dien-half": ("#239B56", "^", "DIEN, half the auxiliary loss"),
     "dien-released": ("#A3E4C1", "X", "DIEN, gate as released"),
     "attention": ("#2C3E50", "o", "attention to all events"),
-    "attention-recent": ("#85929E", "v", "attention to the latest 50"),
+    "attention-recent": ("#85929E", "v", "attention, the latest 50 events"),
     "sim-hard": ("#D35400", "s", "SIM, hard search"),
     "sim-hard-same": ("#F0A868", "v", "SIM, hard search, the same genres"),
     "sim-soft": ("#A04000", "D", "SIM, soft search"),

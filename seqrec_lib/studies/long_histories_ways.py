@@ -19,6 +19,7 @@ OWN = 0.5  # share of an item's variance that is its topic's
 TOP = 50  # events that a search finds
 CLUSTERS, MEMBERS = 400, 20  # clusters at most; events of one at least, in the mean
 FEATURES = 256
+SHORT = 16  # numbers of a key by which a soft search compares
 MIX = 2  # operations on a word for each pair of words: exclusive or, and counting its bits
 
 
@@ -122,6 +123,28 @@ ORACLE = Way(
     _keys,
     lambda cache, asked: _read(cache[0], cache[1], highest(asked.queries @ cache[0].T), asked),
     lambda length, asked, read: Cost(2 * asked * length * DIM + 4 * asked * read * DIM),
+)
+
+
+def _soft(history: History, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    planes = rng.normal(size=(DIM, SHORT)).astype(np.float32)
+    keys, values = _keys(history, rng)
+    return keys, values, planes, keys @ planes
+
+
+def _softly(cache: tuple[np.ndarray, ...], asked: Asked) -> Answer:
+    keys, values, planes, short = cache
+    return _read(keys, values, highest(asked.queries @ planes @ short.T), asked)
+
+
+# a search by products of its own, fewer than those of attention, as SIM's soft search has (Pi et
+# al., 2020, arXiv:2006.05639); drawn, where SIM learns them
+SOFT = Way(
+    _soft,
+    _softly,
+    lambda length, asked, read: Cost(
+        2 * asked * DIM * SHORT + 2 * asked * length * SHORT + 4 * asked * read * DIM
+    ),
 )
 
 
@@ -255,6 +278,7 @@ WAYS: dict[str, Way] = {
     "exact top": ORACLE,
     "recent": RECENT,
     "random": RANDOM,
+    "soft": SOFT,
     "bucket": Way(_buckets, _bucket, _pairs),
     "SimHash 32": _hashed(32),
     "SimHash 64": _hashed(64),

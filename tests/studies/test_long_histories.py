@@ -8,7 +8,7 @@ from seqrec_lib.data import files
 from seqrec_lib.studies import long_histories, long_histories_ways
 from seqrec_lib.studies.long_histories_ways import DIM, TOP, WAYS, Asked, History
 
-SEARCHES = ("exact top", "recent", "random", "SimHash 32", "SimHash 64", "SimHash 256")
+SEARCHES = ("exact top", "recent", "random", "soft", "SimHash 32", "SimHash 64", "SimHash 256")
 
 
 def rng(seed=0):
@@ -137,6 +137,7 @@ def test_costs_by_hand():
     cost = {way: one.cost(1000, 32, 50.0) for way, one in WAYS.items()}
     assert cost["full"].flops == 2 * 1000 * 64 * 64 + 32 * 1000 * 64 * 4
     assert cost["exact top"].flops == 32 * (1000 * 64 * 2 + 50 * 64 * 4)
+    assert cost["soft"].flops == 32 * (16 * (64 + 1000) * 2 + 50 * 64 * 4)
     assert cost["recent"] == cost["bucket"] == cost["clusters"] == (32 * 50 * 64 * 4, 0)
     assert cost["SimHash 32"].word_ops == cost["SimHash 64"].word_ops == 32 * 1000 * 2
     assert cost["SimHash 256"] == (32 * (64 * 256 * 2 + 50 * 64 * 4), 4 * 32 * 1000 * 2)
@@ -164,6 +165,8 @@ def test_the_exact_top_has_all_recall_and_the_more_bits_the_more_is_found(drawn)
     assert rows["exact top"]["recall"] == 1 > rows["SimHash 256"]["recall"]
     recall = [rows[f"SimHash {bits}"]["recall"] for bits in (32, 64, 256)]
     assert recall == sorted(recall) and recall[0] > 1.5 * rows["random"]["recall"]
+    # other products than those of attention, but fewer
+    assert 1 > rows["soft"]["recall"] > 1.5 * rows["random"]["recall"]
     assert rows["exact top"]["mass"] == max(rows[way]["mass"] for way in SEARCHES)
 
 

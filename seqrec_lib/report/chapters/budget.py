@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -30,18 +30,22 @@ def frontier(cost: Real[np.ndarray, "N"], quality: Real[np.ndarray, "N"]) -> Boo
     return ~np.any(good & better, axis=1)
 
 
-def best(rows: Sequence[Row], protocol: str) -> list[Row]:
-    """The rows on the frontier of minutes and NDCG@10, the cheapest first.
+def best(
+    rows: Sequence[Row], protocol: str, cost_of: Callable[[Row], float] | None = None
+) -> list[Row]:
+    """The rows on the frontier of a cost and NDCG@10, the cheapest first; of minutes of training
+    unless another cost is given.
 
-    They know item numbers alone. Minutes of a processor and of a GPU are not compared: those on
+    They know item numbers alone. Times of a processor and of a GPU are not compared: those on
     the frontier were trained on the kind that trained most rows.
     """
+    cost_of = cost_of or _minutes
     able = [row for row in rows if not row.informed and _kind([row]) == _kind(rows)]
     if not able:
         return []
-    cost = np.array([_minutes(row) for row in able])
+    cost = np.array([cost_of(row) for row in able])
     on = frontier(cost, np.array([level(row, protocol).mean for row in able]))
-    return sorted((row for row, is_on in zip(able, on, strict=True) if is_on), key=_minutes)
+    return sorted((row for row, is_on in zip(able, on, strict=True) if is_on), key=cost_of)
 
 
 def level(row: Row, protocol: str) -> Interval:

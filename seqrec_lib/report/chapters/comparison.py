@@ -107,8 +107,11 @@ def bought(
     return pd.DataFrame.from_dict(table, "index")
 
 
-def costs(rows: Mapping[str, Sequence[Row]], protocol: str) -> pd.DataFrame:
-    """The models on each file's frontier of training time and NDCG@10, with all that they cost.
+def costs(
+    rows: Mapping[str, Sequence[Row]], protocol: str, by_answer: bool = False
+) -> pd.DataFrame:
+    """The models on each file's frontier of training time and NDCG@10, or of the time of an answer
+    and NDCG@10, with all that they cost.
 
     Core-minutes of training with all that a model starts from; milliseconds to score one question
     against the catalogue, in batches; megabytes of what is learned, four bytes a number (NaN of
@@ -116,7 +119,7 @@ def costs(rows: Mapping[str, Sequence[Row]], protocol: str) -> pd.DataFrame:
     """
     lines = []
     for file, own in rows.items():
-        for row in budget.best(own, protocol):
+        for row in budget.best(own, protocol, answering if by_answer else None):
             threads = max(run.card["threads"] for run in row.runs.seeds)
             lines.append(
                 {
@@ -124,11 +127,16 @@ def costs(rows: Mapping[str, Sequence[Row]], protocol: str) -> pd.DataFrame:
                     "model": row.model,
                     "NDCG@10": report.with_half_width(budget.level(row, protocol)),
                     "core-minutes": row.minutes * threads,
-                    "ms an answer": 1e3 * row.seconds / len(row.runs.examples),
+                    "ms an answer": answering(row),
                     "MB": 4e-6 * row.parameters or float("nan"),
                 }
             )
     return pd.DataFrame(lines)
+
+
+def answering(row: Row) -> float:
+    """Milliseconds to score one question against the catalogue, in batches."""
+    return 1e3 * row.seconds / len(row.runs.examples)
 
 
 # --- beside the networks of others --------------------------------------------------------------

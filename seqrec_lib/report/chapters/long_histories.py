@@ -21,6 +21,7 @@ LOOKS = {
     "exact top": ("#D55E00", "-", "D"),
     "recent": ("#E69F00", "--", "v"),
     "random": ("#E69F00", ":", "^"),
+    "soft": ("#A6761D", "--", "p"),
     "bucket": ("#CC79A7", "-", "P"),
     "SimHash 32": ("#56B4E9", ":", "<"),
     "SimHash 64": ("#0072B2", "-", "d"),
@@ -31,9 +32,9 @@ LOOKS = {
 }
 WORDS = {
     "full": "all events", "cached keys": "all, keys kept", "exact top": "exact top 50",
-    "recent": "latest 50", "random": "random 50", "bucket": "same topic",
-    "clusters": "clusters, ln n", "clusters, unweighted": "clusters, no ln n",
-    "state": "a fixed state",
+    "recent": "latest 50", "random": "random 50", "soft": "soft, 16 numbers",
+    "bucket": "same topic", "clusters": "clusters, ln n",
+    "clusters, unweighted": "clusters, no ln n", "state": "a fixed state",
 }  # fmt: skip
 MEASURES = {
     "ms": "ms for 32 candidates",

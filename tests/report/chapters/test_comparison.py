@@ -85,6 +85,8 @@ def test_costs_are_of_the_frontier_and_of_one_question(rows):
     asked = len(rows[0].runs.examples)
     assert found["ms an answer"].tolist() == pytest.approx([3e3 / asked, 3e3 / asked, 8e3 / asked])
     assert found["MB"].tolist()[1:] == [2, 1] and np.isnan(found["MB"].iloc[0])
+    asked = comparison.costs({"a": rows}, "masked", by_answer=True)
+    assert asked["model"].tolist() == ["gru", "sasrec"]  # popularity is as slow, and no better
 
 
 # --- released networks ---------------------------------------------------------------------------
