@@ -28,7 +28,7 @@ import yaml
 from nbstripout import strip_output
 from papermill.exceptions import PapermillExecutionError
 
-from seqrec_lib.data.dataset import composed
+from seqrec_lib.data.dataset import Dataset, composed
 from seqrec_lib.data.files import written_aside
 from seqrec_lib.data.options import add_variants, options_of
 from seqrec_lib.report import parameters as of_chapters
@@ -58,6 +58,10 @@ def check(chapter: Path, parameters: dict) -> None:
         if name not in known:
             raise ValueError(f"{chapter.name} has no parameter {name}: {closest(name, known)}")
     of_chapters.check(parameters)
+    name = parameters.get("DATASET")
+    own = papermill.inspect_notebook(chapter).get("DATASET", {}).get("default", "")
+    if name is not None and name != own.strip("'\""):  # some have a name of their own
+        Dataset.parse(name)
 
 
 def typed(text: str) -> object:

@@ -100,6 +100,13 @@ def test_a_log_that_cannot_be_meant_is_refused_before_anything_runs(passed, word
         passed(*words)
 
 
+def test_a_data_set_that_is_none_is_refused_before_a_kernel_starts(tmp_path):
+    with pytest.raises(ValueError, match="'nosuch' is no data set"):
+        chapters.run([CHAPTERS[0], "02_tecd"], {"DATASET": "nosuch"}, tmp_path / "executed")
+    assert not (tmp_path / "executed").exists()
+    chapters.check(chapters.NOTEBOOKS / "02_tecd.ipynb", {"DATASET": "tecd"})  # its own name
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [("3", 3), ("1e-3", 0.001), ("true", True), ("[0, 1]", [0, 1]), ("cuda", "cuda")],

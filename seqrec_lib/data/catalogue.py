@@ -78,6 +78,11 @@ class Catalogue:
                 f"it has {len(self.frequency)}"
             )
         table = self.attributes
+        if table is not None and (np.asarray(table).dtype.kind not in "iu" or np.min(table) < 0):
+            raise ValueError(
+                "attributes are whole numbers from 1, and 0 where there is none; these are "
+                f"{np.asarray(table).dtype}, the least {np.min(table)}"
+            )
         if table is not None and (len(table) != self.num_items + 1 or table[0].any()):
             raise ValueError(
                 f"attributes need {self.num_items + 1} rows, the first (padding) of zeros; "

@@ -29,7 +29,7 @@ import pandas as pd
 from seqrec_lib.data.ids import alone, ids, ratings, whole_numbers
 from seqrec_lib.data.refusals import EventError, refuse
 from seqrec_lib.data.tables import File, Format
-from seqrec_lib.data.times import PER_SECOND, dates_of, refuse_other_clocks, ticks_of
+from seqrec_lib.data.times import PER_SECOND, UNIT_NAMES, dates_of, refuse_other_clocks, ticks_of
 
 logger = logging.getLogger(__name__)
 
@@ -154,13 +154,13 @@ def read(
         for column in clocks:
             refuse_other_clocks(events[chosen[column]], _where(str(path), column, chosen[column]))
     whole = check(events, str(path), columns, unit or "s", sort, drop_duplicates, time_format)
-    if unit is None and whole["time"].max() < EARLY:
+    if unit != "s" and time_format is None and whole["time"].max() < EARLY:
         first, last = (
             pd.Timestamp(t, unit="s") for t in (whole["time"].min(), whole["time"].max())
         )
         logger.warning(
-            "%s: taken as seconds, its times run from %s to %s; if they do not, pass unit= or "
-            "time_format=", path, first, last,
+            "%s: taken as %s, its times run from %s to %s; if they do not, pass another unit= or "
+            "time_format=", path, UNIT_NAMES[unit or "s"], first, last,
         )  # fmt: skip
     return bounded(whole, fewest, most)
 

@@ -1,6 +1,8 @@
 """Errors that say all there is to say: of rows the first bad one, how many, and what to do."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,15 @@ class Said(Exception):
 
 class EventError(Said, ValueError):
     """Events that cannot be used; the message says where, why, and what to do."""
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Of a command line: a name that is none, or a log that cannot be read, ends it in a line."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        sys.exit(str(error))
 
 
 def refuse(

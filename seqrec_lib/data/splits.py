@@ -46,7 +46,8 @@ def leave_last_out(log: EventLog) -> Split:
     if len(short):
         raise ValueError(
             f"leave-last-out needs three events a user; {len(short)} of {log.num_users} users have "
-            f"fewer (the first: {log.users[short[0]]!r}, {events_per_user[short[0]]} events). "
+            f"fewer (the first: {log.users.tolist()[short[0]]!r}, "
+            f"{events_per_user[short[0]]} events). "
             "Drop them (fewest=3 when a file is read), or split by time (split=time)."
         )
     test = np.cumsum(events_per_user) - 1

@@ -72,7 +72,15 @@ class File:
     def read(self, names: Sequence[str], as_text: Sequence[str]) -> pa.Table:
         """These columns, whole; of text ``as_text`` stay as written, other types are guessed."""
         tables = [part.read(names, as_text) for part in self.parts]
-        return pa.concat_tables(tables, promote_options="permissive") if tables[1:] else tables[0]
+        if not tables[1:]:
+            return tables[0]
+        try:
+            return pa.concat_tables(tables, promote_options="permissive")
+        except pa.ArrowTypeError as error:
+            raise EventError(
+                f"{self.parts[0].path.parent}: a column is of another type in another part "
+                f"({error}). Write it alike in all of them."
+            ) from None
 
     def hint(self, missing: bool) -> str:
         """What the names tell of a separator or a header that is another; nothing if they do not.

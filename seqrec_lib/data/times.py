@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import infer_dtype
 
-from seqrec_lib.data.refusals import refusal, refuse, refuse_missing
+from seqrec_lib.data.refusals import EventError, refusal, refuse, refuse_missing
 
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -104,6 +104,11 @@ def _all_dates(words: pd.Series, form: str) -> bool:
 
 def dates_of(times: pd.Series, time_format: str, where: str) -> pd.Series:
     """Times of a written form as dates, UTC where no zone is named."""
+    if "%" not in time_format:  # pandas has words for forms that it guesses, row by row
+        raise EventError(
+            f"time_format is {time_format!r}: say the form in the codes of strptime, such as "
+            "'%d/%m/%Y %H:%M'; nothing is guessed"
+        )
     words = times.astype("Int64") if infer_dtype(times) == "floating" else times
     dates = pd.to_datetime(words.astype("str"), format=time_format, errors="coerce", utc=True)
     refuse_missing(times, where)

@@ -31,7 +31,7 @@ from seqrec_lib.data.options import add_variants
 from seqrec_lib.data.refusals import Said
 from seqrec_lib.records import forecast, golden
 from seqrec_lib.records.recipes import published
-from seqrec_lib.records.runs import model_file, remake, run_spec, to_train
+from seqrec_lib.records.runs import model_file, remake, run_spec, started, to_train
 from seqrec_lib.records.standing import by_lot, stale
 from seqrec_lib.records.store import RESULTS, SCRATCH
 from seqrec_lib.training.device import device as resolved
@@ -120,9 +120,15 @@ def _do(chosen: argparse.Namespace) -> None:
             torch.cuda.set_device(device)
     try:
         dataset = composed(chosen.dataset, chosen)
-        datasets.load(dataset)
+        log, split = datasets.load(dataset)
+        if chosen.epochs is not None and chosen.epochs < 1:
+            raise ValueError(f"--epochs is {chosen.epochs}; use 1 or more passes")
+        if not all(0 <= seed < 2**32 for seed in chosen.seeds):
+            raise ValueError(f"--seeds are {chosen.seeds}; use whole numbers from 0 to 2^32 - 1")
         every = [(dataset, name, chosen.seeds, chosen.epochs) for name in chosen.names]
         specs = [spec for one in every for spec in published(*one)]
+        for spec in specs:  # all of them before the first is trained
+            started(spec, log, split)
     except (ValueError, OSError) as error:  # a log that cannot be read, a run that is none
         sys.exit(str(error))
     forecast.announce(to_train(specs, chosen.retrain, chosen.results), device, chosen.results)

@@ -2,7 +2,8 @@
 
 Events of one time have no order but the file's, which may say more than anybody could know: the
 order of an invoice's lines gives a Markov chain three times what it has without. And a log in which
-people take the same things again is not selected on by what is new alone.
+people take the same things again is not selected on by what is new alone. Of a file it is told too
+when a model reads less than there is, and when one busy user speaks for all.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ import functools
 import logging
 from typing import Any
 
+import numpy as np
+
 from seqrec_lib.data import datasets, ties
 from seqrec_lib.data.dataset import Dataset
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.splits import Split
 
 logger = logging.getLogger(__name__)
 
 TIED = 0.01  # share of test events from which ties are told
 REPEATED = 0.1  # share of validation events from which earlier items stay in when selecting
+BUSY = 0.1  # share of the test questions from which one user's is told
 
 
 def select_unmasked(dataset: Dataset) -> bool:
@@ -46,6 +52,29 @@ def _advise(dataset: Dataset, state: tuple[Any, ...]) -> None:
             "%s: %.1f%% of the validation events repeat an item of their user; what is best on "
             "validation is chosen with earlier items left in (select: unmasked)", dataset.name,
             100 * repeated,
+        )  # fmt: skip
+
+
+def advise_length(name: str, reads: int, finds: int | None, log: EventLog, split: Split) -> None:
+    """Say of how many questions a model ``reads`` the last events alone, and that a search that
+    ``finds`` as many leaves none out."""
+    before = log.history_length(split.test)
+    if (longer := (before > reads).mean()) > 0:
+        none = "; its search finds as many, so that it leaves none out" * (reads <= (finds or 0))
+        logger.warning(
+            "%s reads the last %d events of a history; before %.0f%% of the test events there are "
+            "more, up to %d%s", name, reads, 100 * longer, before.max(), none,
+        )  # fmt: skip
+
+
+def advise_average(log: EventLog, split: Split) -> None:
+    """Say if a user has so many of the questions that a mean over questions is about them."""
+    questions = np.bincount(log.user_of(split.test))
+    share = questions.max() / questions.sum()
+    if share > BUSY and (questions > 0).sum() > 1:
+        logger.warning(
+            "figures are means over %d questions of %d users, and one user has %.0f%% of them: "
+            "split=last asks everybody once", questions.sum(), (questions > 0).sum(), 100 * share,
         )  # fmt: skip
 
 

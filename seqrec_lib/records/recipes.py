@@ -218,11 +218,12 @@ def published(
     """
     dataset = Dataset.parse(dataset)
     model, config, training, *start = recipe(name, dataset)
-    if epochs is not None and training.epochs:  # one that learns nothing stays so
+    counted = issubclass(MODELS[model], CountModel)  # without passes or seeds
+    if epochs is not None and training.epochs and not counted:  # who learns nothing stays so
         training = replace(training, epochs=epochs)
     if select_unmasked(dataset):
         training = replace(training, select="unmasked")
-    if issubclass(MODELS[model], CountModel):
+    if counted:
         seeds = (0,)
     pretrained = None
     if start:

@@ -28,10 +28,10 @@ from seqrec_lib.data.hybrid.history import features_of
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split, asked_about, of_sampled_users
 from seqrec_lib.metrics.lists import coverage
-from seqrec_lib.models.base import Recommender
+from seqrec_lib.models.base import CountModel, Recommender
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records import forecast, provenance
-from seqrec_lib.records.advice import advise
+from seqrec_lib.records.advice import advise, advise_average, advise_length
 from seqrec_lib.records.model_file import load_model, save_model, stored_about
 from seqrec_lib.records.recipes import asked, published, recipe, sources_of
 from seqrec_lib.records.spec import Spec
@@ -167,6 +167,11 @@ def _made(spec: Spec, device: str, results: str | Path) -> Run:
     sources = trained_sources(spec, device, results)
     model = started(spec, log, split, sources).to(device)
     split = asked_about(log, split, spec.training.questions)
+    if Dataset.parse(spec.dataset).is_file:
+        advise_average(log, split)
+        if not isinstance(model, CountModel):
+            finds = getattr(spec.config, "k", None)
+            advise_length(spec.name, spec.training.max_len, finds, log, split)
     provenance.reset_peak(device)
     clock = time.monotonic()
     checkpoint = _beside(folder, "checkpoints", f"-{_fingerprint(spec, data)}.pt")
@@ -192,7 +197,7 @@ def _made(spec: Spec, device: str, results: str | Path) -> Run:
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "summary": summarise(table),
         "lists": len(range(0, len(asked_of), every)),
-        "coverage@10": {p: coverage(shown[p].to_numpy()) for p in ("masked", "unmasked")},
+        "coverage@10": {p: _covered(shown[p]) for p in ("masked", "unmasked")},
     }
     columns = ["epoch", "loss", "valid_ndcg@10", "valid_hr@10", "seconds"]
     about = {"data_digest": data, "ranks": ranks_digest(table)}
@@ -208,6 +213,12 @@ def _made(spec: Spec, device: str, results: str | Path) -> Run:
     return load(folder)
 
 
+def _covered(shown: pd.Series) -> float:
+    """Share of the items that some list has; 0 where everybody has had everything, so that no list
+    is left."""
+    return coverage(shown.to_numpy()) if shown.any() else 0.0
+
+
 def started(
     spec: Spec, log: EventLog, split: Split, sources: Mapping[str, Trained] | None = None
 ) -> Recommender:
@@ -220,7 +231,11 @@ def started(
     if MODELS[spec.model].reads_attributes:
         attributes = datasets.attributes(spec.dataset)
         if attributes is None:
-            raise ValueError(f"{spec.name} reads attributes of items, and {spec.dataset} has none")
+            raise ValueError(
+                f"{spec.name} reads attributes of items, and {spec.dataset} has none; a log of "
+                "one's own has no place for them. Leave it out, or train it from Python on a "
+                "Catalogue with attributes"
+            )
     model = initialised(spec, Catalogue.learned(log, split.train, attributes))
     if model.reads_times and not datasets.timed(spec.dataset, log):
         raise ValueError(

@@ -37,6 +37,8 @@ def recommend(
     device: str = "auto",
     asked_at: int | None = None,
     features: FeatureSet | None = None,
+    sort: bool = False,
+    drop_duplicates: bool = False,
 ) -> pd.DataFrame:
     """The ``k`` items that a stored model puts first after each user's history.
 
@@ -45,17 +47,19 @@ def recommend(
     model reads as many of the last ones as it was trained on. ``masked`` leaves out all items of
     the history, read or not; ``unmasked`` lets them come again.
 
+    ``sort`` and ``drop_duplicates`` are those of :func:`seqrec_lib.data.events.check`, for a table.
     ``asked_at`` is the time of the question in seconds, for models that read it. ``features`` are
     those of the store that the histories were read from: others than the model learned from are
     refused (:class:`seqrec_lib.data.hybrid.registry.RegistryError`).
 
     Returns a row an item recommended: ``user``, ``rank`` (1 is best), ``item``, ``score``. Items
     that the model does not know are named in a warning and passed over, as are users who have no
-    other. Raises ``ValueError`` if no user has an item that it knows, and as
+    other, and users for whom nothing is left. Raises ``ValueError`` if no user has an item that it
+    knows, for histories of another form, and as
     :func:`seqrec_lib.records.model_file.load_model` does.
     """
-    if k < 1:
-        raise ValueError(f"k is {k}; ask for one item or more")
+    if not isinstance(k, int | np.integer) or k < 1:
+        raise ValueError(f"k is {k!r}; ask for one item or more, a whole number")
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol is {protocol!r}; use {' or '.join(map(repr, PROTOCOLS))}")
     if features is not None:
@@ -66,11 +70,15 @@ def recommend(
         raise ValueError("the model knows the users that it learned from alone: it ranks no others")
     if "asked_at" in model.reads and asked_at is None:
         raise ValueError("the model wants to know when it is asked: pass asked_at, in seconds")
-    table = _known(_table(histories, model), items)
+    table = _known(_table(histories, model, sort, drop_duplicates), items)
     log = log_of(table, items, model.names, asked_at)
     asked = log.offsets[1:] - 1  # the event that comes next, of which nothing is known
     found = served.top(log, asked, k, (protocol,))[protocol]
     first = np.searchsorted(found.row, found.row)
+    full = np.setdiff1d(np.arange(len(asked)), found.row)
+    if len(full):
+        who = _listed(log.users[full].tolist())
+        logger.warning("%d users have had every item; nothing is left for them: %s", len(full), who)
     return pd.DataFrame(
         {
             "user": log.users[found.row],
@@ -81,10 +89,25 @@ def recommend(
     )
 
 
-def _table(histories: pd.DataFrame | Mapping[Any, Sequence[Any]], model: Recommender) -> Any:
+def _table(
+    histories: pd.DataFrame | Mapping[Any, Sequence[Any]],
+    model: Recommender,
+    sort: bool,
+    drop_duplicates: bool,
+) -> Any:
     """A row an event, as the model can read it."""
     if isinstance(histories, pd.DataFrame):
-        return events.check(histories, "histories")
+        how = {"sort": sort, "drop_duplicates": drop_duplicates}
+        return events.check(histories, "histories", **how)
+    if not isinstance(histories, Mapping):
+        raise ValueError(
+            f"histories are a {type(histories).__name__}; pass a table of events, or a dictionary "
+            'of each user\'s items, such as {"ann": ["tea-01", "soap-03"]}'
+        )
+    if words := [user for user, its in histories.items() if isinstance(its, str | bytes)]:
+        raise ValueError(f"the items of {_listed(words)} are one text; pass a list of items")
+    if empty := [user for user, its in histories.items() if not len(its)]:
+        logger.warning("%d users have no events; they get no list: %s", len(empty), _listed(empty))
     if needed := set(model.reads) - {"asked_at", "asked_basket"}:
         raise ValueError(
             f"the model reads {', '.join(sorted(needed))} of each event: pass a table with columns "

@@ -25,6 +25,7 @@ from jaxtyping import Int
 from seqrec_lib.data import datasets
 from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.refusals import one_line
 from seqrec_lib.data.splits import asked_about
 from seqrec_lib.metrics.ranking import ndcg
 from seqrec_lib.models.base import Recommender
@@ -139,8 +140,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = by_run.parser("altered", __doc__)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for path in study(chosen.dataset, chosen.names, chosen.seeds, chosen.results, chosen.device):
-        print(path)
+    with one_line():
+        for path in study(
+            chosen.dataset, chosen.names, chosen.seeds, chosen.results, chosen.device
+        ):
+            print(path)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from seqrec_lib.data.candidates import LAWS
 from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import root
 from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.refusals import one_line
 from seqrec_lib.data.splits import Split, asked_about
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.base import Recommender
@@ -165,8 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     how = (chosen.seeds, chosen.results, not chosen.alone, chosen.device)
-    for path in study(chosen.dataset, chosen.names, *how):
-        print(path)
+    with one_line():
+        for path in study(chosen.dataset, chosen.names, *how):
+            print(path)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import pandas as pd
 
 from seqrec_lib.data import datasets
 from seqrec_lib.data.files import root
+from seqrec_lib.data.refusals import one_line
 from seqrec_lib.data.splits import of_each_user, of_sampled_users
 from seqrec_lib.models.losses import BPRMax, SampledSoftmax
 from seqrec_lib.models.rankers.base import CandidateRanker
@@ -268,7 +269,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", default=SCRATCH)
     parser.add_argument("--device", default="auto")
     chosen = parser.parse_args(arguments)
-    found = search(chosen.dataset, chosen.name, chosen.trials, chosen.results, chosen.device)
+    with one_line():
+        found = search(chosen.dataset, chosen.name, chosen.trials, chosen.results, chosen.device)
     print(found.round(4).to_string())
 
 

@@ -28,6 +28,7 @@ from jaxtyping import Float, Int
 from torch import nn
 
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.data.refusals import one_line
 from seqrec_lib.data.worlds.base import World
 from seqrec_lib.models.base import Recommender, from_config
 from seqrec_lib.models.layers import Users
@@ -236,7 +237,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--smoke", action="store_true", help="few users and passes, not kept")
     chosen = parser.parse_args(arguments)
     how = (chosen.results, chosen.trials, chosen.seeds, chosen.levels, chosen.models)
-    found = smoke(chosen.world) if chosen.smoke else study(chosen.world, *how)
+    with one_line():
+        found = smoke(chosen.world) if chosen.smoke else study(chosen.world, *how)
     print(found.round(3).to_string())
 
 

@@ -14,7 +14,7 @@ from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.candidates import by_question, ranks_of_first
 from seqrec_lib.models.base import Recommender
-from seqrec_lib.training.evaluation import PROTOCOLS, best, scores_of
+from seqrec_lib.training.evaluation import PROTOCOLS, best, last, scores_of
 
 Lists = Mapping[str, Int[np.ndarray, "P K"]]
 
@@ -55,7 +55,8 @@ def reranked(
     """Ranks of the true items where ``model`` orders the ``lists`` of another (:func:`first`).
 
     ``rank_masked`` and ``rank_unmasked``, a row a position. What a list lacks is last in the
-    catalogue, so that no HR@k can be above the recall of the list. Raises as :func:`scores_of`.
+    catalogue (:func:`last`), so that no HR@k can be above the recall of the list. Raises as
+    :func:`scores_of`.
     """
     found = {}
     for name, items in lists.items():
@@ -64,5 +65,5 @@ def reranked(
         other = np.where(own | (items == 0), np.nan, scores)
         true = np.where(own, scores, -np.inf).max(1, keepdims=True)
         rank = ranks_of_first(np.concatenate([true, other], 1))
-        found[f"rank_{name}"] = np.where(own.any(1), rank, log.num_items).astype(np.int32)
+        found[f"rank_{name}"] = np.where(own.any(1), rank, last(log.num_items)).astype(np.int32)
     return pd.DataFrame(found)

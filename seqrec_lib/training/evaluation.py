@@ -25,7 +25,14 @@ from seqrec_lib.metrics.candidates import ranks_of_first
 from seqrec_lib.models.base import Recommender
 
 PROTOCOLS = ("masked", "unmasked")
+LONGEST = 100  # lists are no longer: an item that a list cannot have stands behind all of them
 Lists = dict[str, tuple[Int[np.ndarray, "B K"], Float[np.ndarray, "B K"]]]
+
+
+def last(num_items: int) -> int:
+    """The rank of an item that a list cannot have: the last of the catalogue, and in a catalogue
+    no longer than a list behind that."""
+    return max(num_items, LONGEST + 1)
 
 
 def ranks(
@@ -40,7 +47,7 @@ def ranks(
     Returns a row per position, in the order given: ``user`` (0-based), ``item``,
     ``history_length``, ``repeat`` (is the item in the user's earlier events?), ``rank_masked``,
     ``rank_unmasked``, ``first`` (the item at the top, earlier items left in). A repeat cannot be
-    found where earlier items are masked: its ``rank_masked`` is the last one. Raises
+    found where earlier items are masked: its ``rank_masked`` is the :func:`last` one. Raises
     ``FloatingPointError`` on a score that is not a number, ``ValueError`` if the model scores
     another number of items than the log has, or padding (column 0, which must be minus infinity).
     """
@@ -299,5 +306,5 @@ def _count(scores: Tensor, log: EventLog, chunk: np.ndarray):
     seen_tied = torch.bincount(row[seen == true], minlength=size)
     unmasked = 1 + higher + (tied + 1) // 2
     masked = 1 + higher - seen_higher + (tied - seen_tied + 1) // 2
-    masked[repeat] = log.num_items
+    masked[repeat] = last(log.num_items)
     return tuple(values.cpu().numpy() for values in (unmasked, masked, repeat, first))

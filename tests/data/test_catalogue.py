@@ -25,6 +25,12 @@ def test_encoding_is_one_to_one_onto_1_to_n_in_sorted_order(raw):
     np.testing.assert_array_equal(vocabulary.decode(ids), raw)
 
 
+def test_attributes_below_0_are_refused():
+    """As pandas.factorize numbers what is missing."""
+    with pytest.raises(ValueError, match="attributes are whole numbers from 1.*the least -1"):
+        Catalogue(2, np.array([0, 1, 1]), np.array([[0], [1], [-1]]))
+
+
 @pytest.mark.parametrize("unknown", [0, 25, 99])
 def test_an_unknown_id_is_named(unknown):
     vocabulary = Vocabulary.build(np.array([10, 20, 30]))

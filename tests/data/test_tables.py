@@ -161,6 +161,9 @@ def test_a_folder_of_parts_is_one_table(tmp_path):
     (folder / "_SUCCESS").touch()
     (folder / ".part.crc").write_text("x")
     assert events.read(folder)["user"].tolist() == [0, 1, 2]
+    pd.DataFrame({"user": ["9"], "item": [7], "time": [NOON]}).to_parquet(folder / "part-9.parquet")
+    with pytest.raises(EventError, match="a column is of another type in another part .*user"):
+        events.read(folder)
     pd.DataFrame({"user": [9], "sku": [7], "time": [NOON]}).to_parquet(folder / "part-9.parquet")
     with pytest.raises(EventError, match=r"part-9.parquet: columns .*sku.* part-00000.parquet has"):
         events.read(folder)
@@ -255,6 +258,21 @@ def test_times_soon_after_1970_are_told(tmp_path, caplog):
     caplog.clear()
     events.read(path, unit="s")
     assert not caplog.text
+    path = write(tmp_path / "log.csv", "user,item,time\n1,2,1600000000000\n1,3,1600000001000\n")
+    events.read(path, unit="us")  # they are milliseconds
+    assert "taken as microseconds, its times run from 1970-01-19" in caplog.text
+    caplog.clear()
+    events.read(path, unit="ms")
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("form", ["mixed", "ISO8601", "dd/mm/yyyy", ""])
+def test_a_form_that_would_be_guessed_is_refused(tmp_path, form):
+    path = write(tmp_path / "log.csv", "user,item,time\n1,2,03/04/2021\n1,3,13/04/2021\n")
+    with pytest.raises(EventError, match="in the codes of strptime.*nothing is guessed"):
+        events.read(path, time_format=form, sort=True)
+    found = events.read(path, time_format="%d/%m/%Y")
+    assert np.diff(found["time"]).tolist() == [10 * 86_400]
 
 
 # --- ids -----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from seqrec_lib.data.dataset import Dataset
+from seqrec_lib.data.splits import leave_last_out, tail
 from seqrec_lib.records import advice
 from seqrec_lib.records.recipes import RECIPES, published
 
@@ -40,6 +41,29 @@ def shop(tmp_path):
         return path
 
     return write
+
+
+def test_who_reads_less_than_there_is_is_told(log_of, caplog):
+    log = log_of(list(range(1, 61)), [1, 2, 3, 4])
+    split = leave_last_out(log)
+    advice.advise_length("eta", 50, 50, log, split)
+    assert "eta reads the last 50 events of a history; before 50% of the test events" in caplog.text
+    assert "more, up to 59; its search finds as many, so that it leaves none out" in caplog.text
+    caplog.clear()
+    advice.advise_length("sasrec", 50, None, log, split)
+    assert "up to 59" in caplog.text and "search" not in caplog.text
+    caplog.clear()
+    advice.advise_length("sasrec", 59, None, log, split)
+    assert not caplog.text
+
+
+def test_a_user_who_speaks_for_all_is_told(log_of, caplog):
+    busy = log_of(list(range(1, 101)), *([1, 2, 3, 4, 5],) * 20)
+    advice.advise_average(busy, tail(busy))
+    assert "means over 40 questions of 21 users, and one user has 50% of them" in caplog.text
+    caplog.clear()
+    advice.advise_average(busy, leave_last_out(busy))
+    assert not caplog.text
 
 
 def test_ties_of_the_test_events_are_told_once_with_the_control(said, shop):

@@ -3,6 +3,8 @@ import logging
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from seqrec_lib.data import datasets
@@ -10,7 +12,7 @@ from seqrec_lib.data.simulator import small_world
 from seqrec_lib.models.counts.popular import Popular
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.records import __main__ as command
-from seqrec_lib.records import golden, provenance, runs, standing
+from seqrec_lib.records import golden, provenance, runs, standing, store
 from seqrec_lib.records.__main__ import main
 from seqrec_lib.records.recipes import RECIPES
 from seqrec_lib.records.standing import by_lot
@@ -191,6 +193,41 @@ def test_a_log_that_cannot_be_read_ends_in_a_sentence(trained, tmp_path, monkeyp
     ):
         with pytest.raises(SystemExit, match=words):
             main(["train", dataset, "list"])
+
+
+@pytest.mark.parametrize(
+    ("names", "more", "words"),
+    [
+        (("list", "sim-hard"), (), "sim-hard reads attributes of items, and simulated has none"),
+        (("list",), ("--epochs", "0"), "--epochs is 0; use 1 or more passes"),
+        (("list",), ("--seeds", "0", "4294967296"), "use whole numbers from 0 to 2.32 - 1"),
+        (("list",), ("--seeds", "9" * 20), "use whole numbers from 0"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_is(trained, names, more, words):
+    with pytest.raises(SystemExit, match=words):
+        main(["train", "simulated", *names, *more])
+    assert not trained
+
+
+def test_in_a_small_shop_what_was_had_is_no_hit_where_it_is_taken_out(
+    trained, tmp_path, monkeypatch, capsys
+):
+    """Of eight items; and of three, where everybody has had all of them and no list is left."""
+    monkeypatch.chdir(tmp_path)
+    for name, items in (("eight", 8), ("three", 3)):
+        user, step = np.divmod(np.arange(160), 8)
+        item = np.where(step < 3, step, (user + step) % items)
+        table = pd.DataFrame({"user": user, "item": item, "time": 60 * step + 1_600_000_000})
+        table.to_csv(f"{name}.csv", index=False)
+        main(["train", f"{name}.csv", "list"])
+        (path,) = tmp_path.glob(f"**/{name}-*/list/s0")
+        record = store.load(path)
+        repeat = record.ranks["repeat"]
+        assert repeat.any() and (record.ranks["rank_masked"][repeat] > 100).all()
+        shown = capsys.readouterr().out
+        assert f"masked: HR@10 {1 - repeat.mean():.4f}" in shown and "unmasked: HR@10 1.0" in shown
+    assert record.card["coverage@10"] == {"masked": 0.0, "unmasked": 1.0}
 
 
 def test_stale_repeats_nothing_that_was_told_when_a_log_was_read(trained, monkeypatch, caplog):

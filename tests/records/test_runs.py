@@ -116,6 +116,11 @@ def test_epochs_may_be_given(project):
     assert len(run.history) == 1 and run.spec["training"]["epochs"] == 1
 
 
+def test_passes_are_nothing_to_a_model_that_counts(project):
+    (whole,), (short,) = (published("simulated", "markov", [0], epochs) for epochs in (None, 1))
+    assert whole == short
+
+
 def test_a_file_is_a_data_set_and_its_stem_and_digest_name_the_record(project, trained, tmp_path):
     path = tmp_path / "shop.csv"
     small_world(num_users=30).to_csv(path, index=False)

@@ -1,6 +1,8 @@
 """Lists by raw ids: what the model is asked, what is left out, and what is said about it."""
 
 import logging
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -74,11 +76,59 @@ def test_unknown_items_are_named_and_passed_over(kept, text, caplog):
 
 
 @pytest.mark.parametrize(
-    ("how", "words"), [({"k": 0}, "k is 0"), ({"protocol": "M"}, "'masked' or 'unmasked'")]
+    ("how", "words"),
+    [
+        ({"k": 0}, "k is 0"),
+        ({"protocol": "M"}, "'masked' or 'unmasked'"),
+    ],
 )
 def test_what_cannot_be_asked_is_refused_in_words(kept, how, words):
     with pytest.raises(ValueError, match=words):
         recommend(kept("popular")[0], {1: [101]}, **how)
+
+
+def test_a_text_is_no_list_of_items(kept):
+    with pytest.raises(ValueError, match="the items of 'ann' are one text; pass a list"):
+        recommend(kept("popular")[0], {"ann": "101", "bob": [101]})
+
+
+@pytest.mark.parametrize(
+    ("histories", "k", "words"),
+    [
+        ("{1: [101]}", "'10'", "k is '10'; ask for one item or more, a whole number"),
+        ("{1: [101]}", "2.5", "k is 2.5"),
+        ("[101, 102]", "3", "histories are a list; pass a table of events, or a dictionary"),
+    ],
+)
+def test_other_types_are_refused_in_words(kept, histories, k, words):
+    """In a process of its own: here, where types are checked, they do not come so far."""
+    lines = (
+        "from seqrec_lib.serving.recommend import recommend",
+        f"recommend({str(kept('popular')[0])!r}, {histories}, k={k})",
+    )
+    ended = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True)
+    assert f"ValueError: {words}" in ended.stderr
+
+
+def test_who_gets_no_list_is_named(kept, caplog):
+    path, _, log = kept("markov")
+    every, some = log.items.tolist(), log.items[:3].tolist()
+    with caplog.at_level(logging.WARNING):
+        found = recommend(path, {"all": every, "none": [], "few": some}, k=3)
+    assert found["user"].unique().tolist() == ["few"]
+    assert "1 users have no events; they get no list: 'none'" in caplog.text
+    assert "1 users have had every item; nothing is left for them: 'all'" in caplog.text
+    caplog.clear()
+    assert len(recommend(path, {"all": every}, k=3, protocol="unmasked")) == 3 and not caplog.text
+
+
+def test_a_table_out_of_order_is_sorted_if_asked_to(kept):
+    path, _, log = kept("markov")
+    table = pd.DataFrame({"user": [2, 1, 2], "item": log.items[:3], "time": [5, 6, 7]})
+    with pytest.raises(ValueError, match="sort=True"):
+        recommend(path, table, k=3)
+    found = recommend(path, table, k=3, sort=True)
+    assert found.equals(recommend(path, table.sort_values(["user", "time"]), k=3))
 
 
 def test_a_model_of_baskets_reads_those_of_the_table(kept, table):

@@ -7,7 +7,7 @@ import torch
 
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import Recommender
-from seqrec_lib.training.evaluation import exposure, ranks, sampled_ranks
+from seqrec_lib.training.evaluation import exposure, last, ranks, sampled_ranks
 
 INF = float("inf")
 
@@ -44,7 +44,7 @@ def by_sorting(model, log, position, length):
     found = []
     for left_out in (earlier, set()):
         if target in left_out:
-            found.append(log.num_items)
+            found.append(max(log.num_items, 101))
             continue
         kept = [i for i in range(1, log.num_items + 1) if i not in left_out]
         kept.sort(key=lambda i: -scores[i])
@@ -199,7 +199,14 @@ def test_masking_never_hurts_but_a_repeat(small_log, small_split, small_catalogu
     repeat = found["repeat"]
     better = found["rank_unmasked"] - found["rank_masked"]
     assert (better[~repeat] >= 0).all() and (better[~repeat] > 0).any()
-    assert (found["rank_masked"][repeat] == 40).all() and repeat.any()
+    assert (found["rank_masked"][repeat] == 101).all() and repeat.any()
+
+
+@pytest.mark.parametrize(
+    ("num_items", "place"), [(1, 101), (100, 101), (101, 101), (12_101, 12_101)]
+)
+def test_what_a_list_cannot_have_stands_behind_all_lists(num_items, place):
+    assert last(num_items) == place
 
 
 @pytest.mark.parametrize("measure", [ranks, exposure])

@@ -82,12 +82,15 @@ READ = (50, 100, 300, 1000)  # events, by those who are asked how many they need
 
 
 def possible(dataset: str, names: Iterable[str]) -> list[str]:
-    """Those of the published runs that need no attributes of items, or all where there are some."""
-    names = list(names)
-    if datasets.attributes(dataset) is not None:
-        return names
-    kinds = {name: MODELS[published(dataset, name, [0])[0].model] for name in names}
-    return [name for name in names if not kinds[name].reads_attributes]
+    """Those of the runs that are published for a data set, and that need no attributes of items,
+    unless it has some."""
+    known, kinds = datasets.attributes(dataset) is not None, {}
+    for name in names:
+        try:
+            kinds[name] = MODELS[published(dataset, name, [0])[0].model]
+        except ValueError:  # variants are of histories of hundreds alone
+            continue
+    return [name for name, kind in kinds.items() if known or not kind.reads_attributes]
 
 
 def answered(

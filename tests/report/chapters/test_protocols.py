@@ -65,6 +65,13 @@ def test_differences_are_of_the_users_that_both_have(asked):
         protocols.table([one, other], kept, ["uniform AUC"], baseline="gru")
 
 
+def test_variants_are_possible_where_they_are_published():
+    names = ["tim", "tim-none", "sim-hard", "profile"]
+    assert protocols.possible("simulated-tail", names) == ["tim", "tim-none"]
+    assert protocols.possible("simulated", names) == ["tim"]
+    assert protocols.possible("movielens_small-tail", names) == names
+
+
 def test_other_questions_of_the_same_users_are_no_pair(asked):
     one, few = asked("markov", np.ones(4), [0, 0, 1, 2], [0.5, 0.5, 0.5])
     other, more = asked("din", np.ones(5), USERS, [0.6, 0.6, 0.6])
