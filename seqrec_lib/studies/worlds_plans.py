@@ -69,6 +69,7 @@ class Plan:
     levels: tuple[float | int, ...]
     models: Mapping[str, str]
     passes: int  # of every model, so that a training takes seconds
+    hardest: frozenset[str] = frozenset()  # models of the last level alone: minutes a training
 
 
 def _sasrec(width: int, length: int, num_layers: int, dropout: float) -> Any:
@@ -205,7 +206,7 @@ PLANS: dict[str, Plan] = {
             "slit": FREE, "din": FREE, "dien": FREE, "dien-released": FREE, "tim": FREE,
             "caser": FREE, "nextitnet": FREE, "gru": FREE, "sasrec": FREE, "hstu": FREE,
         },
-        passes=30,
+        passes=30, hardest=frozenset({"din", "dien", "dien-released", "tim"}),
     ),
     "threads": Plan(
         threads.draw, threads.KINDS, threads.LEVELS,
