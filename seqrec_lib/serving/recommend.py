@@ -97,8 +97,7 @@ def _table(
 ) -> Any:
     """A row an event, as the model can read it."""
     if isinstance(histories, pd.DataFrame):
-        how = {"sort": sort, "drop_duplicates": drop_duplicates}
-        return events.check(histories, "histories", **how)
+        return events.check(histories, "histories", sort=sort, drop_duplicates=drop_duplicates)
     if not isinstance(histories, Mapping):
         raise ValueError(
             f"histories are a {type(histories).__name__}; pass a table of events, or a dictionary "
