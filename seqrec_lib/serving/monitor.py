@@ -97,10 +97,8 @@ class Monitor:
             for protocol, shown in answer.lists.items():
                 masked = protocol == "masked"
                 own = next((one for one in shown.items if str(one) == str(item)), item)
-                if str(item) not in number:
-                    rank = self.k + 1
-                elif masked and str(item) in seen:
-                    rank = min(len(number), self.k + 1)  # the last one: it is not in the list
+                if str(item) not in number or (masked and str(item) in seen):
+                    rank = self.k + 1  # no list has it
                 else:
                     left = len(number) - known * masked
                     rank = measures.rank_shown(shown, own, self.k, left)

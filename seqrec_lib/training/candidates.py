@@ -55,7 +55,7 @@ def reranked(
     """Ranks of the true items where ``model`` orders the ``lists`` of another (:func:`first`).
 
     ``rank_masked`` and ``rank_unmasked``, a row a position. What a list lacks is last in the
-    catalogue (:func:`last`), so that no HR@k can be above the recall of the list. Raises as
+    catalogue (``evaluation.last``), so that no HR@k can be above the recall of the list. Raises as
     :func:`scores_of`.
     """
     found = {}

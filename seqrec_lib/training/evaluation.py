@@ -47,7 +47,7 @@ def ranks(
     Returns a row per position, in the order given: ``user`` (0-based), ``item``,
     ``history_length``, ``repeat`` (is the item in the user's earlier events?), ``rank_masked``,
     ``rank_unmasked``, ``first`` (the item at the top, earlier items left in). A repeat cannot be
-    found where earlier items are masked: its ``rank_masked`` is the :func:`last` one. Raises
+    found where earlier items are masked: its ``rank_masked`` is that of ``last``. Raises
     ``FloatingPointError`` on a score that is not a number, ``ValueError`` if the model scores
     another number of items than the log has, or padding (column 0, which must be minus infinity).
     """

@@ -69,7 +69,7 @@ def test_ratios_are_of_the_published_figures(found):
 def test_words_of_rows_a_second_are_of_the_published_figures(found):
     for model, at in report.benchmark("rankers")["systems"].items():
         fastest = max(at["fuxictr"].values())
-        row = found.loc[f"{model}, beside FuxiCTR"]
+        row = found.loc[f"{model}, beside FuxiCTR*"]
         assert row["times as fast"] == pytest.approx(at["ours"] / fastest)
         assert row["times as fast"] > 10  # the page: many times
 
