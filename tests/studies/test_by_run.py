@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from seqrec_lib.data import datasets
 from seqrec_lib.records.store import load
 from seqrec_lib.studies import by_run, protocols
 
@@ -24,4 +25,6 @@ def test_a_committed_file_was_made_of_the_record_as_it_is(path):
     study, dataset, file = path.parts[-3:]
     name, _, seed = file.removesuffix(".parquet").rpartition("-")
     record = load(BOOK / "results" / dataset / name / seed)
+    if not datasets.at_hand(record.spec["dataset"]):  # what stands is asked of the data
+        pytest.skip(f"{record.spec['dataset']} is not here")
     assert STANDS[study](path, record), f"{path} was made of another record: make it again"
