@@ -255,7 +255,7 @@ def against(ax: Axes, runs: Sequence[Runs], kept: Kept, x: str, y: str) -> None:
         across, up = (Means(run, kept[run.name], measure).mean for measure in (x, y))
         ax.errorbar(across.mean, up.mean, xerr=ends([across])[1], yerr=ends([up])[1], capsize=2,
                     color=report.colour(run.name), marker=report.marker(run.name))  # fmt: skip
-        points[textwrap.fill(report.label(run.name), 18)] = (
+        points[textwrap.fill(report.label(run.name), 20)] = (
             across.mean, up.mean, report.colour(run.name),
         )  # fmt: skip
         bars.append((across.mean, up.low, across.mean, up.high))
