@@ -28,7 +28,7 @@ from seqrec_lib.data import datasets
 from seqrec_lib.data.dataset import composed
 from seqrec_lib.data.files import root
 from seqrec_lib.data.options import add_variants
-from seqrec_lib.data.refusals import Said
+from seqrec_lib.data.refusals import Said, one_line
 from seqrec_lib.records import forecast, golden
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import model_file, remake, run_spec, started, to_train
@@ -118,7 +118,7 @@ def _do(chosen: argparse.Namespace) -> None:
         if device == "cuda":
             device = f"cuda:{os.environ['LOCAL_RANK']}"
             torch.cuda.set_device(device)
-    try:
+    with one_line():  # a log that cannot be read, a run that is none
         dataset = composed(chosen.dataset, chosen)
         log, split = datasets.load(dataset)
         if chosen.epochs is not None and chosen.epochs < 1:
@@ -127,11 +127,11 @@ def _do(chosen: argparse.Namespace) -> None:
             raise ValueError(f"--seeds are {chosen.seeds}; use whole numbers from 0 to 2^32 - 1")
         every = [(dataset, name, chosen.seeds, chosen.epochs) for name in chosen.names]
         specs = [spec for one in every for spec in published(*one)]
-        for spec in specs:  # all of them before the first is trained
-            started(spec, log, split)
-    except (ValueError, OSError) as error:  # a log that cannot be read, a run that is none
-        sys.exit(str(error))
-    forecast.announce(to_train(specs, chosen.retrain, chosen.results), device, chosen.results)
+        missing = to_train(specs, chosen.retrain, chosen.results)
+        for spec in specs:  # all that will be trained, before the first is
+            if spec in missing:
+                started(spec, log, split)
+    forecast.announce(missing, device, chosen.results)
     for spec in specs:
         record = run_spec(spec, device, chosen.retrain, chosen.results)
         if dist.is_initialized() and dist.get_rank():
