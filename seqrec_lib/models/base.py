@@ -32,6 +32,7 @@ class Recommender(nn.Module):
     mid_pass = True  # can be taken up in the middle of a pass; else only between two
     averages = True  # a running mean of its weights is a model that can score
     max_len: int | None = None  # longest history whose places it tells apart; None: any
+    steps_at_once: int | None = None  # of histories scored together on a processor; None: any
 
     def __init_subclass__(cls, **rest: Any):
         super().__init_subclass__(**rest)

@@ -246,11 +246,17 @@ def _chunks(model, log, positions, length, batch_size):
     if not len(positions):
         raise ValueError("no positions to score")
     device = next(itertools.chain(model.parameters(), model.buffers())).device
+    steps = model.steps_at_once if device.type == "cpu" else None
     # histories of similar length together, so that padding is nearly absent
-    order = np.argsort(np.minimum(log.history_length(positions), length), kind="stable")
-    for begin in range(0, len(order), batch_size):
+    lengths = np.minimum(log.history_length(positions), length)
+    order, begin = np.argsort(lengths, kind="stable"), 0
+    while begin < len(order):
         rows = order[begin : begin + batch_size]
+        if steps is not None:
+            padded = lengths[rows] * np.arange(1, len(rows) + 1)  # of the first 1, 2, ... of them
+            rows = rows[: max(1, np.searchsorted(padded, steps, "right"))]
         yield rows, model.batch(log, positions[rows], length).to(device)
+        begin += len(rows)
 
 
 @contextmanager

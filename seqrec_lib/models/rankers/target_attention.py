@@ -57,7 +57,7 @@ def looked_up(
 # paper: heads of SIM weigh whole vectors, with the time from event to question among them; another
 # network reads the latest events; clicks among impressions
 class TargetAttention(CandidateRanker):
-    chunk = 32
+    chunk = 64
 
     @dataclass(frozen=True)
     class Config:

@@ -60,6 +60,7 @@ class Layer(nn.Module):
 class TransAct(CandidateRanker):
     every_step = False  # layers look both ways: a shorter history has other states
     chunk = 16
+    steps_at_once = 400
 
     @dataclass(frozen=True)
     class Config:
