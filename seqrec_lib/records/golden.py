@@ -59,7 +59,7 @@ WINDOWS = 4  # of a batch of any other
 # one side or the other
 LONGEST = dict.fromkeys(
     ("gru4rec", "target-attention", "sim-hard", "sim-soft", "eta", "twin", "twin-v2"), 1
-)
+) | {"transact": 2}
 MARGIN = 10.0
 # by the first words of a figure's name; one or two ranks may change places
 FLOOR = {"loss_bf16": 1e-4, "loss": 2e-6, "valid": 1e-6, "rank": 0.02, "shown": 0.02}

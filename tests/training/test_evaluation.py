@@ -150,6 +150,23 @@ def test_the_size_of_a_chunk_changes_no_rank(small_log, small_split, small_catal
     assert of_its_own["rank_unmasked"].nunique() > 2
 
 
+@pytest.mark.parametrize("steps", [1, 60, 1000])
+def test_no_more_steps_are_scored_together_than_a_model_says(
+    small_log, small_split, small_catalogue, steps
+):
+    model, given = Table(small_catalogue, 2), []
+    of_its_own = ranks(model, small_log, small_split.test)
+    score_all, model.steps_at_once = model.score_all, steps
+    model.score_all = lambda batch: given.append(batch.item.shape) or score_all(batch)
+    assert ranks(model, small_log, small_split.test).equals(of_its_own)
+    assert all(rows * width <= steps or rows == 1 for rows, width in given)
+    widest = max(width for _, width in given)
+    # nor much fewer: the next history, no longer than the longest, would have been too much
+    full = [rows for rows, _ in given[:-1]]
+    assert all((rows + 1) * widest > steps or rows == 256 for rows in full)
+    assert len({rows for rows, _ in given}) > 1 or steps == 1
+
+
 @pytest.mark.parametrize("asked", [ranks, exposure])
 def test_histories_of_fifty_events_are_scored_unless_told_otherwise(log_of, asked):
     model, lengths = Table(catalogue_of(60), 10), []
