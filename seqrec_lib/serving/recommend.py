@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from seqrec_lib.data import events
-from seqrec_lib.data.files import DiskError, written_aside
+from seqrec_lib.data.files import written_aside
 from seqrec_lib.data.hybrid.registry import FeatureSet
 from seqrec_lib.data.options import add_options, options_of
+from seqrec_lib.data.refusals import one_line
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.records.model_file import stored_about
 from seqrec_lib.serving.events import log_of
@@ -158,7 +158,7 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if chosen.lists.suffix not in (".csv", ".parquet"):
         parser.error(f"{chosen.lists}: lists are written as .csv or .parquet")
-    try:
+    with one_line():
         chosen.device = resolved(chosen.device)
         table = events.read(chosen.histories, **options_of(chosen))
         features = FeatureSet.load(chosen.features) if chosen.features else None
@@ -169,8 +169,6 @@ def main(arguments: list[str] | None = None) -> None:
             found.to_csv(aside, index=False) if chosen.lists.suffix == ".csv" else found.to_parquet(
                 aside
             )
-    except (ValueError, FileNotFoundError, DiskError) as error:
-        sys.exit(str(error))
     print(f"{found['user'].nunique()} users, {len(found)} rows: {chosen.lists}")
 
 
