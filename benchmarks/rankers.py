@@ -1,4 +1,5 @@
 """Training rows a second of DIN and SIM beside FuxiCTR's, on the tails of MovieLens, on one core.
+With ``--passes`` instead the seconds of a first whole pass of ours, on all cores.
 
 A row is a history of up to 300 events and one candidate, as FuxiCTR counts. Ours learn from every
 event of a window at once, each with its answer and 64 negatives that the batch shares: 65 rows a
@@ -24,6 +25,7 @@ from seqrec_lib.data import datasets
 DATASET, LENGTH, NEGATIVES = "movielens_small-tail-shuffled", 300, 64
 PAIRS = {"DIN": "din", "SIM": "sim-soft"}
 BATCHES = (64, 256, 1024)
+PASSES = ("pooling", "din", "sim-hard", "sim-soft", "twin", "tim")
 
 
 def write(path):
@@ -48,11 +50,26 @@ def main():
     )
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--python", default=sys.executable, help="Python 3.11, for the peer")
+    parser.add_argument("--passes", action="store_true", help="time passes of ours instead")
     parser.add_argument("--quick", action="store_true", help="does it work? publishes nothing")
     args = parser.parse_args()
     keep_memory()
     import torch
 
+    if args.passes:
+        where = machine()
+        seconds = {name: Side(name, DATASET).first_s for name in PASSES}
+        publish(
+            "passes",
+            {
+                "what": "seconds of the first pass of a ranker over every training event of "
+                "MovieLens, histories of up to 300 events, 64 negatives a batch; once",
+                "threads": torch.get_num_threads(),
+                "machine": where,
+                "seconds": seconds,
+            },
+        )
+        return
     torch.set_num_threads(1)
     where, python = machine(), environment("fuxictr", args.python)
     path = str(BUILD / "rows.npz")
