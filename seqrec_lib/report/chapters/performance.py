@@ -27,6 +27,7 @@ PUBLISHED = {  # each with what it measures
     "encoders": "store encoders",
     "families": "the survey's networks",
     "rankers": "models that score candidates, beside FuxiCTR",
+    "passes": "a pass of the same over a whole log",
     "feast": "features, beside Feast",
     "serving": "lists by HTTP",
 }

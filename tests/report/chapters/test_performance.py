@@ -74,6 +74,12 @@ def test_words_of_rows_a_second_are_of_the_published_figures(found):
         assert row["times as fast"] > 10  # the page: many times
 
 
+def test_a_pass_of_a_ranker_takes_no_more_than_three_minutes():
+    seconds = report.benchmark("passes")["seconds"]
+    assert {"pooling", "din", "sim-hard", "sim-soft", "twin", "tim"} == seconds.keys()
+    assert max(seconds.values()) < 180  # what was asked
+
+
 def test_every_comparison_is_drawn_at_its_ratio(found, ax):
     performance.draw_beside(ax, found.reset_index())
     dots = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
