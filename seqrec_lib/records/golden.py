@@ -56,7 +56,7 @@ ROWS = {"gru4rec": 64, "item2vec": 300}  # of a batch, by model
 WINDOWS = 4  # of a batch of any other
 # GRU4Rec's steps of a tenth let noise grow so fast that nothing else is left of a second epoch, as
 # do those of target attention; and events on an edge, of a cluster or of what a search finds, go to
-# one side or the other
+# one side or the other. On other makes of processor patience stops TransAct at another pass
 LONGEST = dict.fromkeys(
     ("gru4rec", "target-attention", "sim-hard", "sim-soft", "eta", "twin", "twin-v2"), 1
 ) | {"transact": 2}
