@@ -31,6 +31,7 @@ class Reranker(Recommender):
         if count < 1:
             raise ValueError(f"count is {count}; rerank one candidate or more")
         self.first, self.ranker, self.count = first, ranker, count
+        self.steps_at_once = ranker.steps_at_once
         self.reads = tuple(sorted({*first.reads, *ranker.reads}))
         longest = [one.max_len for one in (first, ranker) if one.max_len is not None]
         self.max_len = min(longest, default=None)

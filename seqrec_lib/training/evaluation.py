@@ -16,12 +16,11 @@ from contextlib import contextmanager
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.log import EventLog
-from seqrec_lib.metrics.candidates import ranks_of_first
 from seqrec_lib.models.base import Recommender
 
 PROTOCOLS = ("masked", "unmasked")
@@ -69,7 +68,7 @@ def ranks_and_exposure(
     masked, unmasked, first = np.empty((3, len(positions)), dtype=np.int32)
     repeat = np.empty(len(positions), dtype=bool)
     counts = {protocol: np.zeros(log.num_items + 1, dtype=np.int32) for protocol in PROTOCOLS}
-    with _evaluating(model):
+    with evaluating(model):
         for rows, _, scores in scored(model, log, positions, length, batch_size):
             unmasked[rows], masked[rows], repeat[rows], first[rows] = _count(
                 scores, log, positions[rows]
@@ -122,7 +121,7 @@ def best(
     """The k items at the top before each position, chunk by chunk: row numbers, and by protocol
     the items (0 where fewer than k are left) and their scores. Raises as :func:`ranks` does.
     """
-    with _evaluating(model):
+    with evaluating(model):
         for rows, _, scores in scored(model, log, positions, length, batch_size):
             yield rows, _top(scores, log, positions[rows], k, protocols)
 
@@ -140,78 +139,10 @@ def _top(
         if protocol == "masked":
             scores[masked_out(log, positions, scores.device)] = -torch.inf
         top = scores.topk(min(k, log.num_items))
-        _refuse_nan(top.values)
+        refuse_nan(top.values)
         score, item = top.values.cpu().numpy(), top.indices.cpu().numpy()
         lists[protocol] = np.where(score > -np.inf, item, 0), score
     return lists
-
-
-def sampled_ranks(
-    model: Recommender,
-    log: EventLog,
-    positions: Int[np.ndarray, "P"],
-    length: int = 50,
-    count: int = 100,
-    batch_size: int = 256,
-) -> pd.DataFrame:
-    """Rank the true item of every position among itself and ``count`` others, for selection alone.
-
-    The others are drawn uniformly from the items that are not in the user's earlier events, with
-    replacement, by a seed of their own: the same whatever model is asked, and whenever. Such ranks
-    are no estimate of those in the catalogue (Krichene & Rendle, 2020).
-
-    Returns ``rank_masked`` and ``rank_unmasked``, a row per position in the order given; they
-    differ in repeats alone, of which ``rank_masked`` is the last one. Raises as :func:`ranks` does.
-    """
-    others, repeat = _others(log, positions, count)
-    candidates = np.concatenate([log.item[positions, None], others], 1)
-    rank = ranks_of_first(scores_of(model, log, positions, candidates, length, batch_size))
-    masked = np.where(repeat, count + 1, rank).astype(np.int32)
-    return pd.DataFrame({"rank_masked": masked, "rank_unmasked": rank.astype(np.int32)})
-
-
-@torch.inference_mode()
-def scores_of(
-    model: Recommender,
-    log: EventLog,
-    positions: Int[np.ndarray, "P"],
-    candidates: Int[np.ndarray, "P C"],
-    length: int = 50,
-    batch_size: int = 256,
-) -> Float[np.ndarray, "P C"]:
-    """Scores of candidates before each position; that of no candidate (0) is minus infinity.
-
-    Raises ``FloatingPointError`` on a score that is not a number.
-    """
-    found = np.empty(candidates.shape, dtype=np.float32)
-    with _evaluating(model):
-        for rows, batch in _chunks(model, log, positions, length, batch_size):
-            asked = torch.from_numpy(candidates[rows].astype(np.int64)).to(batch.item.device)
-            scores = model.score(batch, asked).float().masked_fill(asked == 0, -torch.inf)
-            _refuse_nan(scores.max(1).values)
-            found[rows] = scores.cpu().numpy()
-    return found
-
-
-def _others(
-    log: EventLog, positions: Int[np.ndarray, "P"], count: int
-) -> tuple[Int[np.ndarray, "P K"], Bool[np.ndarray, "P"]]:
-    """Uniform items that a user has not had, and whether the true one is among those they had."""
-    lot = np.random.default_rng(0).random((len(positions), count))
-    repeat = np.zeros(len(positions), dtype=bool)
-    others = np.empty((len(positions), count), dtype=np.int64)
-    start = log.offsets[log.user_of(positions)]
-    for row, position in enumerate(positions):
-        earlier, target = log.item[start[row] : position], log.item[position]
-        if log.context is not None:
-            earlier = earlier[~log.context[start[row] : position]]
-        repeat[row] = (earlier == target).any()
-        had = np.unique(np.append(earlier, target))
-        if len(had) == log.num_items:  # of everything: the others are all but the target
-            had = np.array([target])
-        free = (lot[row] * (log.num_items - len(had))).astype(np.int64)  # the n-th one not had
-        others[row] = free + 1 + np.searchsorted(had - np.arange(len(had)) - 1, free, "right")
-    return others, repeat
 
 
 def scored(
@@ -228,7 +159,7 @@ def scored(
     """
     if batch_size is None:  # scores that stay in cache while they are counted
         batch_size = int(np.clip(2**22 // log.num_items, 16, 256))
-    for rows, batch in _chunks(model, log, positions, length, batch_size):
+    for rows, batch in chunks(model, log, positions, length, batch_size):
         with torch.no_grad():  # not inference mode: who asks may write to the scores outside of it
             scores = model.score_all(batch).float()
         if scores.shape != (len(rows), log.num_items + 1):
@@ -241,7 +172,7 @@ def scored(
         yield rows, batch, scores
 
 
-def _chunks(model, log, positions, length, batch_size):
+def chunks(model, log, positions, length, batch_size):
     """Row numbers of chunks of positions and what the model reads before them."""
     if not len(positions):
         raise ValueError("no positions to score")
@@ -260,7 +191,7 @@ def _chunks(model, log, positions, length, batch_size):
 
 
 @contextmanager
-def _evaluating(model: Recommender) -> Iterator[None]:
+def evaluating(model: Recommender) -> Iterator[None]:
     """The model in evaluation mode; afterwards, or after an error, in the mode it was in."""
     training = model.training
     model.eval()
@@ -270,7 +201,7 @@ def _evaluating(model: Recommender) -> Iterator[None]:
         model.train(training)
 
 
-def _refuse_nan(best: Tensor) -> None:
+def refuse_nan(best: Tensor) -> None:
     """``best`` is a maximum of scores, which is not a number if one of them is none."""
     if best.isnan().any():
         raise FloatingPointError("a score is not a number; ranks would be meaningless")
@@ -296,7 +227,7 @@ def _count(scores: Tensor, log: EventLog, chunk: np.ndarray):
     target = torch.from_numpy(log.item[chunk].astype(np.int64)).to(scores.device)
     own = scores.gather(1, target[:, None])
     best, first = scores.max(1)
-    _refuse_nan(best)
+    refuse_nan(best)
     first = first.clamp(min=1)  # padding comes first where nothing is above minus infinity
     flag = torch.empty_like(scores)  # comparing into one float buffer beats counting booleans
     higher = torch.gt(scores, own, out=flag).sum(1).long()

@@ -25,8 +25,9 @@ from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.base import CountModel, Recommender
+from seqrec_lib.training.candidates import sampled_ranks
 from seqrec_lib.training.checkpoint import Progress, resume, save
-from seqrec_lib.training.evaluation import ranks, sampled_ranks
+from seqrec_lib.training.evaluation import ranks
 from seqrec_lib.training.optimizers import optimizer
 from seqrec_lib.training.settings import Training
 

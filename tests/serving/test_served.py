@@ -210,6 +210,7 @@ def test_two_items_of_one_name_are_refused(served):
 
 def test_a_reranker_of_everything_is_the_ranker(served, kept):
     whole = reranked(served("gru"), served("din"), 90)
+    assert whole.model.steps_at_once == served("din").model.steps_at_once  # what it can hold
     for history in histories(kept("gru")[2])[::15]:
         own, expected = (
             one.answer([Question(history, 90, BOTH)])[0].lists for one in (whole, served("din"))

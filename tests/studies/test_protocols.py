@@ -17,7 +17,7 @@ from seqrec_lib.records import provenance, runs, standing, store
 from seqrec_lib.records.rankers import TAIL_RECIPES
 from seqrec_lib.records.recipes import RECIPES
 from seqrec_lib.studies import protocols
-from seqrec_lib.training.evaluation import scores_of
+from seqrec_lib.training.candidates import scores_of
 from seqrec_lib.training.settings import Training
 
 DATASET = "simulated-tail"

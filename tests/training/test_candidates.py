@@ -12,8 +12,8 @@ from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.counts.popular import Popular
 from seqrec_lib.models.encoders.gru import GRU
 from seqrec_lib.models.rankers.din import DIN
-from seqrec_lib.training.candidates import among_shared, first, reranked
-from seqrec_lib.training.evaluation import last, ranks, scores_of
+from seqrec_lib.training.candidates import among_shared, first, reranked, scores_of
+from seqrec_lib.training.evaluation import last, ranks
 
 
 class Fixed(Recommender):

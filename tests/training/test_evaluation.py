@@ -7,7 +7,8 @@ import torch
 
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import Recommender
-from seqrec_lib.training.evaluation import exposure, last, ranks, sampled_ranks
+from seqrec_lib.training.candidates import sampled_ranks
+from seqrec_lib.training.evaluation import exposure, last, ranks
 
 INF = float("inf")
 

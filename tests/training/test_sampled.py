@@ -10,8 +10,8 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.metrics.ranking import ndcg
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.encoders.gru import GRU
-from seqrec_lib.training import evaluation
-from seqrec_lib.training.evaluation import sampled_ranks
+from seqrec_lib.training import candidates
+from seqrec_lib.training.candidates import sampled_ranks
 from seqrec_lib.training.loop import fit
 from seqrec_lib.training.settings import Training
 
@@ -33,7 +33,7 @@ def asked(log, split, numbers=False, **how):
 
 
 def test_others_are_items_that_the_user_has_not_had(small_log, small_split):
-    others, repeat = evaluation._others(small_log, small_split.test, 200)
+    others, repeat = candidates._others(small_log, small_split.test, 200)
     for row, position in enumerate(small_split.test):
         start = small_log.offsets[small_log.user_of(np.array([position]))[0]]
         history = set(small_log.item[start:position].tolist())
@@ -51,7 +51,7 @@ def test_an_item_that_ties_with_all_is_in_the_middle(small_log, small_split):
 
 
 def test_a_rank_counts_the_others_that_score_higher(small_log, small_split):
-    others, repeat = evaluation._others(small_log, small_split.test, 20)
+    others, repeat = candidates._others(small_log, small_split.test, 20)
     own = small_log.item[small_split.test]
     expected = 1 + (others > own[:, None]).sum(1)
     found = asked(small_log, small_split, True, count=20, batch_size=7)
@@ -61,7 +61,7 @@ def test_a_rank_counts_the_others_that_score_higher(small_log, small_split):
 
 def test_a_user_of_every_item_is_compared_with_all_but_the_true_one(log_of):
     log = log_of([1, 2, 3, 2])
-    others, repeat = evaluation._others(log, np.array([3]), 500)
+    others, repeat = candidates._others(log, np.array([3]), 500)
     assert set(others.ravel().tolist()) == {1, 3} and repeat.tolist() == [True]
 
 
