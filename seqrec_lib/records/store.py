@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from seqrec_lib.data.files import root, written_aside
 from seqrec_lib.data.refusals import Said
@@ -87,11 +87,22 @@ class Runs:
 
         Cards and exposure stay those of all users.
         """
+        return self._where(self.examples["user"].isin(users).to_numpy())
+
+    def asked_as(self, other: Runs) -> Runs:
+        """The same runs as asked what ``other`` was asked alone: the events of the same places of
+        the same users' histories. Fewer, if they were not asked all of it. Else as :meth:`among`.
+        """
+        which = ["user", "history_length"]
+        theirs = pd.MultiIndex.from_frame(other.examples[which])
+        return self._where(pd.MultiIndex.from_frame(self.examples[which]).isin(theirs))
+
+    def _where(self, rows: Bool[np.ndarray, "Q"]) -> Runs:
         seeds = []
         for run in self.seeds:
-            table = run.ranks[run.ranks["user"].isin(users)].reset_index(drop=True)
             seeds.append(replace(run))
-            vars(seeds[-1])["ranks"] = table  # where a cached property keeps what it found
+            # where a cached property keeps what it found
+            vars(seeds[-1])["ranks"] = run.ranks[rows].reset_index(drop=True)
         return replace(self, seeds=seeds)
 
     @property

@@ -23,6 +23,7 @@ from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records import provenance, runs, standing, store
 from seqrec_lib.records.recipes import published, recipe
 from seqrec_lib.records.spec import Spec
+from seqrec_lib.records.store import Runs
 from seqrec_lib.training.evaluation import last
 from seqrec_lib.training.settings import Training
 
@@ -374,6 +375,13 @@ def test_a_record_of_a_sample_of_users_has_their_ranks_alone_and_compares_with_a
     pd.testing.assert_frame_equal(among.seeds[0].ranks, sampled.ranks)
     assert among.ranks("masked").shape == (1, len(sampled.ranks))
     assert len(whole.examples) > len(among.examples) == len(sampled.ranks)
+    one, every = Runs("few", "tecd-sim", [sampled]), among.examples["history_length"]
+    pd.testing.assert_frame_equal(whole.asked_as(one).seeds[0].ranks, sampled.ranks)
+    vars(sampled)["ranks"] = sampled.ranks[every > every.min()]  # some of their questions alone
+    pd.testing.assert_frame_equal(
+        whole.asked_as(one).seeds[0].ranks, sampled.ranks.reset_index(drop=True)
+    )
+    del vars(sampled)["ranks"]
     assert runs.run_spec(few).ranks.equals(sampled.ranks)  # read back
     assert store.load(many_rows).ranks.equals(whole.seeds[0].ranks)
 

@@ -33,6 +33,7 @@ from seqrec_lib.records.store import RESULTS, SCRATCH, Runs, load_all
 from seqrec_lib.report.cells import with_half_width
 from seqrec_lib.report.chapters import data_cards
 from seqrec_lib.report.chapters.card_words import CARDS, USES
+from seqrec_lib.report.chapters.results import minutes
 from seqrec_lib.report.dropdowns import Dropdowns
 from seqrec_lib.report.show import Shown
 from seqrec_lib.training.settings import Training
@@ -148,49 +149,58 @@ def figures(runs: Sequence[Runs]) -> dict[str, pd.DataFrame]:
     """HR@10 and NDCG@10 of each run under both protocols, with half-widths of 95 % intervals."""
     tabs = {}
     for protocol, letter in report.PROTOCOLS.items():
-        rows = {}
+        rows = []
         for run in runs:
             row = {"seeds": _seeds(run)}
             for name, metric in (("HR@10", hr), ("NDCG@10", ndcg)):
                 row[f"{name} {letter}"] = with_half_width(report.mean(run, protocol, metric))
-            rows[_called(run)] = row
-        tabs[f"figures {letter}"] = pd.DataFrame.from_dict(rows, "index")
+            rows.append(row)
+        tabs[f"figures {letter}"] = pd.DataFrame(rows, _called(runs))
     return tabs
 
 
-def costs(runs: Sequence[Runs]) -> pd.DataFrame:
-    """What each run took (:attr:`seqrec_lib.records.store.Runs.costs`), in all with its starts."""
-    found = {
-        _called(run): {
+def costs(runs: Sequence[Runs], results: str | Path = SCRATCH) -> pd.DataFrame:
+    """What each run took (:attr:`seqrec_lib.records.store.Runs.costs`), in all with its starts
+    (:func:`seqrec_lib.report.chapters.results.minutes`)."""
+    found = [
+        {
             "minutes, own": run.costs["own_seconds"] / 60,
-            "minutes, in all": run.costs["total_seconds"] / 60,
+            "minutes, in all": minutes(run, results),
             "seconds to score": run.costs["scoring_seconds"],
             "peak GiB": run.costs["peak_bytes"] / 2**30,
             "parameters": int(run.costs["parameters"]),
         }
         for run in runs
-    }
-    return pd.DataFrame.from_dict(found, "index").round(1)
+    ]
+    return pd.DataFrame(found, _called(runs)).round(1)
 
 
 def origin(runs: Sequence[Runs]) -> pd.DataFrame:
     """On what each run was trained, when, and under which golden run."""
-    rows = {}
+    rows = []
     for run in runs:
         cards = [one.card for one in run.seeds]
         spec = Spec(run.dataset, run.name, run.seeds[0].spec["model"], None, Training())
         stands = all(card.get("golden") == provenance.golden(spec) for card in cards)
-        rows[_called(run)] = {
-            "device": _distinct(card["device"] for card in cards),
-            "torch": _distinct(card["versions"]["torch"] for card in cards),
-            "day": _distinct(card["date"][:10] for card in cards),
-            "golden run": f"{provenance.golden_of(spec)}{'' if stands else ', moved since'}",
-        }
-    return pd.DataFrame.from_dict(rows, "index")
+        rows.append(
+            {
+                "device": _distinct(card["device"] for card in cards),
+                "torch": _distinct(card["versions"]["torch"] for card in cards),
+                "day": _distinct(card["date"][:10] for card in cards),
+                "golden run": f"{provenance.golden_of(spec)}{'' if stands else ', moved since'}",
+            }
+        )
+    return pd.DataFrame(rows, _called(runs))
 
 
-def _called(run: Runs) -> str:
-    return f"{report.label(run.name)}: {data_cards.title(run.dataset)}"
+def _called(runs: Sequence[Runs]) -> list[str]:
+    """What the rows of runs are called: the run and its data, which a digest tells apart where two
+    logs of one's own are called alike."""
+    names = [f"{report.label(run.name)}: {data_cards.asked(run)}" for run in runs]
+    return [
+        f"{name}, {data_cards.digest(run)}" if names.count(name) > 1 else name
+        for name, run in zip(names, runs, strict=True)
+    ]
 
 
 def _distinct(words: Iterable[str]) -> str:
@@ -201,10 +211,10 @@ def _seeds(run: Runs) -> str:
     return "none" if report.counts(run) else ", ".join(map(str, run.numbers))
 
 
-def of(model: str, runs: Sequence[Runs]) -> Shown:
-    """The card of a model, its parts behind tabs."""
+def of(model: str, runs: Sequence[Runs], results: str | Path = SCRATCH) -> Shown:
+    """The card of a model, its parts behind tabs; what its runs start from lies in ``results``."""
     tabs = {"about": about(model, runs), "settings": trained(runs)} | figures(runs)
-    tabs |= {"costs": costs(runs), "machines": origin(runs)}
+    tabs |= {"costs": costs(runs, results), "machines": origin(runs)}
     return report.show(tabs, f"{name_of(model)}, from its file and its records.", digits=1)
 
 
@@ -224,11 +234,13 @@ def by_model(runs: Sequence[Runs]) -> dict[str, list[Runs]]:
     return {name: own for name, own in found.items() if own}
 
 
-def models(runs: Sequence[Runs]) -> Dropdowns:
+def models(runs: Sequence[Runs], results: str | Path = SCRATCH) -> Dropdowns:
     """A card for every model that has records."""
     return Dropdowns(
         {
-            f"{name_of(name)} · {_numbered(sum(len(run.seeds) for run in own))}": of(name, own)
+            f"{name_of(name)} · {_numbered(sum(len(run.seeds) for run in own))}": of(
+                name, own, results
+            )
             for name, own in by_model(runs).items()
         }
     )

@@ -39,7 +39,8 @@ def title(dataset: str) -> str:
     one = Dataset.parse(dataset)
     parts = [TITLES.get(one.source, one.but(split="", shuffled=False).name)]
     parts += [f"by {one.split}"] * bool(one.split) + [f"stores: {one.stores}"] * bool(one.stores)
-    parts += ["shuffled"] * one.shuffled + ["regenerated"] * bool(one.regenerated)
+    parts += ["shuffled"] * one.shuffled + ["in random order"] * one.unordered
+    parts += ["regenerated"] * bool(one.regenerated)
     parts += [one.regenerated] * (one.regenerated not in ("", "every"))
     parts += ["validation learned too"] * one.with_validation + ["pairs"] * bool(one.pairs)
     return ", ".join(parts + [one.pairs] * (one.pairs not in ("", "apart")))
@@ -164,21 +165,33 @@ def own(dataset: str) -> Shown:
     return report.show(table, "What can be counted of a data set, whoever made it.", digits=2)
 
 
+def asked(run: Runs) -> str:
+    """The data set of a run and, where a sample of the users was asked, how many they are."""
+    users = run.examples["user"].nunique()
+    sampled = run.seeds[0].spec["training"].get("test_users", 0)
+    return title(run.dataset) + f" ({users:,} users asked)" * bool(sampled)
+
+
+def digest(run: Runs) -> str:
+    """The first digits of the digest of its data."""
+    return str(run.seeds[0].card["data_digest"][:12])
+
+
 def questions(runs: Sequence[Runs]) -> pd.DataFrame:
-    """What the runs on each data set were asked: a row a data set that has records."""
+    """What the runs on each data set were asked: a row for all of its users, and for a sample."""
     rows = {}
     for run in runs:
-        if (name := title(run.dataset)) not in rows:
-            asked, one = run.examples, run.seeds[0]
+        if (name := (asked(run), digest(run))) not in rows:
+            found, one = run.examples, run.seeds[0]
             rows[name] = {
-                "questions": len(asked),
-                "users": asked["user"].nunique(),
+                "questions": len(found),
+                "users": found["user"].nunique(),
                 "items": len(one.exposure),
-                "events before, median": float(np.median(asked["history_length"])),
-                "repeats, %": 100 * float(asked["repeat"].mean()),
-                "digest": one.card["data_digest"][:12],
+                "events before, median": float(np.median(found["history_length"])),
+                "repeats, %": 100 * float(found["repeat"].mean()),
+                "digest": digest(run),
             }
-    return pd.DataFrame.from_dict(rows, "index")
+    return pd.DataFrame(list(rows.values()), [name for name, _ in rows])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ class File:
     ``parts`` are the data sets whose runs answer them, each with what it adds to a run's name.
     Where a user is asked many times, ``population`` is one of
     :func:`seqrec_lib.report.chapters.tecd.weights`. ``only`` these runs are of it, or all but those
-    ``without``.
+    ``without``. What the run ``like`` was asked, a sample, all others are shown on too.
     """
 
     name: str
@@ -45,6 +46,7 @@ class File:
     population: str = ""
     only: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    like: str = ""
 
 
 def _amazon(name: str) -> File:
@@ -61,7 +63,17 @@ def _stores(name: str, source: str, asks: str, ending: str = "") -> File:
     return File(name, parts, asks)
 
 
+def _sampled(name: str, dataset: str, like: str, asks: str) -> File:
+    return File(name, {dataset: ""}, asks, only=BESIDE, like=like)
+
+
 _TAIL = "the last fifth of each user's events online"
+# beside what is too slow to be asked everything: floors, encoders, and all ways to attend
+BESIDE = (
+    "popular", "recency", "profile", "markov-1", "markov", "slit", "gru", "sasrec", "caser",
+    "nextitnet", "hstu", "surge", "pooling", "din", "dien", "attention", "sim-hard", "sim-soft",
+    "eta", "twin", "twin-v2", "tim", "transact",
+)  # fmt: skip
 FILES = (
     *map(_amazon, ("beauty", "toys", "sports")),
     File("T-ECD, per event", {"tecd-marketplace": ""},
@@ -82,6 +94,11 @@ FILES = (
          "the last fifth of each customer's lines"),
     File("MovieLens", {"movielens_small-tail-shuffled": ""},
          "the last fifth of each user's ratings"),
+    _sampled("2,000 users of Beauty", "beauty", "transact", "the last event of each"),
+    _sampled("100 users of MovieLens", "movielens_small-tail-shuffled", "dien",
+             "ten at most of the last fifth of each one's ratings"),
+    _sampled("200 users of T-ECD", "tecd-marketplace", "tim",
+             "ten at most of the third day's events of each"),
 )  # fmt: skip
 
 
@@ -90,7 +107,8 @@ class Row:
     """A model on a file: its runs, its figures (``"NDCG@10 M"``, ...), its costs.
 
     ``minutes`` are those of training with all that the run starts from, ``own`` those of its own;
-    ``seconds`` score all test questions. All three are medians over the seeds of ``device``.
+    ``seconds`` score all test questions, or the share of them that the file has of what the run was
+    asked. All three are medians over the seeds of ``device``.
     """
 
     file: str
@@ -167,7 +185,7 @@ def rows(file: File, seeds: Sequence[int], results: str) -> list[Row]:
     """A row for each run of a file that has records, the best under M first.
 
     There is none where weights are needed and the data are not at hand, and none of a run that was
-    asked fewer questions than others: a variant that was looked at and no more.
+    asked fewer questions than others: it has its place beside others on a sample of the users.
     """
     if file.population and not datasets.at_hand(next(iter(file.parts))):
         return []
@@ -178,8 +196,15 @@ def rows(file: File, seeds: Sequence[int], results: str) -> list[Row]:
         if run.name not in file.without and (not file.only or run.name in file.only)
     ]
     weight, made = weights(file), []
-    most = max((_questions(run) for run, _ in found), default=0)
-    for run, more in found:
+    if file.like:
+        sample = next((run for run, _ in found if run.name == file.like), None)
+        if sample is None:
+            return []
+        asked = [run.asked_as(sample) for run, _ in found]
+    else:
+        asked = [run for run, _ in found]
+    most = max(map(_questions, asked), default=0)
+    for (whole, more), run in zip(found, asked, strict=True):
         if _questions(run) < most:
             continue
         costs = run.costs
@@ -191,7 +216,7 @@ def rows(file: File, seeds: Sequence[int], results: str) -> list[Row]:
                 means(run, weight),
                 float(costs["own_seconds"]) / 60,
                 minutes(run, results),
-                float(costs["scoring_seconds"]),
+                float(costs["scoring_seconds"]) * _questions(run) / _questions(whole),
                 int(costs["parameters"]),
                 _device(run),
             )
@@ -213,7 +238,7 @@ def called(name: str, more: str) -> str:
     return words if not more or more in words else f"{words}, {more}"
 
 
-def minutes(run: Runs, results: str) -> float:
+def minutes(run: Runs, results: str | Path) -> float:
     """Minutes to train a run and, one after the other, all that it starts from.
 
     Of each the median over the seeds that the commonest device trained, so that what is put around
@@ -233,7 +258,7 @@ def minutes(run: Runs, results: str) -> float:
     return total
 
 
-def _started(name: str, results: str) -> Runs:
+def _started(name: str, results: str | Path) -> Runs:
     """A run that another starts from, ``<folder of the data set>/<name>``, of all its seeds.
 
     Raises ``FileNotFoundError`` if it has no record.

@@ -29,7 +29,7 @@ def recorded(made):
         ranks = made(name, *[np.array([1, 2, 30])] * len(numbers)).seeds
         for spec, one in zip(published(dataset, name, numbers), ranks, strict=False):
             versions = {"torch": "2", "numpy": "2", "python": "3"}
-            more = {"versions": versions, "date": "2026-11-21T01", "threads": 1}
+            more = {"versions": versions, "date": "2026-11-21T01", "threads": 1, "starts_from": {}}
             more["golden"] = provenance.golden(spec)
             seed = Run(one.folder, spec.as_dict(), one.card | more | card)
             seed.__dict__["ranks"] = one.ranks
@@ -97,6 +97,15 @@ def test_figures_are_means_of_the_ranks_under_their_protocol(recorded):
         assert name.endswith(letter) and table["seeds"].tolist() == ["0, 1"]
         mean = report.mean(run, protocol).mean
         assert table[f"NDCG@10 {letter}"].iloc[0].startswith(f"{mean:.4f} ± ")
+
+
+def test_logs_that_are_called_alike_keep_their_rows(recorded):
+    runs = [recorded("simulated", "sasrec", data_digest=digest * 64) for digest in "abc"]
+    runs[2].seeds[0].spec["training"] |= {"test_users": 2}
+    own, other, sampled = cards.costs(runs).index
+    assert own == "SASRec: 400 users, aaaaaaaaaaaa" and other.endswith("bbbbbbbbbbbb")
+    assert sampled == "SASRec: 400 users (3 users asked)"
+    assert all(len(table) == 3 for table in cards.figures(runs).values())
 
 
 def test_a_card_has_its_parts_behind_tabs(recorded):

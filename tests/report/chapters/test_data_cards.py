@@ -1,5 +1,6 @@
 """Every data set has a card, and what a card says is what the files and the records say."""
 
+import dataclasses
 import json
 import re
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from seqrec_lib.data import amazon, datasets, hm, movielens
+from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import root
 from seqrec_lib.data.sources import SOURCES
 from seqrec_lib.report.chapters import data_cards
@@ -98,6 +100,31 @@ def test_a_card_of_ones_own_is_counted(tmp_path):
     cells = dict(table.itertuples(index=False))
     assert (cells["users"], cells["events"]) == ("2", "6") and table.columns[1] == "shop"
     assert cells["digest"] == datasets.digest_of(str(path))[:12]
+
+
+def test_no_two_data_sets_are_called_alike():
+    kinds = {
+        "source": "toys", "split": "tail", "shuffled": True, "regenerated": "released",
+        "with_validation": True, "pairs": "leaking", "stores": "known", "unordered": True,
+    }  # fmt: skip
+    assert {field.name for field in dataclasses.fields(Dataset)} == {*kinds, "reading"}
+    for name, value in kinds.items():
+        base = Dataset("omni-100" if name == "stores" else "beauty")
+        other = base.but(**{name: value})
+        assert data_cards.title(str(other)) != data_cards.title(str(base)), name
+    folders = (root() / "book/results").glob("*/*/s*/spec.json")
+    recorded = {json.loads(path.read_text())["dataset"] for path in folders}
+    assert len({data_cards.title(name) for name in recorded}) == len(recorded) > 30
+
+
+def test_a_sample_of_the_users_has_a_row_of_its_own(made):
+    whole, part = made("sasrec", np.array([1, 2, 3])), made("dien", np.array([1, 2]))
+    part.seeds[0].spec["training"]["test_users"] = 5
+    for run in (part, whole):
+        run.seeds[0].card["data_digest"] = "0123456789abcdef"
+        run.seeds[0].__dict__["exposure"] = pd.DataFrame({"item": range(7)})
+    found = data_cards.questions([part, whole])
+    assert found["questions"].to_dict() == {"Beauty (2 users asked)": 2, "Beauty": 3}
 
 
 def test_a_data_set_is_asked_once_however_many_models_answer(made):

@@ -188,6 +188,27 @@ def test_what_was_asked_less_than_others_has_no_row(rows, record, tmp_path, monk
     assert {row.runs.name for row in found} == {"sasrec", "markov"}
 
 
+def test_on_a_sample_all_are_shown_as_asked_the_sample(rows, record, tmp_path, monkeypatch):
+    file, _ = rows
+    record("simulated/gru/s0")
+    whole = store.load
+
+    def load(folder):  # gru was asked about two of the users
+        one = whole(folder)
+        one.ranks["user"] = one.ranks["history_length"] = np.arange(4)
+        if folder.parent.name == "gru":
+            one.__dict__["ranks"] = one.ranks.iloc[1:3]
+        return one
+
+    monkeypatch.setattr(store, "load", load)
+    found = results.rows(dataclasses.replace(file, like="gru"), [0], str(tmp_path))
+    assert {row.model: row.found["HR@10 M"].mean for row in found} == {
+        "GRU-CE": 1.0, "SASRec": 0.5, "SASRec, days shuffled": 0.5, "Markov chain": 0.0,
+    }  # fmt: skip
+    assert {row.model: row.seconds for row in found}["SASRec"] == 2.5  # of five for all four
+    assert results.rows(dataclasses.replace(file, like="dien"), [0], str(tmp_path)) == []
+
+
 def test_values_to_take_away_have_the_ends_of_intervals(rows):
     _, found = rows
     table = results.raw(found)
