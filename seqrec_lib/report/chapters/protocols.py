@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,13 @@ from seqrec_lib.data import datasets
 from seqrec_lib.metrics.ranking import ndcg
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.recipes import published
+from seqrec_lib.records.runs import run as of_seeds
+from seqrec_lib.records.standing import answering
 from seqrec_lib.records.store import Runs
 from seqrec_lib.report.axes import bare, beside, ends
-from seqrec_lib.report.cells import judged, with_half_width
-from seqrec_lib.statistics.intervals import Interval
+from seqrec_lib.report.cells import judged, verdicts_of, with_half_width
+from seqrec_lib.report.chapters.results import device
+from seqrec_lib.statistics.intervals import ONE_SEED, Interval
 from seqrec_lib.statistics.orders import agreement
 from seqrec_lib.statistics.populations import per_user
 from seqrec_lib.studies import protocols as study
@@ -43,14 +47,12 @@ MEASURES = {
     "reranked unmasked NDCG@10": "NDCG@10 U, behind SASRec",
 }
 
-_AMONG = ("uniform AUC", "popularity AUC", "uniform NDCG@10", "popularity NDCG@10")
-# by key: a shop, its data set, who counts there, and by what the networks are compared with these.
-# On T-ECD those who count were ranked at other events than the networks
-SHOPS: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
+# by key: a shop, its data set, and whom it asks
+SHOPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "retail": ("Online Retail", "online_retail-tail-shuffled",
-               ("popular", "recency", "markov-1", "slit"),
-               ("all masked", "all unmasked", *_AMONG[:2])),
-    "tecd": ("T-ECD", "tecd-marketplace", ("popular", "recency", "markov"), _AMONG),
+               ("popular", "recency", "markov-1", "slit", "pooling", "din", "sim-hard", "tim")),
+    "tecd": ("T-ECD", "tecd-marketplace",
+             ("popular", "recency", "markov", "pooling", "din", "sim-soft", "tim")),
 }  # fmt: skip
 
 # what a part is, and the runs with it and without it
@@ -93,6 +95,34 @@ def possible(dataset: str, names: Iterable[str]) -> list[str]:
     return [name for name, kind in kinds.items() if known or not kind.reads_attributes]
 
 
+def runs_of(
+    dataset: str,
+    names: Iterable[str],
+    seeds: Sequence[int],
+    epochs: int | None,
+    device: str,
+    retrain: bool,
+    results: str | Path,
+) -> list[Runs]:
+    """Runs that are possible, each of those of the seeds that it has records of; where it has
+    none, of all of them, which are trained."""
+    how = (epochs, device, retrain, results)
+    return [
+        of_seeds(dataset, name, _recorded(dataset, name, seeds, epochs, results) or seeds, *how)
+        for name in possible(dataset, names)
+    ]
+
+
+def _recorded(
+    dataset: str, name: str, seeds: Sequence[int], epochs: int | None, results: str | Path
+) -> list[int]:
+    if epochs is not None:  # a trial is none of those
+        return []
+    specs = published(dataset, name, seeds)
+    there = [spec for spec in specs if answering(spec, results) is not None]
+    return [spec.training.seed for spec in there]
+
+
 def answered(
     runs: Sequence[Runs],
     results: str | Path,
@@ -100,15 +130,24 @@ def answered(
     device: str = "auto",
     epochs: int | None = None,
 ) -> dict[str, list[pd.DataFrame]]:
-    """What is kept of each run, by its name; what is missing is made first."""
-    how = (results, reranks, device, epochs)
+    """What is kept of each run, by its name; what is missing is made first. Behind another model's
+    list stands the first seed alone."""
     for run in runs:
-        study.study(run.dataset, [run.name], run.numbers, *how)
+        for number in run.numbers:
+            behind = reranks and number == run.numbers[0]
+            study.study(run.dataset, [run.name], [number], results, behind, device, epochs)
     return {run.name: study.kept(run, results) for run in runs}
 
 
+def alike(runs: Sequence[Runs]) -> list[Runs]:
+    """All as asked the questions of the one that was asked fewest."""
+    fewest = min(runs, key=lambda run: len(run.examples))
+    return [run.asked_as(fewest) for run in runs]
+
+
 class Means:
-    """A measure of a run: means by ``user`` (S, U), and how many ``questions`` each had."""
+    """A measure of a run: means by ``user`` (S, U), and how many ``questions`` each had. Of a
+    measure that was not kept of all seeds, ``run`` has the others."""
 
     def __init__(self, run: Runs, kept: Sequence[pd.DataFrame], measure: str):
         self.run = run
@@ -120,10 +159,13 @@ class Means:
             self.questions = rows[0].size().to_numpy()
             self.values = np.stack([one.mean().to_numpy() for one in rows])
             return
-        if measure not in kept[0]:
+        there = [(seed, one) for seed, one in zip(run.seeds, kept, strict=True) if measure in one]
+        if not there:
             raise ValueError(f"{run.name}: {measure} is not kept; it was asked without a list")
-        self.user, self.questions = (kept[0][name].to_numpy() for name in ("user", "questions"))
-        self.values = np.stack([one[measure].to_numpy() for one in kept])
+        self.run = replace(run, seeds=[seed for seed, _ in there])
+        first = there[0][1]
+        self.user, self.questions = (first[name].to_numpy() for name in ("user", "questions"))
+        self.values = np.stack([one[measure].to_numpy() for _, one in there])
 
     def among(self, users: Int[np.ndarray, "V"]) -> tuple[Float[np.ndarray, "S V"], np.ndarray]:
         """The values of these users alone, and their numbers of questions."""
@@ -163,9 +205,9 @@ def table(
     baseline: str | None = None,
 ) -> pd.DataFrame:
     """A row a run, a column a measure, means with half-widths. With ``baseline`` differences to
-    that run instead, with verdicts that are corrected together."""
+    that run instead, with verdicts that are corrected together. A run of one seed says so."""
     found = {m: [Means(run, kept[run.name], m) for run in runs] for m in measures}
-    rows = [report.label(run.name) for run in runs]
+    rows = [_named(run) for run in runs]
     if baseline is None:
         cells = {m: [with_half_width(one.mean) for one in column] for m, column in found.items()}
     else:
@@ -189,14 +231,21 @@ def gains(runs: Sequence[Runs], kept: Kept, baseline: str, measures: Sequence[st
         ]
         for m in measures
     }
-    return pd.DataFrame(found, index=[report.label(run.name) for run in others])
+    return pd.DataFrame(found, index=[_named(run) for run in others])
+
+
+def _named(run: Runs) -> str:
+    """A run's name, and that it has one seed."""
+    alone = not report.counts(run) and len(run.seeds) == 1
+    return report.label(run.name) + f", {ONE_SEED}" * alone
 
 
 def levels(runs: Sequence[Runs], kept: Kept) -> pd.DataFrame:
-    """A row a run: five ways to ask with half-widths, numbers learned, minutes."""
-    found = table(runs, kept, [*list(MEASURES)[:2], "uniform AUC", "popularity AUC", BEHIND])
-    took = report.costs(runs)[["parameters", "own minutes"]]
-    return found.join(took.rename(columns={"own minutes": "minutes"}))
+    """A row a run: four ways to ask with half-widths, numbers learned, minutes, and the machine."""
+    found = table(runs, kept, [*list(MEASURES)[:2], "uniform AUC", "popularity AUC"])
+    took = report.costs(runs)[["parameters", "own minutes"]].set_axis(found.index)
+    found = found.join(took.rename(columns={"own minutes": "minutes"}))
+    return found.assign(on=[device(run) for run in runs])
 
 
 def parts(runs: Sequence[Runs], kept: Kept) -> pd.DataFrame:
@@ -249,12 +298,14 @@ def agreements(
 
 
 def against(ax: Axes, runs: Sequence[Runs], kept: Kept, x: str, y: str) -> None:
-    """Each run by two measures, with half-widths; its name beside it."""
+    """Each run by two measures, with half-widths; its name beside it. Hollow: one seed."""
     points, bars = {}, []
     for run in runs:
         across, up = (Means(run, kept[run.name], measure).mean for measure in (x, y))
+        inside = "white" if up.note == ONE_SEED else report.colour(run.name)
         ax.errorbar(across.mean, up.mean, xerr=ends([across])[1], yerr=ends([up])[1], capsize=2,
-                    color=report.colour(run.name), marker=report.marker(run.name))  # fmt: skip
+                    color=report.colour(run.name), marker=report.marker(run.name),
+                    mfc=inside)  # fmt: skip
         points[textwrap.fill(report.label(run.name), 20)] = (
             across.mean, up.mean, report.colour(run.name),
         )  # fmt: skip
@@ -297,13 +348,18 @@ def differences(
     runs: Sequence[Runs], kept: Kept, pairs: Iterable[tuple[str, str]], measures: Sequence[str]
 ) -> dict[str, str]:
     """Of those pairs of runs that are there, the first minus the second by measure, as in
-    ``tim-din-uniform-auc``, with intervals, to glue."""
+    ``tim-din-uniform-auc``, with intervals, to glue. Where there is no difference, once all of
+    them are corrected together, it says so."""
     of = {run.name: run for run in runs}
-    return {
-        f"{a}-{b}-{_key(m)}": f"{gain(*(Means(of[name], kept[name], m) for name in (a, b))):+.4f}"
+    found = {
+        f"{a}-{b}-{_key(m)}": gain(*(Means(of[name], kept[name], m) for name in (a, b)))
         for a, b in pairs
         if {a, b} <= of.keys()
         for m in measures
+    }
+    return {
+        name: f"{found[name]:+.4f}" + f", {verdict}" * (verdict == "no difference")
+        for name, verdict in verdicts_of(found).items()
     }
 
 

@@ -218,7 +218,7 @@ def rows(file: File, seeds: Sequence[int], results: str) -> list[Row]:
                 minutes(run, results),
                 float(costs["scoring_seconds"]) * _questions(run) / _questions(whole),
                 int(costs["parameters"]),
-                _device(run),
+                device(run),
             )
         )
     return sorted(made, key=lambda row: -row.found["NDCG@10 M"].mean)
@@ -269,7 +269,7 @@ def _started(name: str, results: str | Path) -> Runs:
     raise FileNotFoundError(f"{name} has no record, though others start from it; train it again")
 
 
-def _device(run: Runs) -> str:
+def device(run: Runs) -> str:
     """What most of the seeds were trained on, in a few words: ``CPU, AMD EPYC``."""
     name = pd.Series([one.card["device"] for one in run.seeds]).mode()[0]
     short = re.sub(r"\((R|TM)\)|Processor|NVIDIA|\d+GB|HBM\w*", "", name).split()

@@ -7,6 +7,7 @@ import pytest
 from seqrec_lib import report
 from seqrec_lib.metrics.ranking import ndcg
 from seqrec_lib.models.registry import MODELS
+from seqrec_lib.records.store import Runs
 from seqrec_lib.report.chapters import protocols
 
 
@@ -57,12 +58,69 @@ def test_differences_are_of_the_users_that_both_have(asked):
     )
     assert difference.mean == pytest.approx(0.1) and difference.half_width < 1e-6
     found = protocols.table([one, other], kept, ["uniform AUC"], baseline="markov")
-    assert found.index.tolist() == ["DIN"] and "(higher)" in found.iloc[0, 0]
+    assert found.index.tolist() == ["DIN, one seed"] and "(higher)" in found.iloc[0, 0]
     pairs = [("din", "markov"), ("din", "gru")]  # one of them is not there
     told = protocols.differences([one, other], kept, pairs, ["uniform AUC"])
     assert told == {"din-markov-uniform-auc": f"{difference:+.4f}"}
     with pytest.raises(ValueError, match="'gru' is not among"):
         protocols.table([one, other], kept, ["uniform AUC"], baseline="gru")
+
+
+def test_a_difference_that_is_none_beside_others_says_so(asked):
+    users, rng = np.arange(60), np.random.default_rng(3)
+    base, noise = rng.uniform(0.4, 0.6, 60), rng.normal(0, 1, 60)
+    noise += 2.1 * noise.std() / np.sqrt(60) - noise.mean()  # alone it is one, at p = .04
+    runs, kept = [], {}
+    for name, values in (("markov", base), ("din", base + noise / 99), ("tim", base - noise / 99)):
+        run, frames = asked(name, np.ones(60), users, values)
+        runs.append(run)
+        kept[name] = frames
+    pairs = [("din", "markov"), ("tim", "markov")]
+    (alone,) = protocols.differences(runs, kept, pairs[:1], ["uniform AUC"]).values()
+    assert alone.endswith("one seed")
+    told = protocols.differences(runs, kept, pairs, ["uniform AUC"])
+    assert told["din-markov-uniform-auc"] == f"{alone}, no difference"
+    assert told["tim-markov-uniform-auc"].endswith("no difference")
+
+
+def test_what_one_seed_was_asked_is_of_that_seed(asked):
+    run, frames = asked("din", [1, 2], [0, 1], [0.1, 0.2], [0.5, 0.6], [0.9, 0.8])
+    frames[1][protocols.BEHIND] = [0.3, 0.5]
+    found = protocols.Means(run, frames, protocols.BEHIND)
+    assert found.run.numbers == [1] and found.mean.mean == pytest.approx(0.4)
+    assert found.mean.note == "one seed"
+    assert protocols.Means(run, frames, "uniform AUC").run.numbers == [0, 1, 2]
+
+
+def test_who_was_asked_more_is_cut_to_what_all_were_asked(asked):
+    runs = []
+    for name, ranks, users in (("markov", [9, 1, 1, 9], [0, 0, 1, 2]), ("din", [2, 3], [0, 1])):
+        run, _ = asked(name, ranks, users, [0.5] * len(set(users)))
+        run.seeds[0].ranks["history_length"] = [3, 4, 7, 5] if name == "markov" else [4, 7]
+        runs.append(run)
+    assert [one.ranks("masked").tolist() for one in protocols.alike(runs)] == [[[1, 1]], [[2, 3]]]
+
+
+def test_seeds_without_a_record_are_left_out_where_others_have_one(tmp_path, monkeypatch):
+    there = {"din": [0, 2], "tim": []}
+    monkeypatch.setattr(
+        protocols,
+        "answering",
+        lambda spec, results: results if spec.training.seed in there[spec.name] else None,
+    )
+    asked = []
+
+    def of_seeds(dataset, name, seeds, *how):
+        asked.append((name, list(seeds)))
+        return Runs(name, dataset, [])
+
+    monkeypatch.setattr(protocols, "of_seeds", of_seeds)
+    how = ("simulated-tail", ["din", "tim", "sim-hard"], [0, 1, 2])
+    rest = ("cpu", False, tmp_path)
+    protocols.runs_of(*how, None, *rest)
+    protocols.runs_of(*how, 3, *rest)  # a trial trains all that it is asked for
+    every = [0, 1, 2]
+    assert asked == [("din", [0, 2]), ("tim", every), ("din", every), ("tim", every)]
 
 
 def test_variants_are_possible_where_they_are_published():
@@ -132,9 +190,10 @@ def test_a_part_is_worth_what_a_run_with_it_has_above_one_without(asked, monkeyp
     assert uniform.startswith("+0.1000") and "(higher)" in uniform
     assert popular.startswith("−0.1000") and "(lower)" in popular
     picture = protocols.gains(runs, kept, "din-softmax", ["uniform AUC", "popularity AUC"])
-    assert picture.index.tolist() == [report.label("din"), report.label("pooling")]
-    assert picture.loc[report.label("din"), "AUC, uniform"].mean == pytest.approx(0.1)
-    assert picture.loc[report.label("pooling"), "AUC, by popularity"].mean == pytest.approx(0)
+    rows = [f"{report.label(name)}, one seed" for name in ("din", "pooling")]
+    assert picture.index.tolist() == rows
+    assert picture.loc[rows[0], "AUC, uniform"].mean == pytest.approx(0.1)
+    assert picture.loc[rows[1], "AUC, by popularity"].mean == pytest.approx(0)
 
 
 def test_each_model_stands_where_two_measures_put_it(asked, ax):
