@@ -81,6 +81,7 @@ def test_a_budget_buys_its_share_of_the_best(rows):
 def test_costs_are_of_the_frontier_and_of_one_question(rows):
     found = comparison.costs({"a": rows}, "masked").set_index("model")
     assert list(found.index) == ["popular", "gru", "sasrec"]
+    assert found["seeds"].tolist() == [one.seeds for one in rows[:3]]
     assert found["core-minutes"].tolist() == [0, 20, 60]
     asked = len(rows[0].runs.examples)
     assert found["ms an answer"].tolist() == pytest.approx([3e3 / asked, 3e3 / asked, 8e3 / asked])
@@ -105,6 +106,17 @@ def theirs(made, tmp_path, monkeypatch):
     (results / "published_quality.json").write_text(json.dumps({"checkpoints": kept}))
     monkeypatch.setattr(files, "root", lambda: tmp_path)
     return run
+
+
+def test_released_networks_stand_beside_what_was_printed_of_them():
+    found = comparison.rescored().reset_index().set_index(["released", "file"])
+    assert len(found) == 6
+    row = found.loc[("WEARec", "Beauty")]  # by hand, from the file that the benchmark wrote
+    assert row["in print"] == "0.1041 / 0.0614 (M)" and row["ours M"] == "0.1041 / 0.0614"
+    assert row["ours U"] == "0.0924 / 0.0452" and row["masking adds, %"] == pytest.approx(
+        35.8, 0.01
+    )
+    assert found.loc[("MCLRec", "Beauty"), "in print"].endswith("(U)")
 
 
 def test_a_difference_is_of_the_same_users(theirs):
