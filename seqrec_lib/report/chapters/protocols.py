@@ -205,10 +205,11 @@ def table(
     baseline: str | None = None,
 ) -> pd.DataFrame:
     """A row a run, a column a measure, means with half-widths. With ``baseline`` differences to
-    that run instead, with verdicts that are corrected together. A run of one seed says so."""
+    that run instead, with verdicts that are corrected together. What is of one seed says so."""
     found = {m: [Means(run, kept[run.name], m) for run in runs] for m in measures}
-    rows = [_named(run) for run in runs]
+    rows = [report.label(run.name) for run in runs]
     if baseline is None:
+        rows = [_named(run) for run in runs]
         cells = {m: [with_half_width(one.mean) for one in column] for m, column in found.items()}
     else:
         if baseline not in (names := [run.name for run in runs]):

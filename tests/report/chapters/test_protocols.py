@@ -58,7 +58,7 @@ def test_differences_are_of_the_users_that_both_have(asked):
     )
     assert difference.mean == pytest.approx(0.1) and difference.half_width < 1e-6
     found = protocols.table([one, other], kept, ["uniform AUC"], baseline="markov")
-    assert found.index.tolist() == ["DIN, one seed"] and "(higher)" in found.iloc[0, 0]
+    assert found.index.tolist() == ["DIN"] and "(higher)" in found.iloc[0, 0]
     pairs = [("din", "markov"), ("din", "gru")]  # one of them is not there
     told = protocols.differences([one, other], kept, pairs, ["uniform AUC"])
     assert told == {"din-markov-uniform-auc": f"{difference:+.4f}"}
