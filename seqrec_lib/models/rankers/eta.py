@@ -40,8 +40,9 @@ class SimHash(Search):
 
     def relevance(self, events: Events, asked: Asked) -> Float[Tensor, "B 1 C T"]:
         differ = words.hamming(asked.kept[:, :, None], events.kept[:, None])  # type: ignore[index]
-        # doubles hold both numbers exactly
-        return (places(events) - differ.double() * events.item.shape[1])[:, None]
+        steps, bits = events.item.shape[1], self.planes.shape[1]
+        exact = torch.float32 if (bits + 1) * steps < 2**24 else torch.float64  # holds both numbers
+        return (places(events) - differ.to(exact) * steps)[:, None]
 
 
 class ETA(TargetAttention):

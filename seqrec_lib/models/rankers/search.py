@@ -71,6 +71,12 @@ class Search(nn.Module):
         """
         raise NotImplementedError
 
+    def given(
+        self, found: Float[Tensor, "B H C T"], events: Events, asked: Asked
+    ) -> Float[Tensor, "_ _ _ _"]:
+        """The relevance where the logits of the second stage are at hand."""
+        return self.relevance(events, asked)
+
 
 def places(events: Events) -> Int[Tensor, "T"]:
     """The place of each event in its history, the oldest at 0."""
@@ -119,7 +125,11 @@ class Own(Search):
         self.each_head = each_head
 
     def relevance(self, events: Events, asked: Asked) -> Float[Tensor, "B G C T"]:
-        found = logits(events, asked)
+        return self.given(logits(events, asked), events, asked)
+
+    def given(
+        self, found: Float[Tensor, "B H C T"], events: Events, asked: Asked
+    ) -> Float[Tensor, "B G C T"]:
         return found if self.each_head else found.mean(1, keepdim=True)
 
 

@@ -57,7 +57,8 @@ class Category(Search):
         found = words.share(of_event, of_candidate)
         if self.rule == "same":
             found &= words.hamming(of_event, of_candidate) == 0
-        return torch.where(found, places(events).float(), -torch.inf)[:, None]
+        # 1 / 0 is infinite: several times as fast as where on a processor
+        return (places(events) - found.float().reciprocal_())[:, None]
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         """Take the size of the stored table before loading."""

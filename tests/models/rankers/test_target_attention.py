@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -129,6 +130,24 @@ def test_no_event_is_taken_that_is_not_seen_or_is_ruled_out():
     added = shift(relevance, seen, 1)
     assert added.tolist() == [NEVER, NEVER, 0, NEVER]
     assert torch.equal((torch.randn(4) + added).softmax(0), torch.tensor([0.0, 0, 1, 0]))
+
+
+@pytest.mark.parametrize("kind", ["float", "double", "alike", "ruled out"])
+def test_the_k_most_relevant_are_taken_and_no_more(kind):
+    rng = np.random.default_rng(0)
+    relevance = torch.from_numpy(rng.normal(size=(3, 2, 40, 30)))
+    if kind == "alike":
+        relevance = torch.from_numpy(rng.integers(0, 6, (3, 2, 40, 30)).astype(float))
+    if kind == "ruled out":
+        relevance[relevance < 0.8] = -torch.inf
+    relevance = relevance if kind == "double" else relevance.float()
+    seen = torch.from_numpy(rng.random((3, 1, 1, 30)) < 0.7)
+    taken = shift(relevance, seen, 5) == 0
+    left = torch.where(seen, relevance, -torch.inf)
+    possible = (left > -torch.inf).sum(-1)
+    assert torch.equal(taken.sum(-1), possible.clamp(max=5)) and (taken <= seen).all()
+    worst = left.masked_fill(~taken, torch.inf).amin(-1)
+    assert (left.masked_fill(taken, -torch.inf).amax(-1) <= worst).all()
 
 
 @pytest.mark.parametrize("search", [Recent(), Random(), Own(), Own(False), InnerProduct(8)])
