@@ -15,6 +15,7 @@ from seqrec_lib.data import datasets
 from seqrec_lib.data.files import root
 from seqrec_lib.models.base import CountModel
 from seqrec_lib.models.registry import MODELS
+from seqrec_lib.records.settings import completed
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.records.store import RESULTS, shared_examples
 
@@ -43,14 +44,22 @@ def minutes(spec: Spec, device: str) -> tuple[float, str] | None:
     """Expected minutes, and by whose cards; None if no card of this recipe is of such a device, or
     only those of other data of which a sample of users was ranked, whose size nobody knows.
 
-    The median over the cards of the own data set, or else of one that has most events, in
-    proportion to the events and the epochs.
+    The median over the cards of the own data set, or else of the one that has most events, in
+    proportion to the events and the epochs. Cards of the same settings go before all others: a
+    recipe may have others on other data.
     """
     known = [card for card in cards(spec.name) if card[1]["gpu"] == device.startswith("cuda")]
     if not known:
         return None
-    of = spec.dataset if any(name == spec.dataset for name, _ in known) else known[0][0]
-    chosen = [card for name, card in known if name == of]
+    asked = _how(spec.as_dict())
+    known = [(name, card) for name, card in known if _how(card["spec"]) == asked] or known
+    by_data: dict[str, list[dict[str, Any]]] = {}
+    for name, card in known:
+        by_data.setdefault(name, []).append(card)
+    of = spec.dataset
+    if of not in by_data:
+        of = max(by_data, key=lambda name: _events(by_data[name][0]["folder"]) or 0)
+    chosen = by_data[of]
     seconds = float(np.median([card["own_seconds"] / card["epochs"] for card in chosen]))
     size = 1.0
     if of != spec.dataset:
@@ -64,16 +73,23 @@ def minutes(spec: Spec, device: str) -> tuple[float, str] | None:
 
 
 def cards(name: str, results: str | Path = RESULTS) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(data set, card) of the records of a recipe, ``*`` for all, with its ``folder``, the
-    ``epochs`` it was given, and whether a ``gpu`` trained it."""
+    """(data set, card) of the records of a recipe, ``*`` for all, with its ``folder``, its
+    ``spec``, the ``epochs`` it was given, and whether a ``gpu`` trained it."""
     for path in sorted((root() / results).glob(f"*/{name}/s*/card.json")):
         card, spec = (json.loads(path.with_name(f"{x}.json").read_text()) for x in ("card", "spec"))
         more = {
             "folder": path.parent,
+            "spec": spec,
             "epochs": max(1, spec["training"]["epochs"]),
             "gpu": "NVIDIA" in card["device"],
         }
         yield spec["dataset"], card | more
+
+
+def _how(stored: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings of the model, and of its training but for the seed and the number of epochs."""
+    whole = completed(stored)
+    return whole["config"], whole["training"] | {"seed": 0, "epochs": 0}
 
 
 def _events(folder: Path) -> int | None:

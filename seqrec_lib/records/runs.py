@@ -90,8 +90,8 @@ def to_train(specs: Sequence[Spec], retrain: bool, results: str | Path) -> list[
         if retrain or answering(spec, results) is None:
             for one in sources_of(spec):
                 place = home(one, results)
-                files = [model_file(one.folder(root() / shelf)) for shelf in (place, SCRATCH)]
-                if not any(file.exists() for file in files):
+                there = answering(one, place)
+                if there is None or _weighted(load(one.folder(root() / there)), one) is None:
                     found += [more for more in to_train([one], True, place) if more not in found]
             found.append(spec)
     return found
@@ -275,17 +275,11 @@ def trained_model(spec: Spec, device: str = "auto", results: str | Path = SCRATC
     (:func:`compared`).
     """
     record = run_spec(spec, device, results=results)
-    kept = record
-    if not _has_weights(kept):
-        scratch = spec.folder(root() / SCRATCH)
-        kept = load(scratch) if scratch.exists() else record
-        if kept is record or not _has_weights(kept) or differences(kept, spec, SCRATCH):
-            logger.warning(
-                "%s: its weights are not here; trained again, %s", spec, _minutes(record)
-            )
-            kept = run_spec(spec, device, retrain=True, results=SCRATCH)
-        if not (table := compared(record, kept))["same"].all():
-            raise RecordError(f"{record.folder}: made again it is another run:\n{table}")
+    if (kept := _weighted(record, spec)) is None:
+        logger.warning("%s: its weights are not here; trained again, %s", spec, _minutes(record))
+        kept = run_spec(spec, device, retrain=True, results=SCRATCH)
+    if kept is not record and not (table := compared(record, kept))["same"].all():
+        raise RecordError(f"{record.folder}: made again it is another run:\n{table}")
     model, items = load_model(model_file(kept.folder))
     return Trained(model, items, record)
 
@@ -308,6 +302,16 @@ def compared(old: Run, new: Run) -> pd.DataFrame:
 def model_file(folder: Path) -> Path:
     """Where the model of the record in ``folder`` is kept; none is committed."""
     return _beside(folder, "models", ".safetensors")
+
+
+def _weighted(record: Run, spec: Spec) -> Run | None:
+    """The record if its weights are here, or else the same run as made again in ``SCRATCH``, if
+    theirs are and it stands."""
+    if _has_weights(record):
+        return record
+    again = spec.folder(root() / SCRATCH)
+    kept = load(again) if again.exists() else None
+    return kept if kept and _has_weights(kept) and not differences(kept, spec, SCRATCH) else None
 
 
 def _has_weights(record: Run) -> bool:

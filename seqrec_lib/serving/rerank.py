@@ -6,14 +6,18 @@ doi:10.1145/2959100.2959190): it costs the same for a catalogue of any size.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.serving.served import Served
+from seqrec_lib.training.evaluation import masked_out
 
 CANDIDATES = 200
 
@@ -22,7 +26,8 @@ class Reranker(Recommender):
     """Scores by ``ranker`` the ``count`` items that ``first`` puts highest beside those of the
     history, and the history's own; all others minus infinity, as what ``first`` scores so.
 
-    The history's own are candidates of their own account, so that masking leaves ``count`` others.
+    The history's own are candidates of their own account, all that masking takes out and not only
+    those that are read, so that masking leaves ``count`` others.
     """
 
     def __init__(self, first: Recommender, ranker: Recommender, count: int = CANDIDATES):
@@ -36,11 +41,20 @@ class Reranker(Recommender):
         longest = [one.max_len for one in (first, ranker) if one.max_len is not None]
         self.max_len = min(longest, default=None)
 
+    def batch(
+        self, log: EventLog, positions: Int[np.ndarray, "P"], length: int | Int[np.ndarray, "P"]
+    ) -> Batch:
+        batch = super().batch(log, positions, length)
+        row, item = masked_out(log, positions, "cpu")
+        each = item.split(row.bincount(minlength=len(positions)).tolist())
+        batch.extra["own"] = pad_sequence(list(each), batch_first=True)
+        return batch
+
     def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:
-        given = self.first.score_all(batch).float()
-        others = given.scatter(1, batch.item, -torch.inf)
+        own, given = batch.extra["own"], self.first.score_all(batch).float()
+        others = given.scatter(1, own, -torch.inf)
         best = others.topk(min(self.count, self.num_items)).indices
-        candidates = torch.cat([batch.item, best], 1)
+        candidates = torch.cat([own, best], 1)
         score = self.ranker.score(batch, candidates).float()
         score = score.masked_fill(given.gather(1, candidates) == -torch.inf, -torch.inf)
         scores = torch.full_like(given, -torch.inf).scatter(1, candidates, score)

@@ -35,6 +35,7 @@ from seqrec_lib.records.runs import run_spec, trained_model
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.records.store import SCRATCH
 from seqrec_lib.studies import by_run
+from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.evaluation import PROTOCOLS, ranks
 
 LAST = (1, 2, 4, 8, 16, 32, 64)  # events that are left of a history
@@ -127,9 +128,10 @@ def study(
 
 def _made(spec: Spec, results: str | Path, device: str) -> Path:
     trained = trained_model(spec, device, results)
+    model = trained.model.to(resolved(device))
     log, split = datasets.load(spec.dataset)
     split = asked_about(log, split, QUESTIONS)
-    values = asked(trained.model, log, split.train, split.test, spec.training.max_len)
+    values = asked(model, log, split.train, split.test, spec.training.max_len)
     path = place(spec.dataset, spec.name, spec.training.seed, results, anew=True)
     by_run.write(path, by_run.by_user(log, split.test, values), trained.record)
     return path

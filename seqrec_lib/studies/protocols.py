@@ -37,6 +37,7 @@ from seqrec_lib.records.spec import Spec
 from seqrec_lib.records.store import SCRATCH, Run, Runs, load, places, ranks_digest
 from seqrec_lib.studies import by_run
 from seqrec_lib.training.candidates import Lists, among_shared, first, reranked
+from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.evaluation import PROTOCOLS
 
 BEHIND, FIRST = "sasrec", 200  # whose list is given a new order, and how long it is
@@ -104,12 +105,13 @@ def study(
 
 def _made(spec: Spec, front: Spec | None, results: str | Path, device: str) -> Path:
     trained = trained_model(spec, device, results)
+    model = trained.model.to(resolved(device))
     log, split = datasets.load(spec.dataset)
     split, length = asked_about(log, split, QUESTIONS), spec.training.max_len
-    values, about = among_candidates(trained.model, log, split, length)
+    values, about = among_candidates(model, log, split, length)
     if front is not None:
         lists, about["behind"] = _lists(front, str(results), device)
-        values = values.join(behind(trained.model, log, split.test, lists, length))
+        values = values.join(behind(model, log, split.test, lists, length))
     path = place(spec.dataset, spec.name, spec.training.seed, results, anew=True)
     by_run.write(path, by_run.by_user(log, split.test, values), trained.record, **about)
     return path
@@ -119,9 +121,10 @@ def _made(spec: Spec, front: Spec | None, results: str | Path, device: str) -> P
 def _lists(front: Spec, results: str, device: str) -> tuple[Lists, str]:
     """The first items of the model that stands in front, and the digest of its record's ranks."""
     trained = trained_model(front, device, results)
+    model = trained.model.to(resolved(device))
     log, split = datasets.load(front.dataset)
     positions = asked_about(log, split, QUESTIONS).test
-    lists = first(trained.model, log, positions, FIRST, front.training.max_len)
+    lists = first(model, log, positions, FIRST, front.training.max_len)
     return lists, ranks_digest(trained.record.ranks)
 
 

@@ -69,7 +69,7 @@ def grid(
     catalogue = Catalogue.learned(log, split.train)
     (spec,) = published(dataset, name, [0])
     (alone,) = published(dataset, name.removesuffix("-retrieval"), [0])
-    encoder = trained_model(alone, device).model
+    encoder = trained_model(alone, device).model.to(device)
     source = Retrieval(catalogue, replace(spec.config, neighbours=max(counts)))
     source.start_from(encoder)
     if any(k for k, _ in missing):

@@ -34,6 +34,7 @@ from seqrec_lib.records.store import SCRATCH
 from seqrec_lib.records.tables import Growing, made
 from seqrec_lib.statistics.intervals import bootstrap
 from seqrec_lib.statistics.populations import per_user
+from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.evaluation import PROTOCOLS, ranks
 
 MODELS = ("popular", "markov-1", "gru", "sasrec")
@@ -161,7 +162,7 @@ def asked_anew(
         (spec,) = published(dataset, name, [0], epochs)
         model = initialised(spec, Catalogue.learned(log, split.train))
         if not isinstance(model, CountModel):
-            model = trained_model(spec, device, results).model
+            model = trained_model(spec, device, results).model.to(resolved(device))
         often = times if isinstance(model, CountModel) else times[:1]
         how = (log, split, positions)
         length = spec.training.max_len

@@ -16,14 +16,15 @@ def committed(tmp_path, monkeypatch):
     """``committed(dataset, name, seconds)`` writes what a forecast reads of a record."""
     monkeypatch.setattr(forecast, "root", lambda: tmp_path)
 
-    def write(dataset, name, seconds, epochs=40, device="AMD EPYC", seed=0):
+    def write(dataset, name, seconds, epochs=40, device="AMD EPYC", seed=0, events=1000, **how):
         folder = tmp_path / "book/results" / dataset / name / f"s{seed}"
         folder.mkdir(parents=True)
-        spec = {"dataset": dataset, "training": {"epochs": epochs}}
+        spec = published("beauty", name, [seed], epochs)[0].as_dict() | {"dataset": dataset}
+        spec["training"] |= how
         card = {"device": device, "threads": 1, "own_seconds": seconds, "data_digest": "0" * 64}
         (folder / "spec.json").write_text(json.dumps(spec))
         (folder / "card.json").write_text(json.dumps(card))
-        examples = pd.DataFrame({"user": np.arange(100), "history_length": 9})  # 1,000 events
+        examples = pd.DataFrame({"user": np.arange(events // 10), "history_length": 9})
         examples.to_parquet(folder.parents[1] / "examples-00000000.parquet")
 
     return write
@@ -45,6 +46,29 @@ def test_on_other_data_they_grow_with_the_events(committed, tmp_path):
     committed("beauty", "sasrec", 600)
     (spec,) = published(str(tmp_path / "shop.csv"), "sasrec", [0])
     assert forecast.minutes(spec, "cpu")[0] == pytest.approx(10 * len(table) / 1000)
+
+
+def test_among_other_data_those_with_most_events_tell(committed, tmp_path):
+    table = small_world(num_users=50)
+    table.to_csv(tmp_path / "shop.csv", index=False)
+    for dataset, events, seconds in (("a", 100, 1), ("b", 3000, 600), ("c", 500, 1)):
+        committed(dataset, "sasrec", seconds, events=events)
+    (spec,) = published(str(tmp_path / "shop.csv"), "sasrec", [0])
+    found, words = forecast.minutes(spec, "cpu")
+    assert words.startswith("the cards of b (")
+    assert found == pytest.approx(10 * len(table) / 3000)
+
+
+def test_a_recipe_of_the_same_name_and_other_settings_tells_only_where_no_other_does(committed):
+    committed("tail", "sasrec", 6000, events=9000, max_len=300)
+    (spec,) = published("beauty", "sasrec", [3])
+    assert forecast.minutes(spec, "cpu")[1].startswith("the cards of tail (")
+    committed("beauty", "sasrec", 600, seed=0, max_len=300)
+    assert forecast.minutes(spec, "cpu") == (10.0, "the cards of beauty (AMD EPYC, 1 thread)")
+    committed("toys", "sasrec", 60)
+    assert forecast.minutes(spec, "cpu")[1].startswith("the cards of toys (")
+    committed("beauty", "sasrec", 120, seed=1)
+    assert forecast.minutes(spec, "cpu") == (2.0, "the cards of beauty (AMD EPYC, 1 thread)")
 
 
 def test_of_a_sample_of_users_alone_nobody_knows_the_size(committed, tmp_path):

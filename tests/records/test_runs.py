@@ -425,6 +425,29 @@ def test_weights_that_are_not_those_of_the_record_are_made_again_aside(pairs, tr
     assert (project / "build/results/simulated-pairs/vectors/s0/card.json").exists()
 
 
+def test_what_is_announced_is_what_will_be_trained(pairs, trained, project):
+    """A file of weights may be of another training, and what was made again may stand no more."""
+    (spec,), (of,) = (
+        published(f"simulated{x}", n, [0]) for x, n in (("", "start"), ("-pairs", "vectors"))
+    )
+
+    def announced():
+        return [str(one) for one in runs.to_train([spec], False, "trial")]
+
+    both = [str(of), str(spec)]
+    assert announced() == both
+    runs.run("simulated-pairs", "vectors", results=store.RESULTS)
+    assert announced() == [str(spec)]
+    model, items = load_model(pairs)
+    save_model(model, stored_spec(pairs), items, pairs, {"ranks": "another training's"})
+    assert announced() == both
+    runs.trained_model(of)
+    assert announced() == [str(spec)]
+    again = project / "build/results/simulated-pairs/vectors/s0/spec.json"
+    again.write_text(again.read_text().replace('"batch_size": 128', '"batch_size": 64'))
+    assert announced() == both and len(trained) == 2
+
+
 def test_weights_made_again_that_are_another_run_are_refused(pairs, monkeypatch):
     (spec,) = published("simulated-pairs", "vectors", [0])
     runs.run("simulated-pairs", "vectors", results=store.RESULTS)

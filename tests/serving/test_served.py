@@ -14,7 +14,6 @@ from seqrec_lib.models.base import Recommender
 from seqrec_lib.records.model_file import save_model, stored_spec
 from seqrec_lib.serving.ranking import best
 from seqrec_lib.serving.recommend import recommend
-from seqrec_lib.serving.rerank import Reranker, reranked
 from seqrec_lib.serving.served import Question, Served
 
 BOTH = ("masked", "unmasked")
@@ -203,35 +202,3 @@ def test_two_items_of_one_name_are_refused(served):
     items[1] = str(items[0])
     with pytest.raises(ValueError, match="same id as text"):
         Served(gru.model, items, 5).answer([Question([101])])
-
-
-# --- two stages -----------------------------------------------------------------------------------
-
-
-def test_a_reranker_of_everything_is_the_ranker(served, kept):
-    whole = reranked(served("gru"), served("din"), 90)
-    assert whole.model.steps_at_once == served("din").model.steps_at_once  # what it can hold
-    for history in histories(kept("gru")[2])[::15]:
-        own, expected = (
-            one.answer([Question(history, 90, BOTH)])[0].lists for one in (whole, served("din"))
-        )
-        for protocol in BOTH:
-            assert own[protocol].items == expected[protocol].items
-
-
-def test_a_reranker_orders_what_the_first_model_found(served, kept):
-    for history in histories(kept("gru")[2])[::15]:
-        first = served("gru").answer([Question(history, 20)])[0].lists["masked"].items
-        found = served("reranked").answer([Question(history[-5:], 20)])[0].lists["masked"].items
-        own = served("gru").answer([Question(history[-5:], 20)])[0].lists["masked"].items
-        assert sorted(found) == sorted(own) and found != own
-        assert len(first) == 20
-
-
-def test_models_of_other_items_are_not_put_together(served):
-    gru = served("gru")
-    other = Served(gru.model, gru.items[::-1], 5)
-    with pytest.raises(ValueError, match="they know other items"):
-        reranked(gru, other)
-    with pytest.raises(ValueError, match="rerank one candidate or more"):
-        Reranker(gru.model, gru.model, 0)

@@ -12,7 +12,7 @@ from seqrec_lib.models.encoders.hstu import HSTU
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.records import provenance, runs, standing, store
 from seqrec_lib.records.rankers import TAIL_RECIPES
-from seqrec_lib.records.recipes import RECIPES
+from seqrec_lib.records.recipes import RECIPES, published
 from seqrec_lib.studies import altered
 from seqrec_lib.training.settings import Training
 
@@ -102,6 +102,21 @@ def test_a_network_reads_less_where_less_is_left(project):
     assert not np.allclose(found["last 1 unmasked"], found["whole unmasked"])
     log, split = datasets.load(DATASET)
     assert found["questions"].sum() == len(asked_about(log, split, 10).test)
+
+
+def test_it_scores_on_the_device_that_is_asked_for(project, monkeypatch):
+    on, questions = [], asked_about(*datasets.load(DATASET), 10).test
+
+    def asked(model, *_):
+        on.append(model.items.weight.device.type)
+        return pd.DataFrame({"none": np.zeros(len(questions))})
+
+    monkeypatch.setattr(altered, "resolved", {"cuda": "meta"}.get)
+    monkeypatch.setattr(altered, "asked", asked)
+    monkeypatch.setattr(altered.by_run, "write", lambda *_: None)
+    (spec,) = published(DATASET, "sasrec", [0])
+    altered._made(spec, store.SCRATCH, "cuda")
+    assert on == ["meta"]
 
 
 def test_who_reads_more_than_items_is_refused(project):

@@ -15,7 +15,7 @@ from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.rankers.pooling import Pooling
 from seqrec_lib.records import provenance, runs, standing, store
 from seqrec_lib.records.rankers import TAIL_RECIPES
-from seqrec_lib.records.recipes import RECIPES
+from seqrec_lib.records.recipes import RECIPES, published
 from seqrec_lib.studies import protocols
 from seqrec_lib.training.candidates import scores_of
 from seqrec_lib.training.settings import Training
@@ -104,6 +104,28 @@ def test_nothing_is_made_twice_and_what_is_of_another_record_is_refused(project,
     with pytest.raises(ValueError, match="is not there; .*protocols simulated-tail pooling"):
         protocols.kept(of("pooling", (1,)))
     path.write_bytes(before)
+
+
+def test_it_scores_on_the_device_that_is_asked_for(project, monkeypatch):
+    on = []
+
+    def first(model, *_):
+        on.append(model.items.weight.device.type)
+        return {}
+
+    def among(model, *_):
+        return first(model) or (pd.DataFrame(), {})
+
+    monkeypatch.setattr(protocols, "resolved", {"cuda": "meta"}.get)
+    monkeypatch.setattr(protocols, "first", first)
+    monkeypatch.setattr(protocols, "among_candidates", among)
+    monkeypatch.setattr(protocols, "behind", lambda model, *_: pd.DataFrame(first(model)))
+    monkeypatch.setattr(protocols.by_run, "by_user", lambda *_: None)
+    monkeypatch.setattr(protocols.by_run, "write", lambda *_, **__: None)
+    specs = [published(DATASET, name, [0])[0] for name in ("pooling", "sasrec")]
+    protocols._made(*specs, store.SCRATCH, "cuda")
+    protocols._lists.cache_clear()
+    assert on == ["meta"] * 3
 
 
 def test_alone_nothing_stands_behind_a_list(project, monkeypatch, tmp_path, capsys):

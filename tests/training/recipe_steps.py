@@ -26,11 +26,11 @@ from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.layers import Dropout
 from seqrec_lib.models.rankers import dien
 from seqrec_lib.models.registry import MODELS
-from seqrec_lib.records.recipes import RECIPES, TECD_RECIPES
+from seqrec_lib.records.recipes import RECIPES, TAIL_RECIPES, TECD_RECIPES
 from seqrec_lib.training import loop
 from seqrec_lib.training.settings import Training
 
-PUBLISHED = {"amazon": RECIPES, "tecd": TECD_RECIPES}
+PUBLISHED = {"amazon": RECIPES, "tecd": TECD_RECIPES, "tail": TAIL_RECIPES}
 
 
 def held_draws(patch):

@@ -43,14 +43,15 @@ class AUGRU(nn.Module):
         real: Bool[Tensor, "... T"] | None = None,
     ) -> Float[Tensor, "... H"]:
         """The state after the last step, from zeros; what is not ``real`` is passed by."""
-        read = self.input(x)
+        # autocast halves products, and not always attention; lerp takes one precision
+        read = self.input(x).float()
         state = read.new_zeros(*read.shape[:-2], self.state.in_features)
         for t in range(x.shape[-2]):
             reset, keep, candidate = read[..., t, :].chunk(3, -1)
             own_reset, own_keep, own = self.state(state).chunk(3, -1)
             taken = torch.sigmoid(-(keep + own_keep))  # one minus what is kept
             new = torch.tanh(candidate + torch.sigmoid(reset + own_reset) * own)
-            scale = attention[..., t, None]
+            scale = attention[..., t, None].float()
             if self.gate == "paper":
                 taken = scale * taken
             else:

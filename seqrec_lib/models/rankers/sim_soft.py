@@ -88,6 +88,8 @@ class SIMSoft(TargetAttention):
         super().__init__(catalogue, config)
         self.search: InnerProduct = InnerProduct(config.embed_dim)
         self.guess = Tower(config.embed_dim, config.hidden, config.dropout)
+        for part in (self.search, self.guess):  # else several processes wait for its gradient
+            part.requires_grad_(config.alpha > 0)
 
     def _loss(self, batch: Batch, target: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
         read = self.read(batch)

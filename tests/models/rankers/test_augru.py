@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from seqrec_lib.models.rankers.augru import AUGRU
+from seqrec_lib.models.rankers.augru import AUGRU, GATES
 
 
 @pytest.fixture(params=["paper", "released"])
@@ -104,6 +104,20 @@ def test_in_agru_attention_is_the_gate(x):
             new = torch.tanh(read[8:] + torch.sigmoid(read[:4] + own[:4]) * own[8:])
             h = (1 - a) * h + a * new
         torch.testing.assert_close(augru(x, attention)[row], h)
+
+
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("of_attention", [torch.float32, torch.bfloat16])
+def test_under_autocast_the_state_stays_in_single_precision(gate, of_attention, x):
+    torch.manual_seed(0)
+    augru, attention = AUGRU(3, 4, gate), torch.rand(2, 5).to(of_attention)
+    expected = augru(x, attention)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = augru(x, attention)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=0.03, atol=0.01)
+    assert not found.equal(expected)  # products were halved
+    found.sum().backward()
 
 
 def test_another_gate_is_refused():

@@ -74,6 +74,14 @@ def test_the_search_learns_by_its_own_loss_alone(small_catalogue, shaken, object
             assert learned[name].abs().max() > 0, name
 
 
+def test_a_search_that_does_not_learn_says_so(small_catalogue, shaken):
+    """Several processes refuse a weight that is to learn and gets no gradient."""
+    for alpha in (0.0, 1.0):
+        for name, weight in made(small_catalogue, shaken, alpha=alpha).named_parameters():
+            of_search = name.startswith(("search.", "guess."))
+            assert weight.requires_grad == (alpha > 0 or not of_search), name
+
+
 def test_the_loss_is_the_weighted_sum_of_both(small_catalogue, shaken):
     losses = {}
     for alpha, beta in ((0.0, 1.0), (1.0, 1.0), (0.5, 2.0)):
