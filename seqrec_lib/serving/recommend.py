@@ -141,6 +141,17 @@ def _listed(values: Sequence[Any], most: int = 5) -> str:
     return ", ".join(repr(one) for one in values[:most]) + ", ..." * (len(values) > most)
 
 
+def _refuse_over(lists: Path, kept: Path | None) -> None:
+    """Refuse to write lists over a file that they are made from, or among those of a folder."""
+    if kept is None or not kept.exists():
+        return
+    files = [kept, *kept.iterdir()] if kept.is_dir() else [kept]
+    among = kept.is_dir() and lists.resolve().parent == kept.resolve()
+    if among or lists.exists() and any(one.exists() and lists.samefile(one) for one in files):
+        where = f"in {kept}" if among else f"the same file as {kept}"
+        raise ValueError(f"{lists} is {where}, which is read: write the lists somewhere else")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Parse and run; ``arguments`` stand in for the command line's."""
     parser = argparse.ArgumentParser(
@@ -159,6 +170,8 @@ def main(arguments: list[str] | None = None) -> None:
     if chosen.lists.suffix not in (".csv", ".parquet"):
         parser.error(f"{chosen.lists}: lists are written as .csv or .parquet")
     with one_line():
+        for kept in (chosen.histories, chosen.model, chosen.features):
+            _refuse_over(chosen.lists, kept)
         chosen.device = resolved(chosen.device)
         table = events.read(chosen.histories, **options_of(chosen))
         features = FeatureSet.load(chosen.features) if chosen.features else None

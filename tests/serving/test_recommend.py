@@ -187,6 +187,37 @@ def test_the_command_line_ends_in_a_sentence(kept, table, tmp_path):
         main([str(path), str(log), str(tmp_path / "lists.xlsx")])
 
 
+@pytest.mark.parametrize("way", ["itself", "a detour", "a symlink", "a hard link", "the model"])
+def test_lists_are_not_written_over_what_they_are_made_from(kept, table, tmp_path, way):
+    model = tmp_path / "gru.safetensors.csv"
+    model.write_bytes(kept("gru")[0].read_bytes())
+    log, out = tmp_path / "mine.csv", tmp_path / "lists.csv"
+    table.to_csv(log, index=False)
+    if way == "a symlink":
+        out.symlink_to(log)
+    elif way == "a hard link":
+        out.hardlink_to(log)
+    else:
+        (tmp_path / "sub").mkdir()
+        others = {"itself": log, "a detour": tmp_path / "sub" / ".." / "mine.csv"}
+        out = others.get(way, model)
+    before = log.read_bytes(), model.read_bytes()
+    with pytest.raises(SystemExit, match="is the same file as .*: write the lists somewhere else"):
+        main([str(model), str(log), str(out)])
+    assert (log.read_bytes(), model.read_bytes()) == before
+
+
+def test_lists_are_not_written_among_the_parts_of_a_log(kept, table, tmp_path):
+    folder = tmp_path / "orders"
+    folder.mkdir()
+    table.to_csv(folder / "part-0.csv", index=False)
+    with pytest.raises(SystemExit, match="lists.csv is in .*orders, which is read"):
+        main([str(kept("gru")[0]), str(folder), str(folder / "lists.csv")])
+    assert [one.name for one in folder.iterdir()] == ["part-0.csv"]
+    main([str(kept("gru")[0]), str(folder), str(tmp_path / "lists.csv")])
+    assert (tmp_path / "lists.csv").exists()
+
+
 def test_a_model_is_served_with_the_features_that_it_learned_from_alone(table, kept, tmp_path):
     path, model, log = kept("markov")
     with pytest.raises(ValueError, match="does not say by which features it is served"):
