@@ -29,14 +29,20 @@ import pandas as pd
 from seqrec_lib.data.ids import alone, ids, ratings, whole_numbers
 from seqrec_lib.data.refusals import EventError, refuse
 from seqrec_lib.data.tables import File, Format
-from seqrec_lib.data.times import PER_SECOND, UNIT_NAMES, dates_of, refuse_other_clocks, ticks_of
+from seqrec_lib.data.times import (
+    EARLY,
+    PER_SECOND,
+    UNIT_NAMES,
+    dates_of,
+    refuse_other_clocks,
+    ticks_of,
+)
 
 logger = logging.getLogger(__name__)
 
 REQUIRED = ("user", "item", "time")
 WORDS = ("action", "domain", "channel")
 OPTIONAL = (*WORDS, "basket", "rating", "known")
-EARLY = 500_000_000  # 1985: hardly a log's seconds since 1970
 INTER = {"user": "user_id", "item": "item_id", "time": "timestamp"}  # in RecBole's .inter files
 
 

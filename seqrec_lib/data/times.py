@@ -1,6 +1,8 @@
 """Times of any source as whole numbers, and what only looks like seconds."""
 
+import logging
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,9 +10,13 @@ from pandas.api.types import infer_dtype
 
 from seqrec_lib.data.refusals import EventError, refusal, refuse, refuse_missing
 
+logger = logging.getLogger(__name__)
+
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 LATEST = 4_102_444_800  # the year 2100 in seconds: anything later is in another unit
+EARLY = 500_000_000  # 1985: hardly a log's seconds since 1970
+GAP = 5 * 365 * 86_400  # no log pauses for so long: what lies before such a gap is of another clock
 
 
 def ticks_of(times: pd.Series, unit: str, where: str) -> tuple[np.ndarray, int]:
@@ -35,15 +41,13 @@ def ticks_of(times: pd.Series, unit: str, where: str) -> tuple[np.ndarray, int]:
 
     advice = "Times count up from 0 (1970, or a first day of the log): are such rows damaged?"
     refuse(values < 0, where, lambda row: f"is {times.iloc[row]}, negative", advice)
-    largest = values.max()
-    likely = next((u for u, n in PER_SECOND.items() if largest <= LATEST * n), None)
-    what, advice = "after the year 2100", "Are such rows damaged?"
-    if not dated:
-        what += f" if in {UNIT_NAMES[unit]}"
-    if not dated and likely:
-        advice = f"Is it in {UNIT_NAMES[likely]}? Then pass unit={likely!r}."
-    late = values > LATEST * PER_SECOND[unit]
-    refuse(late, where, lambda row: f"is {times.iloc[row]}, {what}", advice)
+    _refuse_late(times, values, unit, dated, where)
+    early = _apart(values, unit)
+    if early.any() and (dated or unit == "s"):  # who says so may mean it
+        logger.warning("%s", _two_clocks(times, early, values, unit, where, dated))
+    elif early.any():
+        but = "If they are right, write dates."
+        raise _two_clocks(times, early, values, unit, where, but=but)
     if kind in ("floating", "mixed-integer-float") and PER_SECOND[unit] < PER_SECOND["us"]:
         # fractions order events that fall into one second
         finer = PER_SECOND["us"] // PER_SECOND[unit]
@@ -52,6 +56,72 @@ def ticks_of(times: pd.Series, unit: str, where: str) -> tuple[np.ndarray, int]:
         parts = np.minimum(np.round((ticks - whole) * finer), finer - 1)
         return whole.astype("int64") * finer + parts.astype("int64"), PER_SECOND["us"]
     return values.astype("int64").to_numpy(), PER_SECOND[unit]
+
+
+def _refuse_late(times: pd.Series, values: pd.Series, unit: str, dated: bool, where: str) -> None:
+    """Refuse times after 2100, with the unit that they are in, or as rows of two units."""
+    late = (values > LATEST * PER_SECOND[unit]).to_numpy(bool)
+    if not late.any():
+        return
+    largest = values.max()
+    likely = next((u for u, n in PER_SECOND.items() if largest <= LATEST * n), None)
+    what, advice = "after the year 2100", "Are such rows damaged?"
+    if not dated:
+        what += f" if in {UNIT_NAMES[unit]}"
+    if not dated and likely:
+        advice = f"Is it in {UNIT_NAMES[likely]}? Then pass unit={likely!r}."
+        early = _apart(values, likely)
+        if not late.all() and values[~late].min() >= EARLY * PER_SECOND[unit]:
+            what += f"{_like(late)}; the other rows are not"
+            advice = "Rows of two units, or damaged ones? Write all in one unit at the source."
+        elif early.any():
+            raise _two_clocks(times, early, values, likely, where)
+    refuse(late, where, lambda row: f"is {times.iloc[row]}, {what}", advice)
+
+
+def _apart(values: pd.Series, unit: str) -> np.ndarray:
+    """Rows soon after 1970 where all others are years later; none where time runs on from them."""
+    seconds = values.astype("float64").to_numpy() / PER_SECOND[unit]
+    early = seconds < EARLY
+    if early.any() and not early.all() and seconds[~early].min() - seconds[early].max() > GAP:
+        return early
+    return np.zeros(len(early), dtype=bool)
+
+
+def _two_clocks(
+    times: pd.Series,
+    early: np.ndarray,
+    values: pd.Series,
+    unit: str,
+    where: str,
+    dated: bool = False,
+    but: str = "",
+) -> EventError:
+    """Words for rows that :func:`_apart` finds."""
+
+    def year(ticks: Any) -> int:
+        return pd.Timestamp(int(ticks) // PER_SECOND[unit], unit="s").year
+
+    def what(row: int) -> str:
+        said = "" if dated else f", in {year(values.iloc[row])} if in {UNIT_NAMES[unit]}"
+        return (
+            f"is {times.iloc[row]}{said}{_like(early)}; the other rows begin in "
+            f"{year(values[~early].min())}"
+        )
+
+    advice = (
+        "Do they stand for no time? Drop them."
+        if dated
+        else "Rows of another unit, cut numbers, or a 0 for no time? Mend or drop them."
+    )
+    return refusal(early, where, what, f"{advice} {but}".strip())
+
+
+def _like(bad: np.ndarray) -> str:
+    """The next rows after the first bad one."""
+    rows = np.flatnonzero(bad)[1:]
+    few = ", ".join(map(str, rows[:3])) + ", ..." * (len(rows) > 3)
+    return f", like row{'s' * (len(rows) > 1)} {few}" if len(rows) else ""
 
 
 def _refuse_coarse(times: pd.Series, unit: str, where: str) -> None:
@@ -82,6 +152,9 @@ def refuse_other_clocks(times: pd.Series, where: str) -> None:
     distinct = pd.Series(times.unique()).astype("float64")
     if not np.isfinite(distinct).all():  # refused in words of its own
         return
+    if distinct.max() <= LATEST and (early := _apart(times, "s")).any():
+        but = "If they are seconds all the same, pass unit='s'."
+        raise _two_clocks(times, early, times, "s", where, but=but)
     if distinct.between(30_000, 60_000).all():
         like, then = "a spreadsheet's days (1982 to 2064)", "write them as dates"
     elif (distinct % 1).any():

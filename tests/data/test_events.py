@@ -117,8 +117,8 @@ CORRUPTIONS = {
     "a negative time": (put("time", -1), "'time'", "negative"),
     "a fraction of a user": (put("user", 1.5), "'user'", "a float|of another type"),
     "a fraction of an item": (put("item", 1.5), "'item'", "a float|of another type"),
-    "milliseconds": (put("time", lambda t: t * 10**3), "'time'", "milliseconds.*unit='ms'"),
-    "microseconds": (put("time", lambda t: t * 10**6), "'time'", "microseconds.*unit='us'"),
+    "milliseconds": (put("time", lambda t: t * 10**3), "'time'", "unit='ms'|Rows of two units"),
+    "microseconds": (put("time", lambda t: t * 10**6), "'time'", "unit='us'|Rows of two units"),
     "a time in words": (put("time", "noon"), "'time'", "is 'noon'.*time_format"),
     "an infinite time": (put("time", float("inf")), "'time'", "no finite number"),
 }

@@ -266,6 +266,48 @@ def test_times_soon_after_1970_are_told(tmp_path, caplog):
     assert not caplog.text
 
 
+def timed(path, times):
+    return write(path, "user,item,time\n" + "".join(f"1,{n},{t}\n" for n, t in enumerate(times)))
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_rows_of_two_units_are_refused_whichever_unit_is_named(tmp_path, unit):
+    times = [(NOON + n) * (1 if n % 2 else events.PER_SECOND[unit]) for n in range(9)]
+    path = timed(tmp_path / "log.csv", times)
+    with pytest.raises(EventError, match=r"row 0 .*like rows 2, 4, 6, ...; .*two units") as caught:
+        events.read(path, sort=True)
+    assert "5 of 9 rows" in str(caught.value) and "unit=" not in str(caught.value)
+    with pytest.raises(EventError, match=r"row 1 .*, in 1970 if in .*like rows 3, 5, 7; .* 2011"):
+        events.read(path, sort=True, unit=unit)
+
+
+@pytest.mark.parametrize("odd", [0, 16033, NOON // 10, NOON // 10 + 0.5])
+def test_rows_whose_time_is_none_or_cut_are_refused(tmp_path, odd, caplog):
+    times = [odd if n % 7 == 6 else NOON + n for n in range(14)]
+    path = timed(tmp_path / "log.csv", times)
+    with pytest.raises(EventError, match=r"row 6 .*like row 13; the other rows begin in 2011.* 2 "):
+        events.read(path, sort=True)
+    assert events.read(path, sort=True, unit="s")["time"].min() == int(odd)
+    assert "row 6 (from 0)" in caplog.text  # whoever says so is told all the same
+    coarse = timed(tmp_path / "log.csv", [int(time * 1000) for time in times])
+    with pytest.raises(EventError, match="row 6 .* if in milliseconds.* the other rows begin"):
+        events.read(coarse, sort=True)
+
+
+def test_a_date_that_stands_for_no_time_is_told(tmp_path, caplog):
+    path = timed(tmp_path / "log.csv", ["1970-01-01", "2011-10-18", "2011-10-19"])
+    events.read(path)
+    assert "row 0 (from 0): is 1970-01-01" in caplog.text and "second" not in caplog.text
+
+
+@pytest.mark.parametrize("step", [1, 86_400, 10**7, 10**8])
+def test_a_clock_that_runs_on_from_0_is_one_clock(tmp_path, step):
+    times = [step * n for n in range(20)]
+    assert events.read(timed(tmp_path / "log.csv", times))["time"].tolist() == times
+    with_ms = timed(tmp_path / "log.csv", [time * 1000 for time in times])
+    assert events.read(with_ms, unit="ms")["time"].tolist() == times
+
+
 @pytest.mark.parametrize("form", ["mixed", "ISO8601", "dd/mm/yyyy", ""])
 def test_a_form_that_would_be_guessed_is_refused(tmp_path, form):
     path = write(tmp_path / "log.csv", "user,item,time\n1,2,03/04/2021\n1,3,13/04/2021\n")
