@@ -180,12 +180,18 @@ def test_a_folder_of_parts_is_one_table(tmp_path):
 # --- times that are no seconds -------------------------------------------------------------------
 
 
+def timed(path, times):
+    return write(path, "user,item,time\n" + "".join(f"1,{n},{t}\n" for n, t in enumerate(times)))
+
+
 @pytest.mark.parametrize(
     ("times", "words"),
     [
         (["20220408", "20220501"], "look like dates .*time_format='%Y%m%d'"),
         (["20220408.0", "20220501.0"], "look like dates"),
         (["1111", "229", "701"], "days of a year"),
+        (["2020111700", "2020113023"], "look like dates .*hour.* .*time_format='%Y%m%d%H'"),
+        (["2411170930", "2411302359"], "look like dates .*time_format='%y%m%d%H%M'"),
         (["44562", "44563"], "a spreadsheet's days"),
         (["44562.354167", "44563.5"], "a spreadsheet's days"),
     ],
@@ -196,6 +202,56 @@ def test_numbers_that_look_like_days_are_seconds_only_if_told_so(tmp_path, times
     with pytest.raises(EventError, match=f"{words}.*unit='s'"):
         events.read(path)
     assert len(events.read(path, unit="s")) == len(times)
+
+
+@pytest.mark.parametrize(
+    ("time", "time_format"),
+    [
+        ("202011170930", "%Y%m%d%H%M"),
+        ("241117093005", "%y%m%d%H%M%S"),
+        ("20201117093005", "%Y%m%d%H%M%S"),
+        ("20201117093005123", "%Y%m%d%H%M%S%f"),
+    ],
+)
+def test_dates_in_many_digits_are_known_and_read_as_told(tmp_path, time, time_format):
+    path = timed(tmp_path / "log.csv", [time])
+    with pytest.raises(EventError, match=f"look like dates.*pass time_format='{time_format}'"):
+        events.read(path)
+    found = pd.Timestamp(events.read(path, time_format=time_format)["time"][0], unit="s")
+    assert (found.month, found.day, found.hour, found.minute) == (11, 17, 9, 30)
+
+
+@pytest.mark.parametrize(
+    ("ticks", "words"),
+    [
+        ((NOON + 62_135_596_800) * 10**7, "NET ticks .*subtract 621355968000000000, divide by 10,"),
+        ((NOON + 11_644_473_600) * 10**7, "Windows file times .*divide by 10,"),
+        ((NOON + 11_644_473_600) * 10**6, "microseconds since 1601.*subtract 11644473600000000,"),
+    ],
+)
+def test_clocks_that_count_from_another_year_are_named(tmp_path, ticks, words, caplog):
+    path = timed(tmp_path / "log.csv", [ticks, ticks + 1])
+    for unit in (None, "s", "us"):
+        with pytest.raises(EventError, match=f"{words}.*unit='us'"):
+            events.read(path, unit=unit)
+    events.read(path, unit="ns")
+    assert "all look like" in caplog.text
+
+
+@pytest.mark.parametrize("cut", ["{:.5E}", "{:.6e}", "{:.2E}", "{:.5g}"])
+@pytest.mark.parametrize("unit", ["s", "ms"])
+def test_times_that_a_spreadsheet_cut_are_refused(tmp_path, cut, unit):
+    times = [(NOON + 86_401 * n) * events.PER_SECOND[unit] for n in range(60)]
+    path = timed(tmp_path / "log.csv", [cut.format(time) for time in times])
+    with pytest.raises(EventError, match="a float, and all are whole multiples of .* spreadsheet"):
+        events.read(path, unit=unit)
+    comma = [f'"{cut.format(time).replace(".", ",")}"' for time in times]
+    with pytest.raises(EventError, match="A spreadsheet wrote a long number so"):
+        events.read(timed(tmp_path / "log.csv", comma), unit=unit)
+    hours = [float(NOON + 3600 * n) * events.PER_SECOND[unit] for n in range(60)]
+    days = [float(NOON + 86_400 * n) * events.PER_SECOND[unit] for n in range(60)]
+    for whole in (hours, days):
+        assert len(events.read(timed(tmp_path / "log.csv", whole), unit=unit)) == 60
 
 
 @pytest.mark.parametrize(
@@ -266,10 +322,6 @@ def test_times_soon_after_1970_are_told(tmp_path, caplog):
     assert not caplog.text
 
 
-def timed(path, times):
-    return write(path, "user,item,time\n" + "".join(f"1,{n},{t}\n" for n, t in enumerate(times)))
-
-
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
 def test_rows_of_two_units_are_refused_whichever_unit_is_named(tmp_path, unit):
     times = [(NOON + n) * (1 if n % 2 else events.PER_SECOND[unit]) for n in range(9)]
@@ -328,10 +380,17 @@ def test_ids_that_differ_in_blanks_alone_are_refused(tmp_path):
     assert len(events.read(padded)) == 2  # all of a width: nobody is two
 
 
-def test_ids_that_a_spreadsheet_cut_are_refused(tmp_path):
-    path = write(tmp_path / "log.csv", f"user,item,time\na,5,{NOON}\na,8.90E+12,{NOON}\n")
-    with pytest.raises(EventError, match="'item', row 1 .*8.90E.12. 1 of 2 rows. A spreadsheet"):
+@pytest.mark.parametrize(
+    "cut", ["8.90E+12", "4,00638E+12", "4.00638e12", "4,00638e12", "4E+12", "40.06E+11", "4.0E12"]
+)
+def test_ids_that_a_spreadsheet_cut_are_refused(tmp_path, cut):
+    path = write(tmp_path / "log.csv", f'user,item,time\na,5,{NOON}\na,"{cut}",{NOON}\n')
+    with pytest.raises(EventError, match="'item', row 1 .*1 of 2 rows. A spreadsheet") as caught:
         events.read(path)
+    assert f"is {cut}. " in str(caught.value)
+    for code in ("4e12", "12E3", "a4.0E12", "4.00638"):  # codes of a shop
+        path = write(tmp_path / "log.csv", f"user,item,time\na,x,{NOON}\na,{code},{NOON}\n")
+        assert events.read(path)["item"].tolist() == ["x", code]
 
 
 def test_events_without_a_basket_stay(tmp_path):
