@@ -244,6 +244,15 @@ def dates_of(times: pd.Series, time_format: str, where: str) -> pd.Series:
             f"time_format is {time_format!r}: say the form in the codes of strptime, such as "
             "'%d/%m/%Y %H:%M'; nothing is guessed"
         )
+    codes = re.findall(r"%(.)", time_format)
+    if "p" in codes and "I" not in codes:
+        hour = "; write %I in place of %H" * ("H" in codes)
+        raise EventError(f"time_format is {time_format!r}: %p counts beside %I alone{hour}")
+    if "I" in codes and "p" not in codes:
+        raise EventError(
+            f"time_format is {time_format!r}: %I is one of twelve hours, and without %p nothing "
+            "says which half of the day; write %H for hours of 24"
+        )
     words = times.astype("Int64") if infer_dtype(times) == "floating" else times
     dates = pd.to_datetime(words.astype("str"), format=time_format, errors="coerce", utc=True)
     refuse_missing(times, where)

@@ -273,6 +273,25 @@ def test_a_form_of_time_is_read_once_it_is_named(tmp_path, time, time_format):
         events.read(path, time_format="%H")
 
 
+@pytest.mark.parametrize(
+    ("time_format", "words"),
+    [
+        ("%d/%m/%Y %H:%M %p", "%p counts beside %I alone; write %I in place of %H"),
+        ("%d/%m/%Y %X %p", "%p counts beside %I alone"),
+        ("%d/%m/%Y %I:%M", "%I is one of twelve hours.*write %H"),
+        ("%d/%m/%Y %I:%M %%p", "%I is one of twelve hours"),
+    ],
+)
+def test_an_hour_that_would_lose_its_half_of_the_day_is_refused(tmp_path, time_format, words):
+    path = timed(tmp_path / "log.csv", ["18/10/2011 02:00 PM"])
+    with pytest.raises(EventError, match=words):
+        events.read(path, time_format=time_format)
+    with pytest.raises(EventError, match="not of the form"):
+        events.read(path, time_format="%d/%m/%Y %H:%M %%p")
+    afternoon = events.read(path, time_format="%d/%m/%Y %I:%M %p")["time"]
+    assert afternoon.tolist() == [NOON + 2 * 3600]
+
+
 def test_what_to_do_about_a_time_depends_on_what_stands_there(tmp_path):
     for time, words in (
         ('"1,588,687,728"', "thousands"),
