@@ -181,6 +181,14 @@ def test_a_mapping_the_wrong_way_round_is_refused():
         events.check(SMALL, SOURCE, {"customer": "user"})
 
 
+@pytest.mark.parametrize("columns", [{"item": "user"}, {"item": "user", "user": "user"}])
+def test_a_column_that_is_to_be_two_of_ours_is_refused(columns):
+    with pytest.raises(EventError, match="column 'user' is to be both 'user' and 'item'; each"):
+        events.check(SMALL, SOURCE, columns)
+    at_once = events.check(SMALL, SOURCE, {"known": "time", "basket": "time"})
+    assert at_once["known"].tolist() == at_once["basket"].tolist() == SMALL["time"].tolist()
+
+
 def test_a_column_that_is_there_twice_is_refused():
     twice = pd.concat([SMALL, SMALL[["item"]]], axis=1)
     with pytest.raises(EventError, match="'item' is there twice"):
