@@ -17,6 +17,7 @@ import pandas as pd
 from seqrec_lib.data import events
 from seqrec_lib.data.files import written_aside
 from seqrec_lib.data.hybrid.registry import FeatureSet
+from seqrec_lib.data.log import CODED
 from seqrec_lib.data.options import add_options, options_of
 from seqrec_lib.data.refusals import one_line
 from seqrec_lib.models.base import Recommender
@@ -54,8 +55,9 @@ def recommend(
 
     Returns a row an item recommended: ``user``, ``rank`` (1 is best), ``item``, ``score``. Items
     that the model does not know are named in a warning and passed over, as are users who have no
-    other, and users for whom nothing is left. Raises ``ValueError`` if no user has an item that it
-    knows, for histories of another form, and as
+    other, and users for whom nothing is left; actions and channels that it does not know are named
+    and read as none. Raises ``ValueError`` if no user has an item that it knows, or no event such a
+    word, for histories of another form, and as
     :func:`seqrec_lib.records.model_file.load_model` does.
     """
     if not isinstance(k, int | np.integer) or k < 1:
@@ -71,6 +73,7 @@ def recommend(
     if "asked_at" in model.reads and asked_at is None:
         raise ValueError("the model wants to know when it is asked: pass asked_at, in seconds")
     table = _known(_table(histories, model, sort, drop_duplicates), items)
+    _tell_of_words(table, model)
     log = log_of(table, items, model.names, asked_at)
     asked = log.offsets[1:] - 1  # the event that comes next, of which nothing is known
     found = served.top(log, asked, k, (protocol,))[protocol]
@@ -135,6 +138,25 @@ def _known(table: pd.DataFrame, items: np.ndarray) -> pd.DataFrame:
         some = f"its items: {_listed(items.tolist())}" if len(users) else "there are no histories"
         raise ValueError(f"no history has an item that the model knows; {some}")
     return known
+
+
+def _tell_of_words(table: pd.DataFrame, model: Recommender) -> None:
+    """Name the actions and channels that a model reads and does not know; refuse those alone."""
+    for name in CODED:
+        if not (name in model.reads and name in model.names and name in table):
+            continue
+        words = [str(word) for word in model.names[name]]
+        found = table[name].unique().tolist()
+        if strange := [word for word in found if word not in words]:
+            if len(strange) == len(found):
+                raise ValueError(
+                    f"no {name} is one that the model knows; it learned from "
+                    f"{_listed(words)}, and here are {_listed(strange)}: call them alike"
+                )
+            logger.warning(
+                "%d %ss are not among those that the model learned from; read as none: %s",
+                len(strange), name, _listed(strange),
+            )  # fmt: skip
 
 
 def _listed(values: Sequence[Any], most: int = 5) -> str:

@@ -1,5 +1,6 @@
 """Lists by raw ids: what the model is asked, what is left out, and what is said about it."""
 
+import dataclasses
 import logging
 import subprocess
 import sys
@@ -10,9 +11,15 @@ import pytest
 import torch
 
 from seqrec_lib.data.batch import Batch
+from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.hybrid.registry import SET_1, FeatureSet, RegistryError
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.splits import leave_last_out
+from seqrec_lib.models.rankers.transact import TransAct
 from seqrec_lib.records.model_file import save_model, stored_spec
+from seqrec_lib.records.settings import plain
 from seqrec_lib.serving.recommend import main, recommend
+from seqrec_lib.training.settings import Training
 
 LENGTH = 5  # of the histories that the models of conftest.py read
 
@@ -73,6 +80,28 @@ def test_unknown_items_are_named_and_passed_over(kept, text, caplog):
         recommend(path, {"b": ["never"]})
     with pytest.raises(ValueError, match="there are no histories"):
         recommend(path, {})
+
+
+def test_actions_that_the_model_does_not_know_are_named_and_never_all_there_is(
+    table, tmp_path, caplog
+):
+    table = table.assign(action=np.where(table["item"] % 3, "view", "buy"))
+    log = EventLog.build(table)
+    model = TransAct(Catalogue.learned(log, leave_last_out(log).train), TransAct.Config())
+    training = dataclasses.asdict(Training(max_len=LENGTH))
+    spec = {"model": "transact", "config": plain(model.config), "training": training}
+    save_model(model, spec, log.items, path := tmp_path / "transact.safetensors")
+    expected = recommend(path, table, k=5)
+    assert not caplog.text
+    some = table.assign(action=table["action"].where(table["user"] > 3, "VIEW"))
+    found = recommend(path, some, k=5)
+    assert "1 actions are not among those that the model learned from" in caplog.text
+    assert "'VIEW'" in caplog.text and not found.equals(expected)
+    with pytest.raises(ValueError, match="no action is one that .* 'buy', 'view', .* are 'VIEW'"):
+        recommend(path, table.assign(action="VIEW"), k=5)
+    caplog.clear()
+    recommend(path, table.assign(channel="web"), k=5)  # nothing that it reads
+    assert not caplog.text
 
 
 @pytest.mark.parametrize(
