@@ -40,13 +40,14 @@ def recommend(
     features: FeatureSet | None = None,
     sort: bool = False,
     drop_duplicates: bool = False,
+    most: int | None = None,
 ) -> pd.DataFrame:
     """The ``k`` items that a stored model puts first after each user's history.
 
     ``histories`` are raw ids: a table of events (columns ``user``, ``item``, ``time``, as
     :func:`seqrec_lib.data.events.read` gives them), or the items of each user, oldest first. The
-    model reads as many of the last ones as it was trained on. ``masked`` leaves out all items of
-    the history, read or not; ``unmasked`` lets them come again.
+    model reads as many of the last ones as it was trained on, and no more than ``most``.
+    ``masked`` leaves out all items of the history, read or not; ``unmasked`` lets them come again.
 
     ``sort`` and ``drop_duplicates`` are those of :func:`seqrec_lib.data.events.check`, for a table.
     ``asked_at`` is the time of the question in seconds, for models that read it. ``features`` are
@@ -62,11 +63,14 @@ def recommend(
     """
     if not isinstance(k, int | np.integer) or k < 1:
         raise ValueError(f"k is {k!r}; ask for one item or more, a whole number")
+    if most is not None and most < 1:
+        raise ValueError(f"most is {most}; let the model read one event or more")
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol is {protocol!r}; use {' or '.join(map(repr, PROTOCOLS))}")
     if features is not None:
         features.require(stored_about(model_file).get("features"), str(model_file))
     served = Served.load(model_file, resolved(device))
+    served.length = min(served.length, most or served.length)
     model, items = served.model, served.items
     if "user" in model.reads:
         raise ValueError("the model knows the users that it learned from alone: it ranks no others")
@@ -195,10 +199,14 @@ def main(arguments: list[str] | None = None) -> None:
         for kept in (chosen.histories, chosen.model, chosen.features):
             _refuse_over(chosen.lists, kept)
         chosen.device = resolved(chosen.device)
-        table = events.read(chosen.histories, **options_of(chosen))
+        options = options_of(chosen)
+        most = options.pop("most", None)  # of what is read: all that a user had is masked
+        table = events.read(chosen.histories, **options)
         features = FeatureSet.load(chosen.features) if chosen.features else None
         found = recommend(
-            chosen.model, table, chosen.k, chosen.protocol, chosen.device, features=features
+            *(chosen.model, table, chosen.k, chosen.protocol, chosen.device),
+            features=features,
+            most=most,
         )
         with written_aside(chosen.lists) as aside:
             found.to_csv(aside, index=False) if chosen.lists.suffix == ".csv" else found.to_parquet(

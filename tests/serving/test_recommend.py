@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from seqrec_lib.data import events
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.hybrid.registry import SET_1, FeatureSet, RegistryError
@@ -214,6 +215,22 @@ def test_the_command_line_ends_in_a_sentence(kept, table, tmp_path):
             main([str(path), str(log), out, *wrong])
     with pytest.raises(SystemExit):
         main([str(path), str(log), str(tmp_path / "lists.xlsx")])
+
+
+@pytest.mark.parametrize("protocol", ["masked", "unmasked"])
+def test_most_bounds_what_is_read_and_not_what_a_user_had(kept, table, tmp_path, protocol):
+    path, _, log = kept("sasrec")
+    table.to_csv(tmp_path / "new.csv", index=False)
+    how = ["--k", "60", "--protocol", protocol, "--most", "2"]
+    main([str(path), str(tmp_path / "new.csv"), str(tmp_path / "lists.csv"), *how])
+    found = pd.read_csv(tmp_path / "lists.csv")
+    of_two = recommend(path, events.bounded(table, most=2), k=90, protocol="unmasked")
+    for user, own in table.groupby("user")["item"]:
+        had = own if protocol == "masked" else []
+        expected = of_two[(of_two["user"] == user) & ~of_two["item"].isin(had)]["item"][:60]
+        assert found["item"][found["user"] == user].tolist() == expected.tolist()
+    with pytest.raises(ValueError, match="most is 0; let the model read one event or more"):
+        recommend(path, table, most=0)
 
 
 @pytest.mark.parametrize("way", ["itself", "a detour", "a symlink", "a hard link", "the model"])
