@@ -26,7 +26,14 @@ from typing import Any
 from urllib.parse import unquote
 
 from seqrec_lib.data.channels import VARIANTS
-from seqrec_lib.data.options import READING, Reading, arguments_of, options_of, reading_of
+from seqrec_lib.data.options import (
+    READING,
+    Reading,
+    arguments_of,
+    given_twice,
+    options_of,
+    reading_of,
+)
 from seqrec_lib.data.sources import FILE, SOURCES, Source
 from seqrec_lib.data.tables import FORMATS
 
@@ -223,6 +230,8 @@ def _given(options: str, text: str) -> dict[str, Any]:
     for one in options.split("&"):
         name, _, value = one.partition("=")
         name = name.replace("-", "_")
+        if name in variants or name in reading:
+            raise ValueError(f"{text!r}: {name} is given twice; give it once")
         if name in FLAGS and value in ("", "true", "false"):
             variants[name] = value != "false"
         elif name in ("split", "stores", "regenerated", "pairs"):
@@ -239,7 +248,12 @@ def _given(options: str, text: str) -> dict[str, Any]:
     values: dict[str, Any] = {name: unquote(value) for name, value in reading.items()}
     if columns is not None:
         pairs = [one.partition(":") for one in columns.split(",")]
-        values["columns"] = {unquote(ours): unquote(its) for ours, _, its in pairs}
+        found: dict[str, str] = {}
+        for ours, its in ((unquote(ours), unquote(its)) for ours, _, its in pairs):
+            if ours in found:
+                raise ValueError(f"{text!r}: columns: {given_twice(ours, found[ours], its)}")
+            found[ours] = its
+        values["columns"] = found
     try:
         return variants | ({"reading": reading_of(values)} if values else {})
     except ValueError as error:

@@ -29,14 +29,21 @@ import pandas as pd
 from seqrec_lib.data.ids import alone, ids, ratings, whole_numbers
 from seqrec_lib.data.refusals import EventError, refuse
 from seqrec_lib.data.tables import File, Format
-from seqrec_lib.data.times import PER_SECOND, UNIT_NAMES, dates_of, refuse_other_clocks, ticks_of
+from seqrec_lib.data.times import (
+    EARLY,
+    PER_SECOND,
+    UNIT_NAMES,
+    dates_of,
+    refuse_other_clocks,
+    ticks_of,
+)
 
 logger = logging.getLogger(__name__)
 
 REQUIRED = ("user", "item", "time")
 WORDS = ("action", "domain", "channel")
 OPTIONAL = (*WORDS, "basket", "rating", "known")
-EARLY = 500_000_000  # 1985: hardly a log's seconds since 1970
+SAME = {"time", "known", "basket"}
 INTER = {"user": "user_id", "item": "item_id", "time": "timestamp"}  # in RecBole's .inter files
 
 
@@ -208,6 +215,14 @@ def _choose(
         raise EventError(f"{source}: no column {missing}; there are {list(there)}{advice}")
     if hint:
         raise EventError(f"{source}: columns {list(there)}.{hint}")
+    for column, name in chosen.items():
+        others = [one for one in chosen if chosen[one] == name and one != column]
+        # what is known at once, or together if at one time, may be the time itself
+        if others and not (name == chosen["time"] and {column, *others} <= SAME):
+            raise EventError(
+                f"{source}: column {name!r} is to be both {column!r} and {others[0]!r}; each of "
+                f"ours has a column of its own, of {list(there)}: say which with columns=."
+            )
     twice = [name for name in chosen.values() if there.count(name) > 1]
     if twice:
         raise EventError(f"{source}: column {twice[0]!r} is there twice. Rename or drop one.")

@@ -8,6 +8,9 @@ from pandas.api.types import infer_dtype
 
 from seqrec_lib.data.refusals import refusal, refuse, refuse_missing
 
+# how spreadsheets and programs write long numbers short: 4.00638E+12, 4,00638e12, 4E+12
+CUT = r"-?\d+([.,]\d+[eE]\+?|[eE]\+)\d+"
+
 
 def alone(basket: pd.Series) -> pd.Series:
     """Baskets in which an event without one has a number, or words, that stand for none."""
@@ -60,7 +63,7 @@ def _refuse_changed(ids: pd.Series, where: str) -> None:
     advice = "With and without blanks they would be two: strip them where the file is written."
     what = lambda row: f"is {ids.iloc[row]!r}, with blanks around it"  # noqa: E731
     refuse(ids.isin(padded), where, what, advice)
-    short = kinds[kinds.str.fullmatch(r"\d(\.\d+)?[eE]\+\d+")]
+    short = kinds[bare.str.fullmatch(CUT)]
     advice = "A spreadsheet wrote long ids so, and their digits are lost: export them as text."
     refuse(ids.isin(set(short)), where, lambda row: f"is {ids.iloc[row]}", advice)
 

@@ -66,7 +66,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Let ``parser`` take the arguments of :func:`seqrec_lib.data.events.read`."""
     group = parser.add_argument_group("how the log is read")
     group.add_argument(
-        "--columns", nargs="+", metavar="OURS=ITS", type=pair,
+        "--columns", nargs="+", metavar="OURS=ITS", type=pair, action=Pairs,
         help="such as user=customer item=sku time=bought_at",
     )  # fmt: skip
     group.add_argument("--separator", help="between the columns of text, such as ';'")
@@ -101,8 +101,26 @@ def add_variants(parser: argparse.ArgumentParser) -> None:
 def options_of(chosen: argparse.Namespace) -> dict[str, Any]:
     """What ``chosen`` says of reading, as arguments of :func:`seqrec_lib.data.events.read`."""
     values = {name: getattr(chosen, name) for name in READING}
-    values["columns"] = dict(chosen.columns) if chosen.columns else None
     return arguments_of(reading_of(values))
+
+
+class Pairs(argparse.Action):
+    """Gathers ``ours=its`` as a mapping; what is given twice ends the command."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, chosen: argparse.Namespace, values: Any, *_: Any
+    ) -> None:
+        found = dict(getattr(chosen, self.dest) or {})
+        for ours, its in values:
+            if ours in found:
+                parser.error(f"--{self.dest}: {given_twice(ours, found[ours], its)}")
+            found[ours] = its
+        setattr(chosen, self.dest, found)
+
+
+def given_twice(ours: str, one: str, other: str) -> str:
+    """Words for a key of two values."""
+    return f"{ours!r} is given twice, as {one!r} and {other!r}; give it once"
 
 
 def pair(text: str) -> tuple[str, str]:

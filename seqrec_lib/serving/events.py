@@ -86,6 +86,13 @@ class KnownEvents:
                 f"{served.name} reads {', '.join(strange)} of each event, which the list of last "
                 "events does not have: it cannot be asked by user"
             )
+        words = served.model.names.get("channel", SOURCES)
+        if "channel" in served.model.reads and not set(SOURCES) & set(words):
+            raise ValueError(
+                f"{served.name} learned from the channels {', '.join(words)}, and a store tells of "
+                f"{' and '.join(SOURCES)}: train it on the journal's own log, 'python -m "
+                "seqrec_lib.data.hybrid log'"
+            )
 
     def of(self, user: str | int, at: int | None = None) -> Past:
         """The last events of a user at a time in seconds, by the clock if it is not given; none of

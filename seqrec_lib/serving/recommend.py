@@ -17,6 +17,7 @@ import pandas as pd
 from seqrec_lib.data import events
 from seqrec_lib.data.files import written_aside
 from seqrec_lib.data.hybrid.registry import FeatureSet
+from seqrec_lib.data.log import CODED
 from seqrec_lib.data.options import add_options, options_of
 from seqrec_lib.data.refusals import one_line
 from seqrec_lib.models.base import Recommender
@@ -39,13 +40,14 @@ def recommend(
     features: FeatureSet | None = None,
     sort: bool = False,
     drop_duplicates: bool = False,
+    most: int | None = None,
 ) -> pd.DataFrame:
     """The ``k`` items that a stored model puts first after each user's history.
 
     ``histories`` are raw ids: a table of events (columns ``user``, ``item``, ``time``, as
     :func:`seqrec_lib.data.events.read` gives them), or the items of each user, oldest first. The
-    model reads as many of the last ones as it was trained on. ``masked`` leaves out all items of
-    the history, read or not; ``unmasked`` lets them come again.
+    model reads as many of the last ones as it was trained on, and no more than ``most``.
+    ``masked`` leaves out all items of the history, read or not; ``unmasked`` lets them come again.
 
     ``sort`` and ``drop_duplicates`` are those of :func:`seqrec_lib.data.events.check`, for a table.
     ``asked_at`` is the time of the question in seconds, for models that read it. ``features`` are
@@ -54,23 +56,28 @@ def recommend(
 
     Returns a row an item recommended: ``user``, ``rank`` (1 is best), ``item``, ``score``. Items
     that the model does not know are named in a warning and passed over, as are users who have no
-    other, and users for whom nothing is left. Raises ``ValueError`` if no user has an item that it
-    knows, for histories of another form, and as
+    other, and users for whom nothing is left; actions and channels that it does not know are named
+    and read as none. Raises ``ValueError`` if no user has an item that it knows, or no event such a
+    word, for histories of another form, and as
     :func:`seqrec_lib.records.model_file.load_model` does.
     """
     if not isinstance(k, int | np.integer) or k < 1:
         raise ValueError(f"k is {k!r}; ask for one item or more, a whole number")
+    if most is not None and most < 1:
+        raise ValueError(f"most is {most}; let the model read one event or more")
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol is {protocol!r}; use {' or '.join(map(repr, PROTOCOLS))}")
     if features is not None:
         features.require(stored_about(model_file).get("features"), str(model_file))
     served = Served.load(model_file, resolved(device))
+    served.length = min(served.length, most or served.length)
     model, items = served.model, served.items
     if "user" in model.reads:
         raise ValueError("the model knows the users that it learned from alone: it ranks no others")
     if "asked_at" in model.reads and asked_at is None:
         raise ValueError("the model wants to know when it is asked: pass asked_at, in seconds")
     table = _known(_table(histories, model, sort, drop_duplicates), items)
+    _tell_of_words(table, model)
     log = log_of(table, items, model.names, asked_at)
     asked = log.offsets[1:] - 1  # the event that comes next, of which nothing is known
     found = served.top(log, asked, k, (protocol,))[protocol]
@@ -137,8 +144,38 @@ def _known(table: pd.DataFrame, items: np.ndarray) -> pd.DataFrame:
     return known
 
 
+def _tell_of_words(table: pd.DataFrame, model: Recommender) -> None:
+    """Name the actions and channels that a model reads and does not know; refuse those alone."""
+    for name in CODED:
+        if not (name in model.reads and name in model.names and name in table):
+            continue
+        words = [str(word) for word in model.names[name]]
+        found = table[name].unique().tolist()
+        if strange := [word for word in found if word not in words]:
+            if len(strange) == len(found):
+                raise ValueError(
+                    f"no {name} is one that the model knows; it learned from "
+                    f"{_listed(words)}, and here are {_listed(strange)}: call them alike"
+                )
+            logger.warning(
+                "%d %ss are not among those that the model learned from; read as none: %s",
+                len(strange), name, _listed(strange),
+            )  # fmt: skip
+
+
 def _listed(values: Sequence[Any], most: int = 5) -> str:
     return ", ".join(repr(one) for one in values[:most]) + ", ..." * (len(values) > most)
+
+
+def _refuse_over(lists: Path, kept: Path | None) -> None:
+    """Refuse to write lists over a file that they are made from, or among those of a folder."""
+    if kept is None or not kept.exists():
+        return
+    files = [kept, *kept.iterdir()] if kept.is_dir() else [kept]
+    among = kept.is_dir() and lists.resolve().parent == kept.resolve()
+    if among or lists.exists() and any(one.exists() and lists.samefile(one) for one in files):
+        where = f"in {kept}" if among else f"the same file as {kept}"
+        raise ValueError(f"{lists} is {where}, which is read: write the lists somewhere else")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -159,11 +196,17 @@ def main(arguments: list[str] | None = None) -> None:
     if chosen.lists.suffix not in (".csv", ".parquet"):
         parser.error(f"{chosen.lists}: lists are written as .csv or .parquet")
     with one_line():
+        for kept in (chosen.histories, chosen.model, chosen.features):
+            _refuse_over(chosen.lists, kept)
         chosen.device = resolved(chosen.device)
-        table = events.read(chosen.histories, **options_of(chosen))
+        options = options_of(chosen)
+        most = options.pop("most", None)  # of what is read: all that a user had is masked
+        table = events.read(chosen.histories, **options)
         features = FeatureSet.load(chosen.features) if chosen.features else None
         found = recommend(
-            chosen.model, table, chosen.k, chosen.protocol, chosen.device, features=features
+            *(chosen.model, table, chosen.k, chosen.protocol, chosen.device),
+            features=features,
+            most=most,
         )
         with written_aside(chosen.lists) as aside:
             found.to_csv(aside, index=False) if chosen.lists.suffix == ".csv" else found.to_parquet(

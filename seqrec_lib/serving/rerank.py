@@ -38,6 +38,7 @@ class Reranker(Recommender):
         self.first, self.ranker, self.count = first, ranker, count
         self.steps_at_once = ranker.steps_at_once
         self.reads = tuple(sorted({*first.reads, *ranker.reads}))
+        self.names = {**first.names, **ranker.names}
         longest = [one.max_len for one in (first, ranker) if one.max_len is not None]
         self.max_len = min(longest, default=None)
 
@@ -65,13 +66,20 @@ class Reranker(Recommender):
 def reranked(first: Served, ranker: Served, count: int = CANDIDATES) -> Served:
     """Both as one served model, which reads as much as the one that reads less.
 
-    Raises ``ValueError`` unless both learned of the same items in the same order.
+    Raises ``ValueError`` unless both learned of the same items, and words, in the same order.
     """
     if first.items.tolist() != ranker.items.tolist():
         raise ValueError(
             f"{ranker.name} cannot rerank what {first.name} finds: they know other items; train "
             "both on one log"
         )
+    words = first.model.names, ranker.model.names
+    for name in set(words[0]) & set(words[1]):
+        if list(words[0][name]) != list(words[1][name]):
+            raise ValueError(
+                f"{ranker.name} cannot rerank what {first.name} finds: they know other words of "
+                f"{name}; train both on one log"
+            )
     return Served(
         Reranker(first.model, ranker.model, count).eval(),
         first.items,

@@ -117,8 +117,8 @@ CORRUPTIONS = {
     "a negative time": (put("time", -1), "'time'", "negative"),
     "a fraction of a user": (put("user", 1.5), "'user'", "a float|of another type"),
     "a fraction of an item": (put("item", 1.5), "'item'", "a float|of another type"),
-    "milliseconds": (put("time", lambda t: t * 10**3), "'time'", "milliseconds.*unit='ms'"),
-    "microseconds": (put("time", lambda t: t * 10**6), "'time'", "microseconds.*unit='us'"),
+    "milliseconds": (put("time", lambda t: t * 10**3), "'time'", "unit='ms'|Rows of two units"),
+    "microseconds": (put("time", lambda t: t * 10**6), "'time'", "unit='us'|Rows of two units"),
     "a time in words": (put("time", "noon"), "'time'", "is 'noon'.*time_format"),
     "an infinite time": (put("time", float("inf")), "'time'", "no finite number"),
 }
@@ -179,6 +179,14 @@ def test_a_mapping_names_the_columns_and_errors_speak_of_the_source_s_names():
 def test_a_mapping_the_wrong_way_round_is_refused():
     with pytest.raises(EventError, match=r"\['customer'\], not our names"):
         events.check(SMALL, SOURCE, {"customer": "user"})
+
+
+@pytest.mark.parametrize("columns", [{"item": "user"}, {"item": "user", "user": "user"}])
+def test_a_column_that_is_to_be_two_of_ours_is_refused(columns):
+    with pytest.raises(EventError, match="column 'user' is to be both 'user' and 'item'; each"):
+        events.check(SMALL, SOURCE, columns)
+    at_once = events.check(SMALL, SOURCE, {"known": "time", "basket": "time"})
+    assert at_once["known"].tolist() == at_once["basket"].tolist() == SMALL["time"].tolist()
 
 
 def test_a_column_that_is_there_twice_is_refused():

@@ -180,12 +180,18 @@ def test_a_folder_of_parts_is_one_table(tmp_path):
 # --- times that are no seconds -------------------------------------------------------------------
 
 
+def timed(path, times):
+    return write(path, "user,item,time\n" + "".join(f"1,{n},{t}\n" for n, t in enumerate(times)))
+
+
 @pytest.mark.parametrize(
     ("times", "words"),
     [
         (["20220408", "20220501"], "look like dates .*time_format='%Y%m%d'"),
         (["20220408.0", "20220501.0"], "look like dates"),
         (["1111", "229", "701"], "days of a year"),
+        (["2020111700", "2020113023"], "look like dates .*hour.* .*time_format='%Y%m%d%H'"),
+        (["2411170930", "2411302359"], "look like dates .*time_format='%y%m%d%H%M'"),
         (["44562", "44563"], "a spreadsheet's days"),
         (["44562.354167", "44563.5"], "a spreadsheet's days"),
     ],
@@ -196,6 +202,56 @@ def test_numbers_that_look_like_days_are_seconds_only_if_told_so(tmp_path, times
     with pytest.raises(EventError, match=f"{words}.*unit='s'"):
         events.read(path)
     assert len(events.read(path, unit="s")) == len(times)
+
+
+@pytest.mark.parametrize(
+    ("time", "time_format"),
+    [
+        ("202011170930", "%Y%m%d%H%M"),
+        ("241117093005", "%y%m%d%H%M%S"),
+        ("20201117093005", "%Y%m%d%H%M%S"),
+        ("20201117093005123", "%Y%m%d%H%M%S%f"),
+    ],
+)
+def test_dates_in_many_digits_are_known_and_read_as_told(tmp_path, time, time_format):
+    path = timed(tmp_path / "log.csv", [time])
+    with pytest.raises(EventError, match=f"look like dates.*pass time_format='{time_format}'"):
+        events.read(path)
+    found = pd.Timestamp(events.read(path, time_format=time_format)["time"][0], unit="s")
+    assert (found.month, found.day, found.hour, found.minute) == (11, 17, 9, 30)
+
+
+@pytest.mark.parametrize(
+    ("ticks", "words"),
+    [
+        ((NOON + 62_135_596_800) * 10**7, "NET ticks .*subtract 621355968000000000, divide by 10,"),
+        ((NOON + 11_644_473_600) * 10**7, "Windows file times .*divide by 10,"),
+        ((NOON + 11_644_473_600) * 10**6, "microseconds since 1601.*subtract 11644473600000000,"),
+    ],
+)
+def test_clocks_that_count_from_another_year_are_named(tmp_path, ticks, words, caplog):
+    path = timed(tmp_path / "log.csv", [ticks, ticks + 1])
+    for unit in (None, "s", "us"):
+        with pytest.raises(EventError, match=f"{words}.*unit='us'"):
+            events.read(path, unit=unit)
+    events.read(path, unit="ns")
+    assert "all look like" in caplog.text
+
+
+@pytest.mark.parametrize("cut", ["{:.5E}", "{:.6e}", "{:.2E}", "{:.5g}"])
+@pytest.mark.parametrize("unit", ["s", "ms"])
+def test_times_that_a_spreadsheet_cut_are_refused(tmp_path, cut, unit):
+    times = [(NOON + 86_401 * n) * events.PER_SECOND[unit] for n in range(60)]
+    path = timed(tmp_path / "log.csv", [cut.format(time) for time in times])
+    with pytest.raises(EventError, match="a float, and all are whole multiples of .* spreadsheet"):
+        events.read(path, unit=unit)
+    comma = [f'"{cut.format(time).replace(".", ",")}"' for time in times]
+    with pytest.raises(EventError, match="A spreadsheet wrote a long number so"):
+        events.read(timed(tmp_path / "log.csv", comma), unit=unit)
+    hours = [float(NOON + 3600 * n) * events.PER_SECOND[unit] for n in range(60)]
+    days = [float(NOON + 86_400 * n) * events.PER_SECOND[unit] for n in range(60)]
+    for whole in (hours, days):
+        assert len(events.read(timed(tmp_path / "log.csv", whole), unit=unit)) == 60
 
 
 @pytest.mark.parametrize(
@@ -215,6 +271,25 @@ def test_a_form_of_time_is_read_once_it_is_named(tmp_path, time, time_format):
     assert found == [NOON if ":" in time else NOON - 43_200]
     with pytest.raises(EventError, match="row 0 .*not of the form '%H'.*time_format="):
         events.read(path, time_format="%H")
+
+
+@pytest.mark.parametrize(
+    ("time_format", "words"),
+    [
+        ("%d/%m/%Y %H:%M %p", "%p counts beside %I alone; write %I in place of %H"),
+        ("%d/%m/%Y %X %p", "%p counts beside %I alone"),
+        ("%d/%m/%Y %I:%M", "%I is one of twelve hours.*write %H"),
+        ("%d/%m/%Y %I:%M %%p", "%I is one of twelve hours"),
+    ],
+)
+def test_an_hour_that_would_lose_its_half_of_the_day_is_refused(tmp_path, time_format, words):
+    path = timed(tmp_path / "log.csv", ["18/10/2011 02:00 PM"])
+    with pytest.raises(EventError, match=words):
+        events.read(path, time_format=time_format)
+    with pytest.raises(EventError, match="not of the form"):
+        events.read(path, time_format="%d/%m/%Y %H:%M %%p")
+    afternoon = events.read(path, time_format="%d/%m/%Y %I:%M %p")["time"]
+    assert afternoon.tolist() == [NOON + 2 * 3600]
 
 
 def test_what_to_do_about_a_time_depends_on_what_stands_there(tmp_path):
@@ -266,6 +341,44 @@ def test_times_soon_after_1970_are_told(tmp_path, caplog):
     assert not caplog.text
 
 
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_rows_of_two_units_are_refused_whichever_unit_is_named(tmp_path, unit):
+    times = [(NOON + n) * (1 if n % 2 else events.PER_SECOND[unit]) for n in range(9)]
+    path = timed(tmp_path / "log.csv", times)
+    with pytest.raises(EventError, match=r"row 0 .*like rows 2, 4, 6, ...; .*two units") as caught:
+        events.read(path, sort=True)
+    assert "5 of 9 rows" in str(caught.value) and "unit=" not in str(caught.value)
+    with pytest.raises(EventError, match=r"row 1 .*, in 1970 if in .*like rows 3, 5, 7; .* 2011"):
+        events.read(path, sort=True, unit=unit)
+
+
+@pytest.mark.parametrize("odd", [0, 16033, NOON // 10, NOON // 10 + 0.5])
+def test_rows_whose_time_is_none_or_cut_are_refused(tmp_path, odd, caplog):
+    times = [odd if n % 7 == 6 else NOON + n for n in range(14)]
+    path = timed(tmp_path / "log.csv", times)
+    with pytest.raises(EventError, match=r"row 6 .*like row 13; the other rows begin in 2011.* 2 "):
+        events.read(path, sort=True)
+    assert events.read(path, sort=True, unit="s")["time"].min() == int(odd)
+    assert "row 6 (from 0)" in caplog.text  # whoever says so is told all the same
+    coarse = timed(tmp_path / "log.csv", [int(time * 1000) for time in times])
+    with pytest.raises(EventError, match="row 6 .* if in milliseconds.* the other rows begin"):
+        events.read(coarse, sort=True)
+
+
+def test_a_date_that_stands_for_no_time_is_told(tmp_path, caplog):
+    path = timed(tmp_path / "log.csv", ["1970-01-01", "2011-10-18", "2011-10-19"])
+    events.read(path)
+    assert "row 0 (from 0): is 1970-01-01" in caplog.text and "second" not in caplog.text
+
+
+@pytest.mark.parametrize("step", [1, 86_400, 10**7, 10**8])
+def test_a_clock_that_runs_on_from_0_is_one_clock(tmp_path, step):
+    times = [step * n for n in range(20)]
+    assert events.read(timed(tmp_path / "log.csv", times))["time"].tolist() == times
+    with_ms = timed(tmp_path / "log.csv", [time * 1000 for time in times])
+    assert events.read(with_ms, unit="ms")["time"].tolist() == times
+
+
 @pytest.mark.parametrize("form", ["mixed", "ISO8601", "dd/mm/yyyy", ""])
 def test_a_form_that_would_be_guessed_is_refused(tmp_path, form):
     path = write(tmp_path / "log.csv", "user,item,time\n1,2,03/04/2021\n1,3,13/04/2021\n")
@@ -286,10 +399,17 @@ def test_ids_that_differ_in_blanks_alone_are_refused(tmp_path):
     assert len(events.read(padded)) == 2  # all of a width: nobody is two
 
 
-def test_ids_that_a_spreadsheet_cut_are_refused(tmp_path):
-    path = write(tmp_path / "log.csv", f"user,item,time\na,5,{NOON}\na,8.90E+12,{NOON}\n")
-    with pytest.raises(EventError, match="'item', row 1 .*8.90E.12. 1 of 2 rows. A spreadsheet"):
+@pytest.mark.parametrize(
+    "cut", ["8.90E+12", "4,00638E+12", "4.00638e12", "4,00638e12", "4E+12", "40.06E+11", "4.0E12"]
+)
+def test_ids_that_a_spreadsheet_cut_are_refused(tmp_path, cut):
+    path = write(tmp_path / "log.csv", f'user,item,time\na,5,{NOON}\na,"{cut}",{NOON}\n')
+    with pytest.raises(EventError, match="'item', row 1 .*1 of 2 rows. A spreadsheet") as caught:
         events.read(path)
+    assert f"is {cut}. " in str(caught.value)
+    for code in ("4e12", "12E3", "a4.0E12", "4.00638"):  # codes of a shop
+        path = write(tmp_path / "log.csv", f"user,item,time\na,x,{NOON}\na,{code},{NOON}\n")
+        assert events.read(path)["item"].tolist() == ["x", code]
 
 
 def test_events_without_a_basket_stay(tmp_path):

@@ -185,6 +185,15 @@ def test_a_log_of_ones_own_is_trained_with_the_options_of_events_read(
     assert len(trained) == 1  # one data set, however it is said
 
 
+@pytest.mark.parametrize(
+    "how", [("--columns", "item=a", "item=b"), ("--columns", "item=a", "--columns", "item=b")]
+)
+def test_a_column_that_is_named_twice_is_refused(trained, capsys, how):
+    with pytest.raises(SystemExit):
+        main(["train", "shop.csv", "list", *how])
+    assert "--columns: 'item' is given twice, as 'a' and 'b'" in capsys.readouterr().err
+
+
 def test_a_log_that_cannot_be_read_ends_in_a_sentence(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for dataset, words in (

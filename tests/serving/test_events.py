@@ -216,6 +216,14 @@ def test_a_model_that_the_store_cannot_serve_is_refused_at_the_start(filled, mod
         create_app([Served.load(models[name])], known=filled)
 
 
+def test_a_model_of_other_channels_than_the_store_s_is_refused(filled, models):
+    served = Served.load(models["store-encoder"])
+    served.model.reads = (*served.model.reads, "channel")
+    served.model.names = {"channel": np.array(["shop", "web"])}
+    with pytest.raises(ValueError, match="learned from the channels shop, web, and a store tells"):
+        create_app([served], known=filled)
+
+
 def test_features_of_another_store_are_refused(shop, models, tmp_path):
     other = FeatureSet((Feature("last_9", 2, "last", 9),))
     place = tmp_path / "other"

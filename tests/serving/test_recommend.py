@@ -1,5 +1,6 @@
 """Lists by raw ids: what the model is asked, what is left out, and what is said about it."""
 
+import dataclasses
 import logging
 import subprocess
 import sys
@@ -9,10 +10,17 @@ import pandas as pd
 import pytest
 import torch
 
+from seqrec_lib.data import events
 from seqrec_lib.data.batch import Batch
+from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.hybrid.registry import SET_1, FeatureSet, RegistryError
+from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.splits import leave_last_out
+from seqrec_lib.models.rankers.transact import TransAct
 from seqrec_lib.records.model_file import save_model, stored_spec
+from seqrec_lib.records.settings import plain
 from seqrec_lib.serving.recommend import main, recommend
+from seqrec_lib.training.settings import Training
 
 LENGTH = 5  # of the histories that the models of conftest.py read
 
@@ -73,6 +81,28 @@ def test_unknown_items_are_named_and_passed_over(kept, text, caplog):
         recommend(path, {"b": ["never"]})
     with pytest.raises(ValueError, match="there are no histories"):
         recommend(path, {})
+
+
+def test_actions_that_the_model_does_not_know_are_named_and_never_all_there_is(
+    table, tmp_path, caplog
+):
+    table = table.assign(action=np.where(table["item"] % 3, "view", "buy"))
+    log = EventLog.build(table)
+    model = TransAct(Catalogue.learned(log, leave_last_out(log).train), TransAct.Config())
+    training = dataclasses.asdict(Training(max_len=LENGTH))
+    spec = {"model": "transact", "config": plain(model.config), "training": training}
+    save_model(model, spec, log.items, path := tmp_path / "transact.safetensors")
+    expected = recommend(path, table, k=5)
+    assert not caplog.text
+    some = table.assign(action=table["action"].where(table["user"] > 3, "VIEW"))
+    found = recommend(path, some, k=5)
+    assert "1 actions are not among those that the model learned from" in caplog.text
+    assert "'VIEW'" in caplog.text and not found.equals(expected)
+    with pytest.raises(ValueError, match="no action is one that .* 'buy', 'view', .* are 'VIEW'"):
+        recommend(path, table.assign(action="VIEW"), k=5)
+    caplog.clear()
+    recommend(path, table.assign(channel="web"), k=5)  # nothing that it reads
+    assert not caplog.text
 
 
 @pytest.mark.parametrize(
@@ -185,6 +215,53 @@ def test_the_command_line_ends_in_a_sentence(kept, table, tmp_path):
             main([str(path), str(log), out, *wrong])
     with pytest.raises(SystemExit):
         main([str(path), str(log), str(tmp_path / "lists.xlsx")])
+
+
+@pytest.mark.parametrize("protocol", ["masked", "unmasked"])
+def test_most_bounds_what_is_read_and_not_what_a_user_had(kept, table, tmp_path, protocol):
+    path, _, log = kept("sasrec")
+    table.to_csv(tmp_path / "new.csv", index=False)
+    how = ["--k", "60", "--protocol", protocol, "--most", "2"]
+    main([str(path), str(tmp_path / "new.csv"), str(tmp_path / "lists.csv"), *how])
+    found = pd.read_csv(tmp_path / "lists.csv")
+    of_two = recommend(path, events.bounded(table, most=2), k=90, protocol="unmasked")
+    for user, own in table.groupby("user")["item"]:
+        had = own if protocol == "masked" else []
+        expected = of_two[(of_two["user"] == user) & ~of_two["item"].isin(had)]["item"][:60]
+        assert found["item"][found["user"] == user].tolist() == expected.tolist()
+    with pytest.raises(ValueError, match="most is 0; let the model read one event or more"):
+        recommend(path, table, most=0)
+
+
+@pytest.mark.parametrize("way", ["itself", "a detour", "a symlink", "a hard link", "the model"])
+def test_lists_are_not_written_over_what_they_are_made_from(kept, table, tmp_path, way):
+    model = tmp_path / "gru.safetensors.csv"
+    model.write_bytes(kept("gru")[0].read_bytes())
+    log, out = tmp_path / "mine.csv", tmp_path / "lists.csv"
+    table.to_csv(log, index=False)
+    if way == "a symlink":
+        out.symlink_to(log)
+    elif way == "a hard link":
+        out.hardlink_to(log)
+    else:
+        (tmp_path / "sub").mkdir()
+        others = {"itself": log, "a detour": tmp_path / "sub" / ".." / "mine.csv"}
+        out = others.get(way, model)
+    before = log.read_bytes(), model.read_bytes()
+    with pytest.raises(SystemExit, match="is the same file as .*: write the lists somewhere else"):
+        main([str(model), str(log), str(out)])
+    assert (log.read_bytes(), model.read_bytes()) == before
+
+
+def test_lists_are_not_written_among_the_parts_of_a_log(kept, table, tmp_path):
+    folder = tmp_path / "orders"
+    folder.mkdir()
+    table.to_csv(folder / "part-0.csv", index=False)
+    with pytest.raises(SystemExit, match="lists.csv is in .*orders, which is read"):
+        main([str(kept("gru")[0]), str(folder), str(folder / "lists.csv")])
+    assert [one.name for one in folder.iterdir()] == ["part-0.csv"]
+    main([str(kept("gru")[0]), str(folder), str(tmp_path / "lists.csv")])
+    assert (tmp_path / "lists.csv").exists()
 
 
 def test_a_model_is_served_with_the_features_that_it_learned_from_alone(table, kept, tmp_path):

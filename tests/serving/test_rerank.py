@@ -1,5 +1,6 @@
 """Two stages: who may be in a list, and what each of the two is given."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -106,5 +107,11 @@ def test_models_of_other_items_are_not_put_together(served):
     other = Served(gru.model, gru.items[::-1], 5)
     with pytest.raises(ValueError, match="they know other items"):
         reranked(gru, other)
+    first, ranker = copy.deepcopy(gru), copy.deepcopy(gru)
+    ranker.model.names = {"action": np.array(["buy", "view"])}
+    assert list(reranked(first, ranker).model.names["action"]) == ["buy", "view"]
+    first.model.names = {"action": np.array(["view"])}
+    with pytest.raises(ValueError, match="they know other words of action"):
+        reranked(first, ranker)
     with pytest.raises(ValueError, match="rerank one candidate or more"):
         Reranker(gru.model, gru.model, 0)

@@ -26,7 +26,7 @@ from seqrec_lib.data.hybrid.journal import Journal
 from seqrec_lib.data.hybrid.names import WORDS, Names
 from seqrec_lib.data.hybrid.online import Counts, OnlineStore
 from seqrec_lib.data.hybrid.registry import SET_1, FeatureSet
-from seqrec_lib.data.options import pair
+from seqrec_lib.data.options import Pairs, pair
 from seqrec_lib.data.refusals import Said
 from seqrec_lib.data.tables import Format
 from seqrec_lib.data.times import PER_SECOND
@@ -229,7 +229,9 @@ def _parser() -> argparse.ArgumentParser:
         "--known", required=True, help="when a row could be known: now (as it is appended), "
         "column, a delay (0s, 6h, 1d), or the next such time of day (03:00, UTC)",
     )  # fmt: skip
-    one.add_argument("--actions", nargs="+", type=pair, metavar="ITS=OURS", help="add=cart")
+    one.add_argument(
+        "--actions", nargs="+", type=pair, action=Pairs, metavar="ITS=OURS", help="add=cart"
+    )
     one.add_argument("--segment-rows", type=int, default=50_000, help="at most, in a segment")
     _reading_options(one)
 
@@ -273,7 +275,9 @@ def _features_option(parser: argparse.ArgumentParser) -> None:
 
 def _reading_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how the file is read")
-    group.add_argument("--columns", nargs="+", type=pair, metavar="OURS=ITS", help="user=customer")
+    group.add_argument(
+        "--columns", nargs="+", type=pair, action=Pairs, metavar="OURS=ITS", help="user=customer"
+    )
     group.add_argument("--separator")
     group.add_argument("--header", action=argparse.BooleanOptionalAction, default=True)
     group.add_argument("--encoding", default="utf-8")
