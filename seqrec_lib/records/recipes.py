@@ -214,11 +214,13 @@ def published(
 ) -> list[Spec]:
     """The specs behind :func:`seqrec_lib.records.runs.run`, one a seed.
 
-    Of a log with many repeats that no chapter studies, ``select`` is unmasked.
+    Of a log with many repeats that no chapter studies, ``select`` is unmasked. Other ``epochs``
+    than the recipe's are those of the runs that it starts from, too.
     """
     dataset = Dataset.parse(dataset)
     model, config, training, *start = recipe(name, dataset)
     counted = issubclass(MODELS[model], CountModel)  # without passes or seeds
+    trial = f"@{epochs}" if epochs not in (None, training.epochs) else ""
     if epochs is not None and training.epochs and not counted:  # who learns nothing stays so
         training = replace(training, epochs=epochs)
     if select_unmasked(dataset):
@@ -228,6 +230,7 @@ def published(
     pretrained = None
     if start:
         pretrained = re.sub(r"{(\w+)}", lambda one: folder(KIN[one[1]](dataset)), start[0])
+        pretrained = pretrained.replace(",", f"{trial},") + trial
     text = str(dataset)
     return [
         Spec(text, name, model, config, replace(training, seed=seed), pretrained) for seed in seeds
@@ -245,9 +248,10 @@ def sources_of(spec: Spec) -> list[Spec]:
     found, own = [], Dataset.parse(spec.dataset)
     for one in (spec.pretrained or "").split(",") if spec.pretrained else ():
         shelf, name = one.rsplit("/", 1)
+        name, _, epochs = name.partition("@")
         kin = (of(own) for of in KIN.values())
         dataset = next((its for its in kin if folder(its) == shelf), None) or Dataset.parse(shelf)
         # of the same seed; of pairs, which are a data set of their own, that of seed 0
         seed = 0 if dataset.pairs else spec.training.seed
-        found += published(dataset, name, [seed])
+        found += published(dataset, name, [seed], int(epochs) if epochs else None)
     return found

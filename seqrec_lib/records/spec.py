@@ -20,7 +20,8 @@ class Spec:
     model: str
     config: Any
     training: Training
-    pretrained: str | None = None  # "folder/name" of the runs it starts from, commas between
+    # "folder/name" of the runs it starts from, commas between; in a trial "@1" for its epochs
+    pretrained: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, nested; a setting that is an object of its own carries its class name."""

@@ -77,13 +77,20 @@ def answering(spec: Spec, results: str | Path) -> str | Path | None:
 def home(source: Spec, results: str | Path) -> str | Path:
     """The results folder in which a run of ``results`` finds, or makes, one that it starts from.
 
-    What has no record yet is made beside it, but neither among the committed records, which nobody
-    asked for, nor in place of a record of other settings: then in scratch.
+    What has no record yet is made beside it, but not among the committed records, which nobody
+    asked for: then in scratch. Raises ``ValueError`` where another folder has a record of other
+    settings in its place.
     """
     if place := answering(source, results):
         return place
-    free = root() / results != root() / RESULTS and not source.folder(root() / results).exists()
-    return results if free else SCRATCH
+    if root() / results in (root() / RESULTS, root() / SCRATCH):
+        return SCRATCH
+    if (folder := source.folder(root() / results)).exists():
+        raise ValueError(
+            f"{folder} was trained with other settings than what starts from it asks for: name "
+            "another --results, or train it again with --retrain"
+        )
+    return results
 
 
 def stale(results: str | Path = RESULTS) -> Iterator[tuple[str, list[str]]]:

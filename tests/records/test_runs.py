@@ -386,13 +386,25 @@ def test_a_run_costs_its_own_seconds_and_in_total_those_of_what_it_starts_from(p
 
 
 def test_a_run_starts_from_the_recipe_of_its_source_not_from_a_shorter_trial(pairs, trained):
-    (trial,) = runs.run("simulated-pairs", "vectors", epochs=1, results="trial").seeds
-    (run,) = runs.run("simulated", "start", results="trial").seeds
-    assert run.card["starts_from"] != {
-        "simulated-pairs/vectors/s0": store.ranks_digest(trial.ranks)
+    runs.run("simulated-pairs", "vectors", epochs=1, results="trial")
+    with pytest.raises(ValueError, match="vectors/s0 was trained with other settings.*--results"):
+        runs.run("simulated", "start", results="trial")
+    assert len(trained) == 1
+
+
+def test_a_trial_starts_from_a_trial_and_writes_nowhere_else(pairs, trained, project):
+    (run,) = runs.run("simulated", "start", epochs=1, results="trial").seeds
+    assert len(trained) == 2
+    (source,) = runs.run("simulated-pairs", "vectors", epochs=1, results="trial").seeds
+    assert len(trained) == 2 and len(source.history) == 1  # it is the one that was started from
+    assert run.card["starts_from"] == {
+        "simulated-pairs/vectors/s0": store.ranks_digest(source.ranks)
     }
-    runs.run("simulated", "start", results="trial")
-    assert len(trained) == 3
+    runs.run("simulated", "start", epochs=1, results="trial")
+    assert len(trained) == 2 and not list((project / "build").glob("results/*"))
+    # as many epochs as the recipe has are no trial
+    (spec,) = published("simulated", "start", [0], TRAINING.epochs)
+    assert spec == published("simulated", "start", [0])[0]
 
 
 def test_a_run_does_not_stand_on_a_starting_run_made_anew(pairs, trained):
