@@ -33,7 +33,7 @@ from seqrec_lib.records import forecast, golden
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import model_file, remake, run_spec, started, to_train
 from seqrec_lib.records.standing import by_lot, stale
-from seqrec_lib.records.store import RESULTS, SCRATCH
+from seqrec_lib.records.store import RESULTS, SCRATCH, results_folder
 from seqrec_lib.training.device import device as resolved
 
 
@@ -64,9 +64,12 @@ def main(arguments: list[str] | None = None) -> None:
     for command in (train, again):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     train.add_argument(
-        "--results", default=SCRATCH, help=f"where new records go; {RESULTS} to publish them"
+        "--results",
+        type=results_folder,
+        default=SCRATCH,
+        help=f"where new records go; {RESULTS} to publish them",
     )
-    old.add_argument("--results", default=RESULTS)
+    old.add_argument("--results", type=results_folder, default=RESULTS)
     figures = commands.add_parser("golden", help="write the golden runs that are new or have moved")
     figures.add_argument("names", nargs="*", help="world/recipe; all without")
     chosen = parser.parse_args(arguments)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -131,6 +132,14 @@ def load_all(folder: Path, seeds: Collection[int] | None = None) -> list[Run]:
     """The records in a run's folder, by seed: of these seeds, or all there are."""
     cards = sorted(folder.glob("s*/card.json"), key=lambda card: int(card.parent.name[1:]))
     return [load(c.parent) for c in cards if seeds is None or int(c.parent.name[1:]) in seeds]
+
+
+def results_folder(given: str) -> str:
+    """A results folder as a command line names it: the project's two by name or by place, any other
+    from where one stands."""
+    ours = {root() / name: name for name in (RESULTS, SCRATCH)}
+    path = Path(os.path.abspath(Path(given).expanduser()))
+    return given if given in ours.values() else ours.get(path, str(path))
 
 
 def places(results: str | Path) -> tuple[str | Path, str | Path]:

@@ -42,7 +42,7 @@ from seqrec_lib.records import forecast
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import model_file, to_train, trained_model
 from seqrec_lib.records.spec import Spec
-from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.store import SCRATCH, results_folder
 from seqrec_lib.report.styles import colour, label
 from seqrec_lib.serving.served import Served
 from seqrec_lib.training.evaluation import PROTOCOLS, ranks
@@ -223,7 +223,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("dataset", help=f"{FREE}, in any variant")
     parser.add_argument("--models", nargs="+", required=True, help="published runs")
-    parser.add_argument("--results", default=SCRATCH, help="where the models' records are")
+    parser.add_argument(
+        "--results", type=results_folder, default=SCRATCH, help="where the models' records are"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")

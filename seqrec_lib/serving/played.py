@@ -26,7 +26,7 @@ from seqrec_lib.data.splits import Split
 from seqrec_lib.records import forecast
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import to_train
-from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.store import SCRATCH, results_folder
 from seqrec_lib.records.tables import beside, keep, made
 from seqrec_lib.serving.batching import Batcher
 from seqrec_lib.serving.export import stored
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("dataset", nargs="?", default="movielens_small-shuffled")
     parser.add_argument("--models", nargs="+", default=MODELS, help="published runs")
-    parser.add_argument("--results", default=SCRATCH)
+    parser.add_argument("--results", type=results_folder, default=SCRATCH)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)

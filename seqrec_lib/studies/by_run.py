@@ -21,7 +21,7 @@ from seqrec_lib.data import datasets
 from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import written_aside
 from seqrec_lib.data.log import EventLog
-from seqrec_lib.records.store import SCRATCH, Run, Runs, ranks_digest
+from seqrec_lib.records.store import SCRATCH, Run, Runs, ranks_digest, results_folder
 from seqrec_lib.records.tables import beside
 
 STEP = 2.0**-13  # what values are kept to, so that they pack: a mean moves by a millionth
@@ -50,7 +50,7 @@ def parser(study: str, about: str | None) -> argparse.ArgumentParser:
     found.add_argument("dataset")
     found.add_argument("names", nargs="+", help="published runs")
     found.add_argument("--seeds", type=int, nargs="*", default=[0])
-    found.add_argument("--results", default=SCRATCH)
+    found.add_argument("--results", type=results_folder, default=SCRATCH)
     found.add_argument("--device", default="auto")
     return found
 

@@ -40,7 +40,7 @@ from seqrec_lib.models.rankers.pooling import Pooling
 from seqrec_lib.models.rankers.target_attention import TargetAttention
 from seqrec_lib.models.rankers.twin import TWIN
 from seqrec_lib.models.rankers.twin_v2 import TWINV2
-from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.store import SCRATCH, results_folder
 from seqrec_lib.records.tables import Growing, made
 from seqrec_lib.studies.spaces import drawn
 from seqrec_lib.studies.worlds import sized
@@ -255,7 +255,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--results", default=SCRATCH)
+    parser.add_argument("--results", type=results_folder, default=SCRATCH)
     parser.add_argument("--levels", type=int, nargs="*", default=LEVELS)
     parser.add_argument("--models", nargs="*", default=tuple(FAMILIES))
     parser.add_argument("--seeds", type=int, default=SEEDS)

@@ -24,7 +24,7 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.worlds import reach
 from seqrec_lib.models.encoders.gru import CELLS, GRU
-from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.store import SCRATCH, results_folder
 from seqrec_lib.records.tables import beside, keep, made
 from seqrec_lib.studies.worlds import hits
 from seqrec_lib.training.loop import fit
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m seqrec_lib.studies.gradients", description=__doc__
     )
-    parser.add_argument("--results", default=SCRATCH)
+    parser.add_argument("--results", type=results_folder, default=SCRATCH)
     parser.add_argument("--seeds", type=int, default=3)
     chosen = parser.parse_args(arguments)
     found = study(chosen.seeds)

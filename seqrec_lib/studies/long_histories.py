@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.store import SCRATCH, results_folder
 from seqrec_lib.records.tables import Growing, made
 from seqrec_lib.studies.long_histories_ways import (
     WAYS,
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m seqrec_lib.studies.long_histories", description=__doc__
     )
-    parser.add_argument("--results", default=SCRATCH)
+    parser.add_argument("--results", type=results_folder, default=SCRATCH)
     parser.add_argument("--lengths", type=int, nargs="*", default=LENGTHS)
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--smoke", action="store_true", help="a short history, not kept")

@@ -32,7 +32,7 @@ from seqrec_lib.models.counts.svd import SVD
 from seqrec_lib.models.encoders.item2vec import Item2Vec
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import initialised, trained_model
-from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.store import SCRATCH, results_folder
 from seqrec_lib.records.tables import beside
 from seqrec_lib.statistics.intervals import bootstrap, paired
 from seqrec_lib.training.device import device as resolved
@@ -268,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("datasets", nargs="+")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--results", default=SCRATCH)
+    parser.add_argument("--results", type=results_folder, default=SCRATCH)
     chosen = parser.parse_args(arguments)
     for dataset in chosen.datasets:
         made = maps(dataset, chosen.results, retrain=True, device=chosen.device)

@@ -39,7 +39,7 @@ from seqrec_lib.models.counts.popular import Popular
 from seqrec_lib.models.encoders.attributed import AttributedSASRec
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.records.recipes import published
-from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.store import SCRATCH, results_folder
 from seqrec_lib.records.tables import Growing, made
 from seqrec_lib.statistics.intervals import bootstrap
 from seqrec_lib.training.device import device as resolved
@@ -246,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m seqrec_lib.studies.new_products", description=__doc__.splitlines()[0]
     )
     parser.add_argument("dataset", nargs="?", default="beauty")
-    parser.add_argument("--results", default=SCRATCH)
+    parser.add_argument("--results", type=results_folder, default=SCRATCH)
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--smoke", action="store_true", help="what learns nothing, one seed")
     chosen = parser.parse_args(arguments)

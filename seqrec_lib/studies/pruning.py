@@ -23,7 +23,7 @@ from jaxtyping import Bool, Int
 from seqrec_lib.data.worlds import noise
 from seqrec_lib.data.worlds.base import World
 from seqrec_lib.models.rankers.surge import SURGE
-from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.store import SCRATCH, results_folder
 from seqrec_lib.records.tables import Growing, made
 from seqrec_lib.studies.worlds import searched, tried
 from seqrec_lib.studies.worlds_plans import FAMILIES, LEARNED, NEGATIVES, Family
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m seqrec_lib.studies.pruning", description=__doc__
     )
-    parser.add_argument("--results", default=SCRATCH)
+    parser.add_argument("--results", type=results_folder, default=SCRATCH)
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--seeds", type=int, default=SEEDS)
     chosen = parser.parse_args(arguments)

@@ -38,7 +38,7 @@ from seqrec_lib.models.ratings.mf import BiasedMF
 from seqrec_lib.models.ratings.rrn import RRN
 from seqrec_lib.models.ratings.svdpp import SVDpp
 from seqrec_lib.models.ratings.time_bias import TimeBias
-from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.store import SCRATCH, results_folder
 from seqrec_lib.records.tables import beside, keep
 from seqrec_lib.studies import spaces
 from seqrec_lib.training.ratings import Diverged, RatingTraining, fit
@@ -290,7 +290,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--models", nargs="+", default=[*MODELS, *ABLATIONS])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--trials", type=int, default=TRIALS)
-    parser.add_argument("--results", default=SCRATCH)
+    parser.add_argument("--results", type=results_folder, default=SCRATCH)
     chosen = parser.parse_args(arguments)
     study = Study(chosen.dataset, chosen.results, chosen.trials)
     print(study.run(chosen.models, chosen.seeds).round(4).to_string())

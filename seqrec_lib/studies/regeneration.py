@@ -37,7 +37,7 @@ from seqrec_lib.models.regenerator import LONGEST, Regenerator
 from seqrec_lib.records.provenance import commit, peak_bytes
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import trained_model
-from seqrec_lib.records.store import SCRATCH, write_json
+from seqrec_lib.records.store import SCRATCH, results_folder, write_json
 from seqrec_lib.records.tables import beside
 from seqrec_lib.training.device import device as resolved
 
@@ -290,7 +290,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("dataset")
     parser.add_argument("--start", default="sasrec", help="run whose item vectors it begins with")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--results", default=SCRATCH, help="kept in regenerated beside this folder")
+    parser.add_argument(
+        "--results",
+        type=results_folder,
+        default=SCRATCH,
+        help="kept in regenerated beside this folder",
+    )
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     folder = beside(chosen.results, "regenerated", datasets.folder(chosen.dataset), anew=True)

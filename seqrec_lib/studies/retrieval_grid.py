@@ -27,7 +27,7 @@ from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.wrappers.retrieval import Retrieval
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import trained_model
-from seqrec_lib.records.store import SCRATCH, write_json
+from seqrec_lib.records.store import SCRATCH, results_folder, write_json
 from seqrec_lib.records.tables import Growing, beside
 from seqrec_lib.training.device import device as resolved
 from seqrec_lib.training.evaluation import ranks
@@ -191,7 +191,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("dataset")
     parser.add_argument("--name", default="sasrec-retrieval")
-    parser.add_argument("--results", default=SCRATCH)
+    parser.add_argument("--results", type=results_folder, default=SCRATCH)
     parser.add_argument("--device", default="auto")
     chosen = parser.parse_args(arguments)
     how = (chosen.dataset, chosen.name, chosen.results, chosen.device)

@@ -32,7 +32,7 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.losses import Objective, SampledSoftmax, Softmax
-from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.store import SCRATCH, results_folder
 from seqrec_lib.records.tables import Growing, made
 from seqrec_lib.training.optimizers import optimizer
 
@@ -169,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m seqrec_lib.studies.scaling", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--results", default=SCRATCH)
+    parser.add_argument("--results", type=results_folder, default=SCRATCH)
     parser.add_argument("--items", type=int, nargs="*", default=ITEMS)
     parser.add_argument("--events", type=int, nargs="*", default=EVENTS)
     parser.add_argument("--row", nargs=3, help=argparse.SUPPRESS)

@@ -34,7 +34,7 @@ from seqrec_lib.records.runs import started, trained_sources
 from seqrec_lib.records.settled import RANKING
 from seqrec_lib.records.spec import Spec
 from seqrec_lib.records.standing import answering, differences
-from seqrec_lib.records.store import SCRATCH, Run, load
+from seqrec_lib.records.store import SCRATCH, Run, load, results_folder
 from seqrec_lib.records.tables import Growing, made
 from seqrec_lib.studies import spaces
 from seqrec_lib.training.device import device as resolved
@@ -266,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("dataset")
     parser.add_argument("name", choices=[*SPACES, *STEPS])
     parser.add_argument("--trials", type=int, default=12)
-    parser.add_argument("--results", default=SCRATCH)
+    parser.add_argument("--results", type=results_folder, default=SCRATCH)
     parser.add_argument("--device", default="auto")
     chosen = parser.parse_args(arguments)
     with one_line():

@@ -24,7 +24,7 @@ from seqrec_lib.data.worlds.stores_oracle import NEVER, ask
 from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import Trained, trained_model
-from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.store import SCRATCH, results_folder
 from seqrec_lib.records.tables import beside, keep
 from seqrec_lib.statistics.intervals import over_seeds
 from seqrec_lib.statistics.populations import per_user
@@ -258,7 +258,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m seqrec_lib.studies.stores")
     parser.add_argument("table", choices=[*OF_DATA, *OF_A_MODEL])
     parser.add_argument("dataset", help=f"one of {', '.join(WORLDS)}; hm for its correlation")
-    parser.add_argument("--results", default=str(SCRATCH), help="its folder stands beside this one")
+    parser.add_argument(
+        "--results",
+        type=results_folder,
+        default=str(SCRATCH),
+        help="its folder stands beside this one",
+    )
     args = parser.parse_args()
     print(kept(args.table, args.dataset, args.results).to_string())
 

@@ -30,7 +30,7 @@ from seqrec_lib.metrics.ranking import hr, ndcg
 from seqrec_lib.models.base import CountModel, Recommender
 from seqrec_lib.records.recipes import published
 from seqrec_lib.records.runs import initialised, trained_model
-from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.store import SCRATCH, results_folder
 from seqrec_lib.records.tables import Growing, made
 from seqrec_lib.statistics.intervals import bootstrap
 from seqrec_lib.statistics.populations import per_user
@@ -205,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m seqrec_lib.studies.updating", description=__doc__.splitlines()[0]
     )
     parser.add_argument("dataset", nargs="?", default="tecd-marketplace", help="split by time")
-    parser.add_argument("--results", default=SCRATCH)
+    parser.add_argument("--results", type=results_folder, default=SCRATCH)
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--users", type=int, default=USERS, help="0: all")
     parser.add_argument("--device", default="auto")

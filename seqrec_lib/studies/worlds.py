@@ -32,7 +32,7 @@ from seqrec_lib.data.refusals import one_line
 from seqrec_lib.data.worlds.base import World
 from seqrec_lib.models.base import Recommender, from_config
 from seqrec_lib.models.layers import Users
-from seqrec_lib.records.store import SCRATCH
+from seqrec_lib.records.store import SCRATCH, results_folder
 from seqrec_lib.records.tables import Growing, beside, made
 from seqrec_lib.studies.spaces import drawn
 from seqrec_lib.studies.worlds_plans import FAMILIES, PLANS, Family
@@ -231,7 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return float(text) if "." in text else int(text)
 
     parser.add_argument("world", choices=PLANS)
-    parser.add_argument("--results", default=SCRATCH)
+    parser.add_argument("--results", type=results_folder, default=SCRATCH)
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--levels", type=number, nargs="*", help="some of the world's levels")

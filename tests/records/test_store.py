@@ -357,6 +357,19 @@ def many_rows(small_log, tmp_path, monkeypatch):
     return runs.run("tecd-sim", "popular").seeds[0].folder
 
 
+def test_a_results_folder_is_named_from_where_one_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    named = {"mine": tmp_path / "mine", "../mine": tmp_path.parent / "mine"}
+    named |= {"~/mine": tmp_path / "home" / "mine", "/mine": "/mine"}
+    assert {name: store.results_folder(name) for name in named} == {
+        name: str(path) for name, path in named.items()
+    }
+    for ours in (store.RESULTS, store.SCRATCH):  # of the project, wherever one stands
+        assert store.results_folder(ours) == ours
+        assert store.results_folder(str(store.root() / "book" / ".." / ours)) == ours
+
+
 def test_a_record_of_many_rows_a_user_is_whole(many_rows):
     check(many_rows)
     card = json.loads((many_rows / "card.json").read_text())
