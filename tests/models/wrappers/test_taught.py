@@ -123,6 +123,32 @@ def test_every_target_of_a_window_has_the_answer_before_it(
     assert count == model.num_targets(small_log, small_split.train, 5) > 1000
 
 
+@pytest.mark.parametrize("other", ["log", "length", "positions"])
+def test_they_are_asked_again_about_another_log_or_more_of_it(
+    small_catalogue, small_log, small_split, chain, other
+):
+    """The same positions of another log follow other histories."""
+    asked = {"log": small_log, "positions": small_split.train, "length": 5}
+    item = np.where(small_log.item % 2, small_log.item, small_log.item - 1)
+    changed = {
+        "log": dataclasses.replace(small_log, item=item),
+        "length": 20,
+        "positions": small_split.train[:-1],
+    }
+    teacher = Ensemble(small_catalogue, Ensemble.Config((), repeats=True))  # sees all that is read
+    teacher.members.append(chain)
+    model, fresh = (pupil(small_catalogue, teacher) for _ in range(2))
+    model.begin_pass(**asked)
+    before = model._answers
+    model.begin_pass(**asked)
+    assert model._answers is before
+    for one in (model, fresh):
+        one.begin_pass(**asked | {other: changed[other]})
+    for found, expected in zip(model._answers, fresh._answers, strict=True):
+        assert found.equal(expected)
+    assert len(before[0]) != len(found) or not before[1].equal(found)
+
+
 def test_the_teachers_are_asked_once_a_run(
     small_catalogue, small_log, small_split, chain, monkeypatch
 ):
