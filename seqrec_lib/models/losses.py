@@ -67,19 +67,28 @@ class Softmax:
             )
 
 
+def counted(total: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """The sum of what was counted; raises ``ValueError`` for nothing, as in a model of a file."""
+    if not total > 0:
+        raise ValueError("no item was counted in training: build the model from Catalogue.learned")
+    return total
+
+
 def sampled_items(
     count: int, alpha: float, frequency: Float[Tensor, "N"]
 ) -> tuple[Int[Tensor, "K"], Float[Tensor, "N"]]:
     """``count`` items drawn with replacement in proportion to ``frequency ** alpha``; every chance.
 
-    ``alpha = 0`` draws uniformly over the catalogue, items never seen in training included.
+    ``alpha = 0`` draws uniformly over the catalogue, items never seen in training included; else
+    raises as :func:`counted`.
     """
     weight = frequency.double().pow(alpha) if alpha else torch.ones_like(frequency).double()
     weight[0] = 0  # padding
     ladder = weight.cumsum(0)
-    draw = torch.rand(count, device=weight.device, dtype=torch.double) * ladder[-1]
+    whole = counted(ladder[-1])
+    draw = torch.rand(count, device=weight.device, dtype=torch.double) * whole
     item = torch.searchsorted(ladder, draw, right=True).clamp(1, len(weight) - 1)
-    return item, (weight / ladder[-1]).float()
+    return item, (weight / whole).float()
 
 
 @dataclass(frozen=True)
