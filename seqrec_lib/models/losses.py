@@ -17,13 +17,14 @@ and returns the mean loss over the positions. Padding is never a candidate. It s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from seqrec_lib.models import limits
 from seqrec_lib.models.chunked_softmax import ChunkedSoftmax
 
 
@@ -91,6 +92,11 @@ def sampled_items(
     return item, (weight / whole).float()
 
 
+def _told_apart(objective: Any, in_batch: bool = False) -> None:
+    """Raise ``ValueError`` for an objective without negatives: from nothing nothing is learned."""
+    limits.at_least(0 if in_batch else 1, objective, "num_negatives")
+
+
 @dataclass(frozen=True)
 class _Table:
     """The output table, of which a few rows are looked up; see the module's docstring."""
@@ -156,6 +162,9 @@ class SampledSoftmax:
     in_batch: bool = False
     logq: bool = True
 
+    def __post_init__(self):
+        _told_apart(self, self.in_batch)
+
     @property
     def contrasts_batch(self) -> bool:
         return self.in_batch
@@ -201,6 +210,9 @@ class BPRMax:
     # paper: the official code passes scores through an ELU
     regularisation: float = 1.0
 
+    def __post_init__(self):
+        _told_apart(self, self.in_batch)
+
     @property
     def contrasts_batch(self) -> bool:
         return self.in_batch
@@ -239,6 +251,9 @@ class BCE:
     contrasts_batch: ClassVar[bool] = False
     num_negatives: int = 1
 
+    def __post_init__(self):
+        _told_apart(self)
+
     def __call__(self, states, targets, vectors, bias, frequency, cosine=False, sparse=False):
         general = GBCE(self.num_negatives, t=0.0)
         return general(states, targets, vectors, bias, frequency, cosine, sparse)
@@ -255,6 +270,10 @@ class GBCE:
     contrasts_batch: ClassVar[bool] = False
     num_negatives: int = 256
     t: float = 0.75
+
+    def __post_init__(self):
+        _told_apart(self)
+        limits.shares(self, "t")
 
     def beta(self, num_items: int) -> float:
         rate = min(1.0, self.num_negatives / (num_items - 1))

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.limits import at_least
 from seqrec_lib.models.rankers.base import NEVER, in_blocks, seen_after
 from seqrec_lib.models.rankers.dice import activation
 from seqrec_lib.models.rankers.pooling import Pooling, Read, up_to
@@ -74,6 +75,7 @@ class DIN(Pooling):
     config: Config
 
     def __init__(self, catalogue: Catalogue, config: Config):
+        at_least(1, config, "unit_dim")
         super().__init__(catalogue, config)
         self.unit = ActivationUnit(config.embed_dim, config.unit_dim, config.activation)
         self._table: Table | None = None

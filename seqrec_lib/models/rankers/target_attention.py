@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.limits import at_least
 from seqrec_lib.models.losses import Objective, SampledSoftmax
 from seqrec_lib.models.rankers.base import NEVER, CandidateRanker, in_blocks, seen_after
 from seqrec_lib.models.rankers.pooling import Tower
@@ -75,6 +76,7 @@ class TargetAttention(CandidateRanker):
             raise ValueError(
                 f"num_heads is {config.num_heads}; it must divide embed_dim, {config.embed_dim}"
             )
+        at_least(1, config, "embed_dim")
         super().__init__(catalogue, config.objective)
         self.config, width = config, config.embed_dim
         self.items = nn.Embedding(catalogue.num_items + 1, width, padding_idx=0)
