@@ -104,6 +104,21 @@ def test_answers_are_the_mean_of_logs_as_an_ensembles(
     assert (left.max(1).values <= found.min(1).values).all() and left.max() > 0
 
 
+def test_a_teacher_reads_no_more_than_it_tells_apart(small_catalogue, small_log, small_split):
+    read = []
+
+    class Short(Says):
+        max_len = 3
+
+        def score_all(self, batch):
+            read.append(batch.item.shape[1])
+            return super().score_all(batch)
+
+    asked = small_split.train[small_log.history_length(small_split.train) > 0]
+    pupil(small_catalogue, Short(small_catalogue)).answers(small_log, asked, 20)
+    assert max(read) == 3
+
+
 def test_every_target_of_a_window_has_the_answer_before_it(
     small_catalogue, small_log, small_split, chain
 ):
