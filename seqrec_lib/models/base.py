@@ -203,6 +203,10 @@ class SequenceEncoder(Recommender):
         temperature: float | None = None,
     ):
         super().__init__(catalogue)
+        if embed_dim < 1:
+            raise ValueError(f"the width of item vectors is {embed_dim}; use 1 or more")
+        if temperature is not None and not temperature > 0:
+            raise ValueError(f"temperature is {temperature}; use more than 0, or None for products")
         self.items = nn.Embedding(catalogue.num_items + 1, embed_dim, padding_idx=0)
         self.output: nn.Linear | None = None  # an output table of its own, with a bias
         self.objective = objective

@@ -17,13 +17,14 @@ and returns the mean loss over the positions. Padding is never a candidate. It s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from seqrec_lib.models import limits
 from seqrec_lib.models.chunked_softmax import ChunkedSoftmax
 
 
@@ -67,19 +68,33 @@ class Softmax:
             )
 
 
+def counted(total: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """The sum of what was counted; raises ``ValueError`` for nothing, as in a model of a file."""
+    if not total > 0:
+        raise ValueError("no item was counted in training: build the model from Catalogue.learned")
+    return total
+
+
 def sampled_items(
     count: int, alpha: float, frequency: Float[Tensor, "N"]
 ) -> tuple[Int[Tensor, "K"], Float[Tensor, "N"]]:
     """``count`` items drawn with replacement in proportion to ``frequency ** alpha``; every chance.
 
-    ``alpha = 0`` draws uniformly over the catalogue, items never seen in training included.
+    ``alpha = 0`` draws uniformly over the catalogue, items never seen in training included; else
+    raises as :func:`counted`.
     """
     weight = frequency.double().pow(alpha) if alpha else torch.ones_like(frequency).double()
     weight[0] = 0  # padding
     ladder = weight.cumsum(0)
-    draw = torch.rand(count, device=weight.device, dtype=torch.double) * ladder[-1]
+    whole = counted(ladder[-1])
+    draw = torch.rand(count, device=weight.device, dtype=torch.double) * whole
     item = torch.searchsorted(ladder, draw, right=True).clamp(1, len(weight) - 1)
-    return item, (weight / ladder[-1]).float()
+    return item, (weight / whole).float()
+
+
+def _told_apart(objective: Any, in_batch: bool = False) -> None:
+    """Raise ``ValueError`` for an objective without negatives: from nothing nothing is learned."""
+    limits.at_least(0 if in_batch else 1, objective, "num_negatives")
 
 
 @dataclass(frozen=True)
@@ -147,6 +162,9 @@ class SampledSoftmax:
     in_batch: bool = False
     logq: bool = True
 
+    def __post_init__(self):
+        _told_apart(self, self.in_batch)
+
     @property
     def contrasts_batch(self) -> bool:
         return self.in_batch
@@ -192,6 +210,9 @@ class BPRMax:
     # paper: the official code passes scores through an ELU
     regularisation: float = 1.0
 
+    def __post_init__(self):
+        _told_apart(self, self.in_batch)
+
     @property
     def contrasts_batch(self) -> bool:
         return self.in_batch
@@ -230,6 +251,9 @@ class BCE:
     contrasts_batch: ClassVar[bool] = False
     num_negatives: int = 1
 
+    def __post_init__(self):
+        _told_apart(self)
+
     def __call__(self, states, targets, vectors, bias, frequency, cosine=False, sparse=False):
         general = GBCE(self.num_negatives, t=0.0)
         return general(states, targets, vectors, bias, frequency, cosine, sparse)
@@ -246,6 +270,10 @@ class GBCE:
     contrasts_batch: ClassVar[bool] = False
     num_negatives: int = 256
     t: float = 0.75
+
+    def __post_init__(self):
+        _told_apart(self)
+        limits.shares(self, "t")
 
     def beta(self, num_items: int) -> float:
         rate = min(1.0, self.num_negatives / (num_items - 1))

@@ -36,7 +36,8 @@ class Reranker(Recommender):
         if count < 1:
             raise ValueError(f"count is {count}; rerank one candidate or more")
         self.first, self.ranker, self.count = first, ranker, count
-        self.steps_at_once = ranker.steps_at_once
+        steps = [one.steps_at_once for one in (first, ranker) if one.steps_at_once is not None]
+        self.steps_at_once = min(steps, default=None)
         self.reads = tuple(sorted({*first.reads, *ranker.reads}))
         self.names = {**first.names, **ranker.names}
         longest = [one.max_len for one in (first, ranker) if one.max_len is not None]

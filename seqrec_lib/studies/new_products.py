@@ -162,7 +162,7 @@ class Among(Recommender):
 
     def __init__(self, model: Recommender, shop: Shop, new: bool):
         super().__init__(Catalogue.learned(shop.log, shop.split.train))
-        self.model = model
+        self.model, self.steps_at_once = model, model.steps_at_once
         self.others = (torch.arange(self.num_items + 1) > shop.old) != new
 
     def score_all(self, batch: Batch) -> Float[Tensor, "B N"]:

@@ -314,3 +314,11 @@ def test_one_item_has_no_other_to_be_compared_with(objective):
     states, targets = torch.randn(3, 4), torch.ones(3, dtype=torch.long)
     with pytest.raises(ValueError, match="a catalogue of one item has no other one"):
         objective(states, targets, torch.randn(2, 4), None, torch.tensor([0.0, 3.0]))
+
+
+def test_popularity_of_what_was_never_counted_is_refused():
+    """A model of a file has no counts: what it learned further was not a number."""
+    with pytest.raises(ValueError, match="no item was counted in training: build the model from"):
+        sampled_items(4, 0.75, torch.zeros(9))
+    items, chance = sampled_items(4, 0.0, torch.zeros(9))  # uniform needs none
+    assert items.min() > 0 and chance[1:].tolist() == [0.125] * 8

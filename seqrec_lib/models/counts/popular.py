@@ -13,6 +13,7 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.base import CountModel
+from seqrec_lib.models.limits import above_zero
 
 
 class Popular(CountModel):
@@ -21,6 +22,7 @@ class Popular(CountModel):
         half_life_days: float | None = None  # an event counts half after so many days; None: fully
 
     def __init__(self, catalogue: Catalogue, config: Config):
+        above_zero(config, "half_life_days")
         super().__init__(catalogue)
         self.config = config
         self.register_buffer("popularity", torch.zeros(catalogue.num_items + 1))

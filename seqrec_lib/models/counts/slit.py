@@ -20,6 +20,7 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.base import CountModel
+from seqrec_lib.models.limits import above_zero, at_least
 
 LARGEST = 40_000  # items whose square matrices, three at a time, still fit: 19 GB
 
@@ -36,6 +37,8 @@ class SLIT(CountModel):
         temperature: float = 0.02  # scores are divided by it, to be added to log-probabilities
 
     def __init__(self, catalogue: Catalogue, config: Config):
+        at_least(1, config, "length", "ahead", "kept")
+        above_zero(config, "decay", "decay_ahead", "regularisation", "temperature")
         super().__init__(catalogue)
         self.config = config
         size = catalogue.num_items + 1

@@ -21,6 +21,7 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.base import CountModel
+from seqrec_lib.models.limits import above_zero, at_least
 
 
 def shifted_ppmi(counts: csr_array, shift: float = 1.0) -> csr_array:
@@ -44,6 +45,9 @@ class SVD(CountModel):
         power: float = 0.5  # of the singular values: the symmetric choice (section 4.2)
 
     def __init__(self, catalogue: Catalogue, config: Config):
+        at_least(1, config, "embed_dim")
+        at_least(0, config, "power")
+        above_zero(config, "shift")
         super().__init__(catalogue)
         self.config = config
         self.register_buffer("popularity", torch.zeros(catalogue.num_items + 1))

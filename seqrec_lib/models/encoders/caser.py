@@ -21,6 +21,7 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.base import SequenceEncoder
 from seqrec_lib.models.layers import Dropout, Users
+from seqrec_lib.models.limits import at_least
 from seqrec_lib.models.losses import Objective, Softmax
 
 
@@ -42,6 +43,8 @@ class Caser(SequenceEncoder):
     def __init__(self, catalogue: Catalogue, config: Config):
         if not config.horizontal and not config.vertical:
             raise ValueError("Caser without filters sees nothing; use horizontal or vertical ones")
+        at_least(1, config, "height")
+        at_least(0, config, "horizontal", "vertical")
         super().__init__(catalogue, config.embed_dim, config.objective, config.temperature)
         self.config = config
         width, high = config.embed_dim, config.height

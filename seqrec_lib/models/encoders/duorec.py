@@ -20,6 +20,7 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.encoders.sasrec import SASRec
+from seqrec_lib.models.limits import above_zero, at_least
 
 
 class SameTarget:
@@ -83,6 +84,8 @@ class DuoRec(SASRec):
     def __init__(self, catalogue: Catalogue, config: Config):
         if config.views not in ("dropout-target", "both"):
             raise ValueError(f"views is {config.views!r}; use 'dropout-target' or 'both'")
+        at_least(0, config, "weight")
+        above_zero(config, "contrast_temperature")
         super().__init__(catalogue, config)
         self._same_target: SameTarget | None = None
 

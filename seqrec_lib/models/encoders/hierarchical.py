@@ -20,6 +20,7 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import SequenceEncoder
 from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.limits import at_least
 from seqrec_lib.models.losses import Objective, Softmax
 
 
@@ -41,6 +42,7 @@ class HRNN(SequenceEncoder):
     def __init__(self, catalogue: Catalogue, config: Config):
         if config.gap_s is not None and config.gap_s < 0:
             raise ValueError(f"gap_s is {config.gap_s}; use 0 seconds or more, or None for baskets")
+        at_least(1, config, "hidden_dim")
         super().__init__(catalogue, config.embed_dim, config.objective, config.temperature)
         self.config = config
         self.reads = ("basket",) if config.gap_s is None else ("time",)

@@ -23,7 +23,7 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.files import written_aside
 from seqrec_lib.models.base import SequenceEncoder
 from seqrec_lib.models.layers import product
-from seqrec_lib.models.losses import Softmax
+from seqrec_lib.models.losses import Softmax, counted
 
 CHUNK = 256  # anchors whose scores stay in cache
 
@@ -149,7 +149,8 @@ class Item2Vec(SequenceEncoder):
             x, y = (F.normalize(self.project(self.items(i)), dim=-1) for i in (anchor, partner))
         expected = None
         if self.config.logq:
-            expected = (len(partner) * self.frequency[partner] / self.frequency.sum()).log()  # type: ignore[index, operator]
+            whole = counted(self.frequency.sum())  # type: ignore[operator]
+            expected = (len(partner) * self.frequency[partner] / whole).log()  # type: ignore[index]
         x = x / self.config.temperature
         return info_nce(x, y, anchor, partner, expected, self.config.mask_same)
 

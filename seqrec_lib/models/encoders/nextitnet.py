@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import SequenceEncoder
 from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.limits import at_least
 from seqrec_lib.models.losses import Objective, Softmax
 
 KERNEL = 3
@@ -60,6 +61,7 @@ class NextItNet(SequenceEncoder):
         objective: Objective = Softmax()
 
     def __init__(self, catalogue: Catalogue, config: Config):
+        at_least(1, config, "dilations")
         super().__init__(catalogue, config.embed_dim, config.objective, config.temperature)
         self.config = config
         self.dropout = Dropout(config.dropout)

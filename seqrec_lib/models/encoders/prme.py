@@ -18,6 +18,7 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.base import SequenceEncoder
 from seqrec_lib.models.layers import Dropout, Users
+from seqrec_lib.models.limits import at_least
 from seqrec_lib.models.losses import Objective, Softmax
 
 
@@ -38,6 +39,7 @@ class PRME(SequenceEncoder):
     def __init__(self, catalogue: Catalogue, config: Config):
         if not 0 <= config.share <= 1:
             raise ValueError(f"share is {config.share}; use 0 to 1")
+        at_least(0, config, "gap_s")
         super().__init__(catalogue, config.embed_dim, config.objective)
         self.config = config
         if config.gap_s is not None:  # when it is asked is told to this model, and not to others

@@ -19,6 +19,7 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import SequenceEncoder
 from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.limits import at_least
 from seqrec_lib.models.losses import Objective, Softmax
 
 PLACES = ("none", "absolute", "back", "sinusoid")
@@ -43,6 +44,8 @@ class Attention(nn.Module):
     # paper: drops attention weights too; slower on a CPU, and no better here
     def __init__(self, embed_dim: int, num_heads: int):
         super().__init__()
+        if embed_dim % num_heads:
+            raise ValueError(f"num_heads is {num_heads}; it must divide the width, {embed_dim}")
         self.num_heads = num_heads
         self.project = nn.Linear(embed_dim, 3 * embed_dim)
         self.out = nn.Linear(embed_dim, embed_dim)
@@ -124,6 +127,8 @@ class SASRec(SequenceEncoder):
     def __init__(self, catalogue: Catalogue, config: Config):
         if config.places not in PLACES:
             raise ValueError(f"places is {config.places!r}; use one of {', '.join(PLACES)}")
+        at_least(1, config, "hidden_dim", "num_heads", "max_len")
+        at_least(0, config, "num_layers")
         super().__init__(catalogue, config.embed_dim, config.objective, config.temperature)
         self.config = config
         self.max_len = config.max_len

@@ -74,6 +74,13 @@ def in_blocks(
     return torch.cat(found)[torch.cat(order).argsort()]
 
 
+def seen_by(real: Bool[Tensor, "B T"], step: Int[Tensor, "B C"] | None) -> Bool[Tensor, "B #C T"]:
+    """Which events each candidate's own step sees, those up to it; without steps all, C = 1."""
+    if step is None:
+        return real[:, None]
+    return real[:, None] & (torch.arange(real.shape[1], device=step.device) <= step[..., None])
+
+
 def seen_after(real: Bool[Tensor, "R T"], begin: int) -> Bool[Tensor, "R S T"]:
     """Which events are seen after each step from ``begin`` on: those up to it."""
     place = torch.arange(real.shape[1], device=real.device)

@@ -40,12 +40,15 @@ def count(item: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
 
 # paper: page, play time, time of the click, interplay with the author; here what any log has
 class CrossFeatures(nn.Module):
-    """Vectors of the features of each event, side by side; raises ``ValueError`` for others."""
+    """Vectors of the features of each event, side by side; raises ``ValueError`` for others, and
+    for one that is named twice."""
 
     def __init__(self, features: tuple[str, ...]):
         super().__init__()
         if strange := set(features) - BUCKETS.keys():
             raise ValueError(f"cross is {sorted(strange)}; use names of {', '.join(BUCKETS)}")
+        if len(set(features)) < len(features):
+            raise ValueError(f"cross is {features}; name each feature once")
         self.tables = nn.ModuleDict({name: nn.Embedding(BUCKETS[name], WIDTH) for name in features})
         for table in self.tables.values():
             nn.init.zeros_(table.weight)  # type: ignore[arg-type]  # of what training never saw, nothing

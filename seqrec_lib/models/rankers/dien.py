@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.layers import Dropout, PReLU
+from seqrec_lib.models.limits import at_least
 from seqrec_lib.models.losses import Objective, SampledSoftmax, other_items
 from seqrec_lib.models.rankers.augru import AUGRU
 from seqrec_lib.models.rankers.base import NEVER, CandidateRanker, checked
@@ -83,6 +84,7 @@ class DIEN(CandidateRanker):
             raise ValueError(f"gate is {config.gate!r}; use 'paper' or 'released'")
         if config.alpha < 0:
             raise ValueError(f"alpha is {config.alpha}; use 0 (no auxiliary loss) or more")
+        at_least(1, config, "embed_dim")
         super().__init__(catalogue, config.objective)
         self.config, self.share, width = config, checked(config.share), config.embed_dim
         self.items = nn.Embedding(catalogue.num_items + 1, width, padding_idx=0)

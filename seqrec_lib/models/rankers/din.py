@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
-from seqrec_lib.models.rankers.base import NEVER, in_blocks, seen_after
+from seqrec_lib.models.limits import at_least
+from seqrec_lib.models.rankers.base import NEVER, in_blocks, seen_after, seen_by
 from seqrec_lib.models.rankers.dice import activation
 from seqrec_lib.models.rankers.pooling import Pooling, Read, up_to
 
@@ -74,6 +75,7 @@ class DIN(Pooling):
     config: Config
 
     def __init__(self, catalogue: Catalogue, config: Config):
+        at_least(1, config, "unit_dim")
         super().__init__(catalogue, config)
         self.unit = ActivationUnit(config.embed_dim, config.unit_dim, config.activation)
         self._table: Table | None = None
@@ -88,9 +90,7 @@ class DIN(Pooling):
     def _taken(
         self, weights: Float[Tensor, "B C T"], read: Read, step: Int[Tensor, "B C"] | None
     ) -> Float[Tensor, "B C D"]:
-        seen = read.real[:, None]
-        if step is not None:
-            seen = seen & (torch.arange(seen.shape[2], device=step.device) <= step[..., None])
+        seen = seen_by(read.real, step)
         if self.config.normalised:
             # an empty history has nothing to take: all weights 0, as without a softmax
             weights = weights.masked_fill(~seen, NEVER).softmax(-1)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.layers import Dropout, running_sums
+from seqrec_lib.models.limits import at_least
 from seqrec_lib.models.losses import Objective, SampledSoftmax
 from seqrec_lib.models.rankers.base import CandidateRanker
 from seqrec_lib.models.rankers.dice import activation
@@ -120,6 +121,7 @@ class Pooling(CandidateRanker):
     def __init__(self, catalogue: Catalogue, config: Config):
         if config.pooling not in ("mean", "sum"):
             raise ValueError(f"pooling is {config.pooling!r}; use 'mean' or 'sum'")
+        at_least(1, config, "embed_dim")
         super().__init__(catalogue, config.objective)
         self.config = config
         self.items = nn.Embedding(catalogue.num_items + 1, config.embed_dim, padding_idx=0)

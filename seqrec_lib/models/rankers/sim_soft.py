@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
+from seqrec_lib.models.rankers.base import seen_by
 from seqrec_lib.models.rankers.pooling import Tower, up_to
 from seqrec_lib.models.rankers.search import Asked, Events, Search
 from seqrec_lib.models.rankers.target_attention import TargetAttention
@@ -53,10 +53,7 @@ class Guess(NamedTuple):
     ) -> Float[Tensor, "B C"]:
         item, search = self.model.items(candidates), self.model.search
         weights = search.candidate(item) @ search.event(read.vectors).mT
-        seen = read.real[:, None]
-        if step is not None:
-            seen = seen & (torch.arange(seen.shape[2], device=step.device) <= step[..., None])
-        return self.model.guess((weights * seen) @ read.vectors, item)
+        return self.model.guess((weights * seen_by(read.real, step)) @ read.vectors, item)
 
     def match_each(
         self, read: Events, candidates: Int[Tensor, "K"], steps: Bool[Tensor, "B T"]

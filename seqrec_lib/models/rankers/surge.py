@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.limits import at_least
 from seqrec_lib.models.losses import Objective, SampledSoftmax
 from seqrec_lib.models.rankers import interest_graph as graph
 from seqrec_lib.models.rankers.augru import AUGRU
@@ -75,8 +76,8 @@ class SURGE(CandidateRanker):
     def __init__(self, catalogue: Catalogue, config: Config):
         if not 0 < config.share <= 1:
             raise ValueError(f"share is {config.share}; use a share of all edges, above 0, up to 1")
-        if config.clusters < 1:
-            raise ValueError(f"clusters is {config.clusters}; use 1 or more")
+        at_least(1, config, "embed_dim", "num_heads", "clusters", "attention_dim", "hidden")
+        at_least(0, config, "regularisation")
         super().__init__(catalogue, config.objective)
         self.config = config
         width = config.embed_dim

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.limits import at_least
 from seqrec_lib.models.losses import Objective, SampledSoftmax
-from seqrec_lib.models.rankers.base import NEVER, CandidateRanker, in_blocks, seen_after
+from seqrec_lib.models.rankers.base import NEVER, CandidateRanker, in_blocks, seen_after, seen_by
 from seqrec_lib.models.rankers.pooling import Tower
 from seqrec_lib.models.rankers.search import Asked, Events, Recent, Search, logits
 
@@ -84,6 +85,7 @@ class TargetAttention(CandidateRanker):
             raise ValueError(
                 f"num_heads is {config.num_heads}; it must divide embed_dim, {config.embed_dim}"
             )
+        at_least(1, config, "embed_dim")
         super().__init__(catalogue, config.objective)
         self.config, width = config, config.embed_dim
         self.items = nn.Embedding(catalogue.num_items + 1, width, padding_idx=0)
@@ -129,9 +131,8 @@ class TargetAttention(CandidateRanker):
         asked = self.asked(candidates)
         if step is None:
             return self.tower(self.interest(read, asked), asked.vectors)
-        place = torch.arange(read.real.shape[1], device=step.device)
-        seen = read.real[:, None] & (place <= step[..., None])
-        return self.tower(self._masked(read, asked, seen[:, None]), asked.vectors)
+        seen = seen_by(read.real, step)[:, None]
+        return self.tower(self._masked(read, asked, seen), asked.vectors)
 
     def match_each(
         self, read: Events, candidates: Int[Tensor, "K"], steps: Bool[Tensor, "B T"]

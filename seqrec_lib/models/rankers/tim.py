@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.layers import Dropout, time_buckets
+from seqrec_lib.models.limits import at_least
 from seqrec_lib.models.losses import Objective, SampledSoftmax
-from seqrec_lib.models.rankers.base import NEVER, CandidateRanker, in_blocks
+from seqrec_lib.models.rankers.base import NEVER, CandidateRanker, in_blocks, seen_by
 from seqrec_lib.models.rankers.pooling import Tower
 
 BUCKETS = 70  # the last begins at 45 years
@@ -69,6 +70,7 @@ class TIM(CandidateRanker):
             raise ValueError(f"combine is {config.combine!r}; use one of {', '.join(COMBINE)}")
         if config.time == "positions" and config.max_len < 1:
             raise ValueError(f"max_len is {config.max_len}; use 1 or more, or time='none'")
+        at_least(1, config, "embed_dim")
         super().__init__(catalogue, config.objective)
         self.config = config
         self.reads = ("time", "asked_at") if config.time == "intervals" else ()
@@ -142,8 +144,7 @@ class TIM(CandidateRanker):
     ) -> Float[Tensor, "B S G E"]:
         """What the events up to each step say of each of a group of candidates."""
         keys = self.events(read, step)
-        place = torch.arange(keys.shape[2], device=step.device)
-        seen = (read.real[:, None] & (place <= step[..., None]))[:, :, None]
+        seen = seen_by(read.real, step)[:, :, None]
         # paper: names no form; this is the released code's
         logits = item @ keys.mT * keys.shape[-1] ** -0.5
         # added, not masked: several times as fast on a processor

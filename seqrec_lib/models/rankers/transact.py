@@ -23,6 +23,7 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.encoders.sasrec import Attention
 from seqrec_lib.models.layers import Dropout, PReLU
+from seqrec_lib.models.limits import at_least
 from seqrec_lib.models.losses import Objective, SampledSoftmax
 from seqrec_lib.models.rankers.base import CandidateRanker, checked
 
@@ -90,6 +91,8 @@ class TransAct(CandidateRanker):
             raise ValueError(
                 f"latest is {config.latest} and window_s {config.window_s}; use 0 (none) or more"
             )
+        at_least(1, config, "embed_dim", "action_dim", "hidden_dim", "hidden")
+        at_least(0, config, "num_layers")
         super().__init__(catalogue, config.objective)
         self.config, self.share = config, checked(config.share)
         self.reads = () if actions is None else ("action",)

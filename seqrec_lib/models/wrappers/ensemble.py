@@ -42,6 +42,9 @@ class Ensemble(Recommender):
         self.members = nn.ModuleList(from_config(catalogue, member) for member in config.members)
         longest: list[int] = [m.max_len for m in self.members if m.max_len is not None]  # type: ignore[misc]
         self.max_len = min(longest, default=None)
+        # as many as the narrowest holds
+        steps: list[int] = [m.steps_at_once for m in self.members if m.steps_at_once is not None]  # type: ignore[misc]
+        self.steps_at_once = min(steps, default=None)
         self.reads = tuple(sorted({name for m in self.members for name in m.reads}))  # type: ignore[union-attr]
         self.register_buffer("repeat_share", torch.tensor(0.5))
         self.repeat_share: Tensor

@@ -25,6 +25,7 @@ from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.base import Recommender, SequenceEncoder, from_config
 from seqrec_lib.models.encoders.duorec import DuoRec
 from seqrec_lib.models.encoders.sasrec import SASRec
+from seqrec_lib.models.limits import above_zero, at_least, shares
 
 LEVEL = 3.0  # log-odds of a history worth what most are: 95 % are kept
 
@@ -73,6 +74,10 @@ class Personalised(Recommender):
         rate: float = 1e-2  # of the Neumann series
 
     def __init__(self, catalogue: Catalogue, config: Config):
+        at_least(1, config, "every", "drawn")
+        at_least(0, config, "warm_up", "terms")
+        above_zero(config, "held_out", "learning_rate", "rate")
+        shares(config, "held_out")
         super().__init__(catalogue)
         self.config = config
         self.encoder: SequenceEncoder = from_config(catalogue, config.encoder)  # type: ignore[assignment]

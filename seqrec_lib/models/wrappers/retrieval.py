@@ -26,6 +26,7 @@ from seqrec_lib.data.patterns import mined
 from seqrec_lib.models.base import Recommender, SequenceEncoder, from_config
 from seqrec_lib.models.encoders.sasrec import SASRec
 from seqrec_lib.models.layers import Dropout
+from seqrec_lib.models.limits import at_least, shares
 from seqrec_lib.models.losses import Objective, Softmax
 from seqrec_lib.models.wrappers.batches import plain
 from seqrec_lib.models.wrappers.memory import Memory
@@ -98,6 +99,9 @@ class Retrieval(Recommender):
     def __init__(self, catalogue: Catalogue, config: Config):
         if config.memory not in ("histories", "patterns"):
             raise ValueError(f"memory is {config.memory!r}; use 'histories' or 'patterns'")
+        at_least(1, config, "neighbours", "num_heads")
+        at_least(0, config, "sharpness")
+        shares(config, "alpha", "beta", "copied")
         super().__init__(catalogue)
         self.config = config
         self.encoder: SequenceEncoder = from_config(catalogue, config.encoder)  # type: ignore[assignment]

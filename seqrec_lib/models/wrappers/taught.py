@@ -89,6 +89,7 @@ class Taught(Recommender):
         # not modules of this one: neither its weights nor its file are theirs
         self._teachers: tuple[Recommender, ...] = ()
         self._asked: Int[np.ndarray, "P"] = np.zeros(0, dtype=np.int64)
+        self._asked_of: tuple[EventLog, int] | None = None  # the log, and how much of a history
         self._answers: tuple[Int[Tensor, "P K"], Float[Tensor, "P K"]] | None = None
 
     @property
@@ -152,11 +153,17 @@ class Taught(Recommender):
         """Ask the teachers, once; raises ``ValueError`` if nobody teaches."""
         self.encoder.begin_pass(log, positions, length)
         asked = np.sort(positions[log.history_length(positions) > 0])
-        if not self.config.share or (self._answers and np.array_equal(asked, self._asked)):
+        if not self.config.share or (self._answers and self._same(log, asked, length)):
             return
         if not self._teachers:
             raise ValueError("nobody teaches: call start_from with trained models, or use share=0")
         self._asked, self._answers = asked, self.answers(log, asked, length)
+        self._asked_of = log, length
+
+    def _same(self, log: EventLog, asked: Int[np.ndarray, "P"], length: int) -> bool:
+        """Are these the questions that the answers at hand were given to?"""
+        of, read = self._asked_of or (None, 0)
+        return of is log and read == length and np.array_equal(asked, self._asked)
 
     def begin_scoring(self, log: EventLog, positions: Int[np.ndarray, "P"], length: int) -> None:
         self.encoder.begin_scoring(log, positions, length)

@@ -100,6 +100,12 @@ def test_bfloat16_scores_change_little():
         torch.testing.assert_close(a, b, rtol=0, atol=0.03 * b.abs().max().item())
 
 
+def test_logq_of_what_was_never_counted_is_refused():
+    model = Item2Vec(Catalogue(6, np.zeros(7, dtype=np.int64)), Item2Vec.Config(embed_dim=4))
+    with pytest.raises(ValueError, match="no item was counted in training"):
+        model.loss(Batch(torch.tensor([[1], [2]]), torch.tensor([[3], [4]])))
+
+
 def test_with_logq_a_batch_with_the_expected_counts_gives_the_softmax_over_all_items():
     torch.manual_seed(3)
     frequency = torch.from_numpy(FREQUENCY)

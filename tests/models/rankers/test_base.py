@@ -9,14 +9,17 @@ import torch
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.models.losses import BCE, SampledSoftmax
 from seqrec_lib.models.rankers import base
+from seqrec_lib.models.rankers.dien import DIEN
 from seqrec_lib.models.rankers.din import DIN
 from seqrec_lib.models.rankers.eta import ETA
 from seqrec_lib.models.rankers.pooling import Pooling
 from seqrec_lib.models.rankers.sim_hard import SIMHard
 from seqrec_lib.models.rankers.sim_soft import SIMSoft
+from seqrec_lib.models.rankers.surge import SURGE
 from seqrec_lib.models.rankers.target_attention import TargetAttention
 from seqrec_lib.models.rankers.tim import TIM
 from seqrec_lib.models.rankers.twin import TWIN
+from seqrec_lib.models.rankers.twin_v2 import TWINV2
 
 SMALL = {"embed_dim": 8, "hidden": (8, 4), "dropout": 0.0}
 RANKERS = {
@@ -66,6 +69,23 @@ def made(small_catalogue, shaken):
         return shaken(kind(catalogue, config), 0.3)
 
     return make
+
+
+@pytest.mark.parametrize(
+    "kind", [Pooling, DIN, TargetAttention, SIMSoft, TWIN, TWINV2, TIM, DIEN, SURGE]
+)
+@torch.no_grad()
+def test_item_vectors_are_dropped_in_training_alone(kind, small_catalogue, batch):
+    model = kind(small_catalogue, kind.Config(embed_dim=8, hidden=(8, 4), dropout=0.5))
+
+    def read():
+        parts = model.read(batch)
+        return torch.cat([x.flatten() for x in parts if x is not None and x.is_floating_point()])
+
+    model.eval()
+    assert read().equal(read())
+    model.train()
+    assert not read().equal(read())
 
 
 @every_ranker

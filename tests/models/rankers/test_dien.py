@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from seqrec_lib.data.batch import Batch
+from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.losses import BCE
 from seqrec_lib.models.rankers.dien import DIEN
 
@@ -167,6 +168,23 @@ def test_the_loss_is_the_objective_and_alpha_times_the_auxiliary(made):
         losses.append(made(alpha=alpha).loss(Batch(HISTORIES, asked())).item())
     assert losses[1] - losses[0] > 0.1
     np.testing.assert_allclose(losses[2] - losses[0], 2 * (losses[1] - losses[0]), rtol=1e-4)
+
+
+def test_no_event_is_told_from_itself(monkeypatch):
+    """Among three items a third of all draws would be."""
+    model = DIEN(Catalogue(3, np.array([0, 1, 1, 1])), SMALL)
+    item = torch.randint(1, 4, (40, 20))
+    item[:, 12:] = 0
+    told, auxiliary_loss = [], model.auxiliary_loss
+    monkeypatch.setattr(
+        model, "auxiliary_loss", lambda *given: told.append(given[1:]) or auxiliary_loss(*given)
+    )
+    target = torch.zeros_like(item)
+    target[:, 11] = 1
+    model.loss(Batch(item, target))
+    ((own, other),) = told
+    assert own.equal(item) and (other[own > 0] != own[own > 0]).all()
+    assert other.unique().tolist() == [1, 2, 3]
 
 
 def test_without_alpha_nothing_of_the_auxiliary_is_there(made):

@@ -122,6 +122,18 @@ def test_the_second_stage_reads_k_events_and_no_padding(kind, small_catalogue, s
     assert not (taken & (HISTORIES == 0)[:, None, None]).any()
 
 
+@pytest.mark.parametrize("kind", ["sim-soft", "eta"])
+@torch.no_grad()
+def test_what_a_search_finds_does_not_depend_on_dropout(kind, small_catalogue, shaken):
+    model = made(kind, small_catalogue, shaken, k=3, dropout=0.5)
+    asked = model.asked(torch.arange(1, 41)[None])
+    expected = model.chosen(model.read(Batch(HISTORIES)), asked)
+    reads = [model.train().read(Batch(HISTORIES)) for _ in range(3)]
+    for read in reads:
+        assert model.chosen(read, asked).equal(expected)
+    assert not reads[0].keys.equal(reads[1].keys)  # the second stage does
+
+
 def test_no_event_is_taken_that_is_not_seen_or_is_ruled_out():
     relevance = torch.tensor([-3.0, -torch.inf, -2.0, -1.0])
     seen = torch.tensor([True, True, True, False])

@@ -96,6 +96,21 @@ def test_clusters_stay_until_the_next_pass_begins(small_catalogue, shaken):
     assert not model.read(HISTORIES).item.equal(before)
 
 
+@pytest.mark.parametrize("begins", ["begin_pass", "begin_scoring"])
+@torch.no_grad()
+def test_a_pass_and_a_scoring_cluster_by_vectors_as_they_are_then(
+    small_catalogue, small_log, small_split, shaken, begins
+):
+    model = made(small_catalogue, shaken, largest=3)
+    model.items.weight[1:] = torch.randn(40, 8) * 3
+    expected = made(small_catalogue, shaken, largest=3)
+    expected.items.weight.copy_(model.items.weight)
+    expected.freeze()
+    assert not model.read(HISTORIES).item.equal(expected.read(HISTORIES).item)
+    getattr(model, begins)(small_log, small_split.train, 4)
+    assert model.read(HISTORIES).item.equal(expected.read(HISTORIES).item)
+
+
 def test_events_learn_though_clusters_do_not(small_catalogue, shaken):
     model = made(small_catalogue, shaken, largest=3, k=1)
     target = torch.tensor([[0] * 9 + [7], [0] * 4 + [3] + [0] * 5])

@@ -7,6 +7,8 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import Recommender
 from seqrec_lib.models.counts.markov import Markov
 from seqrec_lib.models.encoders.sasrec import SASRec
+from seqrec_lib.models.rankers.din import DIN
+from seqrec_lib.models.rankers.transact import TransAct
 from seqrec_lib.models.wrappers.ensemble import Ensemble
 
 MEMBER = SASRec.Config(embed_dim=8, hidden_dim=8, num_layers=1, max_len=20)
@@ -83,6 +85,15 @@ def test_repeats_are_counted_in_training_positions_only(log_of):
     assert model.repeat_share == pytest.approx(2 / 7)
     model.begin_pass(log, np.array([0, 1, 2, 3, 5, 6, 7]), 1)  # the event before is no 1
     assert model.repeat_share == pytest.approx(1 / 7)
+
+
+def test_it_scores_as_many_steps_at_once_as_the_narrowest_member_holds():
+    catalogue = Catalogue(3, np.zeros(4, dtype=np.int64))
+    members = (TransAct.Config(), MEMBER, DIN.Config())
+    found = [
+        Ensemble(catalogue, Ensemble.Config(some)).steps_at_once for some in (members, members[1:2])
+    ]
+    assert found == [TransAct.steps_at_once, None] and TransAct.steps_at_once < DIN.steps_at_once
 
 
 def test_it_takes_its_members_in_order(small_log, small_split):

@@ -104,6 +104,21 @@ def test_answers_are_the_mean_of_logs_as_an_ensembles(
     assert (left.max(1).values <= found.min(1).values).all() and left.max() > 0
 
 
+def test_a_teacher_reads_no_more_than_it_tells_apart(small_catalogue, small_log, small_split):
+    read = []
+
+    class Short(Says):
+        max_len = 3
+
+        def score_all(self, batch):
+            read.append(batch.item.shape[1])
+            return super().score_all(batch)
+
+    asked = small_split.train[small_log.history_length(small_split.train) > 0]
+    pupil(small_catalogue, Short(small_catalogue)).answers(small_log, asked, 20)
+    assert max(read) == 3
+
+
 def test_every_target_of_a_window_has_the_answer_before_it(
     small_catalogue, small_log, small_split, chain
 ):
@@ -121,6 +136,32 @@ def test_every_target_of_a_window_has_the_answer_before_it(
         torch.testing.assert_close(chances[row, step].float(), found, rtol=1e-3, atol=1e-6)
         count += len(row)
     assert count == model.num_targets(small_log, small_split.train, 5) > 1000
+
+
+@pytest.mark.parametrize("other", ["log", "length", "positions"])
+def test_they_are_asked_again_about_another_log_or_more_of_it(
+    small_catalogue, small_log, small_split, chain, other
+):
+    """The same positions of another log follow other histories."""
+    asked = {"log": small_log, "positions": small_split.train, "length": 5}
+    item = np.where(small_log.item % 2, small_log.item, small_log.item - 1)
+    changed = {
+        "log": dataclasses.replace(small_log, item=item),
+        "length": 20,
+        "positions": small_split.train[:-1],
+    }
+    teacher = Ensemble(small_catalogue, Ensemble.Config((), repeats=True))  # sees all that is read
+    teacher.members.append(chain)
+    model, fresh = (pupil(small_catalogue, teacher) for _ in range(2))
+    model.begin_pass(**asked)
+    before = model._answers
+    model.begin_pass(**asked)
+    assert model._answers is before
+    for one in (model, fresh):
+        one.begin_pass(**asked | {other: changed[other]})
+    for found, expected in zip(model._answers, fresh._answers, strict=True):
+        assert found.equal(expected)
+    assert len(before[0]) != len(found) or not before[1].equal(found)
 
 
 def test_the_teachers_are_asked_once_a_run(
