@@ -196,6 +196,8 @@ def _of_words(word: str, where: str) -> str:
         return "It is a mark and no time."
     if re.fullmatch(r"\d{1,3}([,. ]\d{3})+", word):
         return "Its thousands are separated: write plain whole numbers."
+    if re.fullmatch(r"\d{9,10}|\d{13}|\d{16}|\d{19}|\d+\.\d+", word):
+        return "It is a number that is kept as text: write it as a whole number (int64)."
     if f"column {word!r}" in where:
         return "A header inside the file, as of files joined? Drop such lines."
     return "Say which form they have: time_format='%d/%m/%Y %H:%M', in the codes of strptime."
