@@ -115,9 +115,14 @@ def run_spec(
     if old and not retrain:
         if differ := differences(old, spec, place):
             there = f" and results={place!r}" if place != results else ""
+            passes = old.spec["training"]["epochs"]
+            own = f", or epochs={passes} (--epochs {passes}) for the stored one"
             raise RecordError(
                 f"{folder}: the stored run differs from the one asked for in {', '.join(differ)}; "
-                f"pass retrain=True{there} to replace it, or another results folder"
+                f"pass retrain=True{there} to replace it (--retrain of 'python -m "
+                "seqrec_lib.records train'), or another results folder"
+                + own
+                * any(one.startswith("training.epochs ") for one in differ)
             )
         return old
     folder = spec.folder(root() / results)
