@@ -127,8 +127,9 @@ class Dataset:
         if not self.is_file:
             return self.source + self._endings()
         ending = next((end for end in sorted(FORMATS, key=len, reverse=True)
-                       if self.source.endswith(end)), "")  # fmt: skip
-        stem = Path(self.source).name.removesuffix(ending)
+                       if self.source.lower().endswith(end)), "")  # fmt: skip
+        name = Path(self.source).name
+        stem = name[: len(name) - len(ending)]
         return re.sub(r"[^\w.-]+", "_", stem or "log") + self._endings()
 
     # --- the spelling -----------------------------------------------------------------------

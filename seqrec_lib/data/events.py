@@ -20,8 +20,11 @@ of a receipt.
 """
 
 import logging
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -87,17 +90,22 @@ def check(
             times = dates_of(times, time_format, where[column])
         return ticks_of(times, unit, where[column])
 
-    ticks, per_second = clock("time")
-    parts = {"time": ticks // per_second}
-    for column, name in chosen.items():
+    def part(column: str) -> Any:
+        values = events[chosen[column]]
         if column == "known":
-            parts[column] = _not_before(parts["time"], *clock(column), where[column])
-        elif column == "rating":
-            parts[column] = ratings(events[name], where[column])
-        elif column != "time":
-            values = alone(events[name]) if column == "basket" else events[name]
-            least = -1 if column == "basket" else 0
-            parts[column] = ids(values, where[column], column in WORDS, least)
+            return _not_before(parts["time"], *clock(column), where[column])
+        if column == "rating":
+            return ratings(values, where[column])
+        of_baskets = column == "basket"
+        values = alone(values) if of_baskets else values
+        return ids(values, where[column], column in WORDS, -1 if of_baskets else 0)
+
+    ticks, per_second = clock("time")
+    parts: dict[str, Any] = {"time": ticks // per_second}
+    for column in chosen:
+        if column != "time":
+            with _may_stay_out(column, chosen):
+                parts[column] = part(column)
     table = pd.DataFrame(parts)[list(chosen)]
 
     whole = table["user"].dtype == np.int64
@@ -159,7 +167,9 @@ def read(
     events = table.to_pandas(ignore_metadata=True, date_as_object=False)
     if unit is None and time_format is None:
         for column in clocks:
-            refuse_other_clocks(events[chosen[column]], _where(str(path), column, chosen[column]))
+            where = _where(str(path), column, chosen[column])
+            with _may_stay_out(column, chosen):
+                refuse_other_clocks(events[chosen[column]], where)
     whole = check(events, str(path), columns, unit or "s", sort, drop_duplicates, time_format)
     if unit != "s" and time_format is None and whole["time"].max() < EARLY:
         first, last = (
@@ -227,6 +237,20 @@ def _choose(
     if twice:
         raise EventError(f"{source}: column {twice[0]!r} is there twice. Rename or drop one.")
     return chosen
+
+
+@contextmanager
+def _may_stay_out(column: str, chosen: Mapping[str, str]) -> Iterator[None]:
+    """Adds to what is wrong with an optional column how the log is read without it."""
+    try:
+        yield
+    except EventError as error:
+        if column in REQUIRED:
+            raise
+        rest = {ours: its for ours, its in chosen.items() if ours != column}
+        words = " ".join(shlex.quote(f"{ours}={its}") for ours, its in rest.items())
+        out = f"Or leave the column out: columns={rest} (--columns {words})."
+        raise EventError(f"{error} {out}") from None
 
 
 def _where(source: str, column: str, name: str) -> str:

@@ -37,7 +37,9 @@ def ids(values: pd.Series, where: str, text: bool, least: int = 0) -> pd.Series:
         if not text:
             _refuse_changed(words, where)
         return words
-    if kind == "integer" and not text:
+    if kind == "integer" and text:  # codes, such as 1 for a view; text files have them as words
+        return values.astype("int64").astype("str").reset_index(drop=True)
+    if kind == "integer":
         advice = "Ids start at 0; -1 often stands for a missing one: drop such rows."
         refuse(values < least, where, lambda row: f"is {values.iloc[row]}, negative", advice)
         large = values > np.iinfo(np.int64).max

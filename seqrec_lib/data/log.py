@@ -208,14 +208,19 @@ class EventLog:
         windows[:, 1] = np.r_[-1, questions][asked]  # no later than that
         return windows[windows[:, 0] <= windows[:, 1]]  # those of nothing but context ask nothing
 
+    def require(self, reads: Collection[str]) -> None:
+        """Raise ``ValueError`` for what a model ``reads`` of events and the log lacks."""
+        for column in (name.removeprefix("asked_") for name in reads):
+            if column in COLUMNS and getattr(self, column) is None:
+                raise ValueError(
+                    f"the model reads the {column} of events, and this log has none: "
+                    f"give its table a column {column!r}, or use another model"
+                )
+
     def cut(self, column: str, start: Positions, end: Positions) -> torch.Tensor:
         """A column of the events ``start .. end - 1`` of each row, padded on the right with 0."""
+        self.require((column,))
         values = getattr(self, column)
-        if values is None:
-            raise ValueError(
-                f"the model reads the {column} of events, and this log has none: "
-                f"give its table a column {column!r}, or use another model"
-            )
         place = start[:, None] + np.arange(max(1, int((end - start).max(initial=0))))
         inside = place < end[:, None]
         cut = np.where(inside, values[np.where(inside, place, 0)], 0)

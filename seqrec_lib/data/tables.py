@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from seqrec_lib.data.hints import OTHERS, not_in, note, other_format
 from seqrec_lib.data.refusals import EventError
 
 logger = logging.getLogger(__name__)
@@ -97,6 +98,8 @@ class Part:
         self.path, self.how, self.kind = path, how, _kind(path, how)
         self.text, self.recbole = self.kind not in PARQUET, self.kind.startswith(".inter")
         self.quotes = how.quotes and not self.recbole
+        if self.text and (what := other_format(path)):
+            raise EventError(f"{path}: cannot be read as {self.kind}. It is {what}.")
         with self._told():
             self.written = self._names()
         # RecBole writes the type behind the name: user_id:token
@@ -106,7 +109,7 @@ class Part:
         if not self.text:
             with pa.parquet.ParquetFile(self.path) as file:
                 return file.schema_arrow.names
-        with pa.csv.open_csv(self.path, self._reading(), self._parsing()) as file:
+        with pa.csv.open_csv(self._bytes(), self._reading(), self._parsing()) as file:
             names = file.schema.names
         return names if self.how.header else [str(number) for number in range(len(names))]
 
@@ -122,7 +125,7 @@ class Part:
                 strings_can_be_null=True,
             )
             reading = self._reading(None if self.how.header else self.written)
-            table = pa.csv.read_csv(self.path, reading, self._parsing(), convert)
+            table = pa.csv.read_csv(self._bytes(), reading, self._parsing(), convert)
         if self.quotes:  # else a line is a row
             self._refuse_lost_lines(len(table))
         return table.rename_columns(list(names))
@@ -152,10 +155,12 @@ class Part:
         try:
             yield
         except (pa.ArrowException, OSError, UnicodeError) as error:
-            if self.text and (words := _not_in(self)):
-                raise EventError(words) from error
+            if self.text and (words := self._not_in()):
+                raise EventError(f"{self.path}{words}") from error
             advice = "Truncated, damaged, or another format? Fetch or write it again."
-            if self.text and "Expected 1 columns" in str(error):
+            if self.text and "Expected" in str(error) and (words := self._note()):
+                advice = words
+            elif self.text and "Expected 1 columns" in str(error):
                 advice = "Is the separator another one? Pass it: separator=';', for example."
             elif self.text and "Expected" in str(error):
                 advice = (
@@ -194,7 +199,7 @@ class Part:
                 yield sum(bool(line.strip("\r\n")) for line in text)
             return
         before = True  # the end of a line, or of nothing
-        with pa.input_stream(str(self.path), compression="detect") as stream:
+        with self._bytes() as stream:
             while chunk := stream.read(1 << 24):
                 values = np.frombuffer(chunk, np.uint8)
                 ends = (values == 10) | (values == 13)
@@ -235,13 +240,33 @@ class Part:
         return "\n".encode(self.how.encoding) != b"\n"
 
     def _opened(self) -> io.TextIOWrapper:
-        stream = pa.input_stream(str(self.path), compression="detect")
-        return io.TextIOWrapper(stream, self.how.encoding, newline="")
+        return io.TextIOWrapper(self._bytes(), self.how.encoding, newline="")
+
+    def _bytes(self) -> pa.NativeFile:
+        """What the file says, unpacked; Arrow knows .gz, and no .GZ."""
+        packed = "gzip" if self.kind.endswith(".gz") else "detect"
+        return pa.input_stream(str(self.path), compression=packed)
+
+    def _not_in(self) -> str:
+        if self.wide:
+            return ""
+        with contextlib.suppress(OSError), self._bytes() as stream:
+            return not_in(io.BufferedReader(stream), self.how.encoding)
+        return ""
+
+    def _note(self) -> str:
+        if not self.how.header or self.wide:
+            return ""
+        with self._bytes() as stream:
+            lines = io.TextIOWrapper(stream, self.how.encoding, errors="replace")
+            return note(lines.readline(1000), lines.readline(1000), self.separator)
 
     def hint(self, missing: bool) -> str:
         if not self.text:
             return ""
-        others = [one for one in ";\t|, " if one != self.separator and one in self.names[0]]
+        if missing and (words := self._note()):
+            return f" {words}"
+        others = [one for one in (*OTHERS, " ") if one != self.separator and one in self.names[0]]
         if missing and len(self.names) == 1 and others:
             return f" Is the separator {others[0]!r}? Then pass separator={others[0]!r}."
         numbered = self.names == [str(number) for number in range(len(self.names))]
@@ -253,36 +278,14 @@ class Part:
         return ""
 
 
-def _not_in(part: Part) -> str:
-    """Words for the first line that is not in the encoding; none if all are."""
-    if part.wide:
-        return ""
-    other = "latin-1" if part.how.encoding.lower() in ("utf-8", "utf8") else "utf-8"
-    with (
-        contextlib.suppress(OSError),
-        pa.input_stream(str(part.path), compression="detect") as stream,
-    ):
-        for number, line in enumerate(io.BufferedReader(stream), start=1):
-            if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                return f"{part.path}: written in utf-16. Pass encoding='utf-16'."
-            try:
-                line.decode(part.how.encoding)
-            except UnicodeDecodeError as error:
-                bad = line[error.start : error.start + 1]
-                return (
-                    f"{part.path}, line {number}: byte {bad!r} is not {part.how.encoding}. Which "
-                    f"encoding was it written in? Pass it: encoding={other!r}, for example."
-                )
-    return ""
-
-
 def _kind(path: Path, how: Format) -> str:
     """The ending that says how a file is written."""
-    kind = "".join(path.suffixes[-2:] if path.suffix == ".gz" else path.suffixes[-1:])
+    ends = [one.lower() for one in path.suffixes]
+    kind = "".join(ends[-2:] if ends[-1:] == [".gz"] else ends[-1:])
     if kind in FORMATS:
         return kind
     if how.separator is not None:  # a text file, whatever it is called
-        return ".csv.gz" if path.suffix == ".gz" else ".csv"
+        return ".csv.gz" if ends[-1:] == [".gz"] else ".csv"
     raise EventError(
         f"{path}: unknown format. Names end in {', '.join(FORMATS)}; any other text file is read "
         "if its separator is named: separator=','."

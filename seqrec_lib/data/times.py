@@ -29,6 +29,7 @@ DATES = (
     (r"(19|20)\d{12}", "%Y%m%d%H%M%S", "year, month, day, time"),
     (r"(19|20)\d{15}", "%Y%m%d%H%M%S%f", "year, month, day, time, thousandths"),
 )
+MARKS = {"yes", "no", "y", "n", "true", "false", "t", "f", "on", "off"}
 # counted from another year than 1970: in words, parts of a second, seconds up to 1970
 ELSEWHERE = (
     (".NET ticks (100 ns since the year 1)", 10**7, 62_135_596_800),
@@ -191,8 +192,12 @@ def _of_words(word: str, where: str) -> str:
     """What to do about a time that is neither a number nor a date of the ISO form."""
     if re.fullmatch(CUT, word):
         return "A spreadsheet wrote a long number so, and its digits are lost: export it as text."
+    if word.lower() in MARKS:
+        return "It is a mark and no time."
     if re.fullmatch(r"\d{1,3}([,. ]\d{3})+", word):
         return "Its thousands are separated: write plain whole numbers."
+    if re.fullmatch(r"\d{9,10}|\d{13}|\d{16}|\d{19}|\d+\.\d+", word):
+        return "It is a number that is kept as text: write it as a whole number (int64)."
     if f"column {word!r}" in where:
         return "A header inside the file, as of files joined? Drop such lines."
     return "Say which form they have: time_format='%d/%m/%Y %H:%M', in the codes of strptime."

@@ -18,12 +18,34 @@ from seqrec_lib.data import datasets, ties
 from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.splits import Split
+from seqrec_lib.models.base import CountModel, Recommender
+from seqrec_lib.records.spec import Spec
 
 logger = logging.getLogger(__name__)
 
 TIED = 0.01  # share of test events from which ties are told
 REPEATED = 0.1  # share of validation events from which earlier items stay in when selecting
 BUSY = 0.1  # share of the test questions from which one user's is told
+
+
+def refuse_unlearnable(model: Recommender, spec: Spec, log: EventLog, split: Split) -> None:
+    """Raise ``ValueError``, before anything is trained, for a log that the model of ``spec`` cannot
+    learn from: it lacks a column, no event has one before it, or there is nothing to tell apart."""
+    log.require(model.reads)
+    if isinstance(model, CountModel):
+        return
+    if not (log.history_length(split.train) > 0).any():
+        raise ValueError(
+            f"{spec.name} learns from events that come after others of their user, and the "
+            f"training part of {spec.dataset} has none: bring users of more events (where the last "
+            "two of each are held out, of four), split by time (split=time), or use a model that "
+            "counts, such as popular"
+        )
+    if log.num_items < 2:
+        raise ValueError(
+            f"{spec.name} learns to tell items apart, and {spec.dataset} has one: bring a log of "
+            "more, or use a model that counts, such as popular"
+        )
 
 
 def select_unmasked(dataset: Dataset) -> bool:

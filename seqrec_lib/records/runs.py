@@ -31,7 +31,12 @@ from seqrec_lib.metrics.lists import coverage
 from seqrec_lib.models.base import CountModel, Recommender
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records import forecast, provenance
-from seqrec_lib.records.advice import advise, advise_average, advise_length
+from seqrec_lib.records.advice import (
+    advise,
+    advise_average,
+    advise_length,
+    refuse_unlearnable,
+)
 from seqrec_lib.records.model_file import load_model, save_model, stored_about
 from seqrec_lib.records.recipes import asked, published, recipe, sources_of
 from seqrec_lib.records.spec import Spec
@@ -110,9 +115,14 @@ def run_spec(
     if old and not retrain:
         if differ := differences(old, spec, place):
             there = f" and results={place!r}" if place != results else ""
+            passes = old.spec["training"]["epochs"]
+            own = f", or epochs={passes} (--epochs {passes}) for the stored one"
             raise RecordError(
                 f"{folder}: the stored run differs from the one asked for in {', '.join(differ)}; "
-                f"pass retrain=True{there} to replace it, or another results folder"
+                f"pass retrain=True{there} to replace it (--retrain of 'python -m "
+                "seqrec_lib.records train'), or another results folder"
+                + own
+                * any(one.startswith("training.epochs ") for one in differ)
             )
         return old
     folder = spec.folder(root() / results)
@@ -224,8 +234,9 @@ def started(
 ) -> Recommender:
     """The model of ``spec`` as its training finds it: drawn from its seed, or started from others.
 
-    Raises ``ValueError`` if the items of a source are not those of ``log``, numbered alike, and
-    where the model reads attributes or times that the data set lacks.
+    Raises ``ValueError`` if the items of a source are not those of ``log``, numbered alike, where
+    the model reads attributes or times that the data set lacks, and as
+    :func:`seqrec_lib.records.advice.refuse_unlearnable` does.
     """
     attributes = None
     if MODELS[spec.model].reads_attributes:
@@ -243,6 +254,7 @@ def started(
             f" than places in a history (the last is {log.time.max()}): bring an edition with the "
             "seconds of a clock, or use a model or a setting that reads none"
         )
+    refuse_unlearnable(model, spec, log, split)
     for name, one in (sources or {}).items():
         if not np.array_equal(one.items, log.items):
             raise ValueError(f"{name}: its items are not those of {spec}, which starts from it")

@@ -193,7 +193,8 @@ def main(arguments: list[str] | None = None) -> None:
     add_options(parser)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    if chosen.lists.suffix not in (".csv", ".parquet"):
+    kind = chosen.lists.suffix.lower()
+    if kind not in (".csv", ".parquet"):
         parser.error(f"{chosen.lists}: lists are written as .csv or .parquet")
     with one_line():
         for kept in (chosen.histories, chosen.model, chosen.features):
@@ -209,9 +210,7 @@ def main(arguments: list[str] | None = None) -> None:
             most=most,
         )
         with written_aside(chosen.lists) as aside:
-            found.to_csv(aside, index=False) if chosen.lists.suffix == ".csv" else found.to_parquet(
-                aside
-            )
+            found.to_csv(aside, index=False) if kind == ".csv" else found.to_parquet(aside)
     print(f"{found['user'].nunique()} users, {len(found)} rows: {chosen.lists}")
 
 

@@ -23,7 +23,7 @@ import pandas as pd
 from jaxtyping import Int
 
 from seqrec_lib.data import datasets
-from seqrec_lib.data.dataset import Dataset
+from seqrec_lib.data.dataset import Dataset, composed
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.refusals import one_line
 from seqrec_lib.data.splits import asked_about
@@ -143,9 +143,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with one_line():
-        for path in study(
-            chosen.dataset, chosen.names, chosen.seeds, chosen.results, chosen.device
-        ):
+        how = (chosen.seeds, chosen.results, chosen.device, chosen.epochs)
+        for path in study(composed(chosen.dataset, chosen), chosen.names, *how):
             print(path)
 
 

@@ -21,6 +21,7 @@ from seqrec_lib.data import datasets
 from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.files import written_aside
 from seqrec_lib.data.log import EventLog
+from seqrec_lib.data.options import add_variants
 from seqrec_lib.records.store import SCRATCH, Run, Runs, ranks_digest, results_folder
 from seqrec_lib.records.tables import beside
 
@@ -41,7 +42,8 @@ def place(
 
 
 def parser(study: str, about: str | None) -> argparse.ArgumentParser:
-    """The command line of a study: a data set, published runs of it, and how they are asked."""
+    """The command line of a study: a data set and how it is read, published runs of it, and how
+    they are asked."""
     found = argparse.ArgumentParser(
         prog=f"python -m seqrec_lib.studies.{study}",
         description=about,
@@ -50,8 +52,10 @@ def parser(study: str, about: str | None) -> argparse.ArgumentParser:
     found.add_argument("dataset")
     found.add_argument("names", nargs="+", help="published runs")
     found.add_argument("--seeds", type=int, nargs="*", default=[0])
+    found.add_argument("--epochs", type=int, help="in place of the recipes'")
     found.add_argument("--results", type=results_folder, default=SCRATCH)
     found.add_argument("--device", default="auto")
+    add_variants(found)
     return found
 
 

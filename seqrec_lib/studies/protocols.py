@@ -23,7 +23,7 @@ from jaxtyping import Int
 
 from seqrec_lib.data import candidates, datasets
 from seqrec_lib.data.candidates import LAWS
-from seqrec_lib.data.dataset import Dataset
+from seqrec_lib.data.dataset import Dataset, composed
 from seqrec_lib.data.files import root
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.data.refusals import one_line
@@ -168,9 +168,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--alone", action="store_true", help=f"not behind {BEHIND}'s first {FIRST}")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    how = (chosen.seeds, chosen.results, not chosen.alone, chosen.device)
+    how = (chosen.seeds, chosen.results, not chosen.alone, chosen.device, chosen.epochs)
     with one_line():
-        for path in study(chosen.dataset, chosen.names, *how):
+        for path in study(composed(chosen.dataset, chosen), chosen.names, *how):
             print(path)
 
 

@@ -108,7 +108,8 @@ def sampled_ranks(
     are no estimate of those in the catalogue (Krichene & Rendle, 2020).
 
     Returns ``rank_masked`` and ``rank_unmasked``, a row per position in the order given; they
-    differ in repeats alone, of which ``rank_masked`` is the last one. Raises as :func:`ranks` does.
+    differ in repeats alone, of which ``rank_masked`` is the last one. Raises ``ValueError`` for a
+    log of one item, and as :func:`scores_of` does.
     """
     others, repeat = _others(log, positions, count)
     candidates = np.concatenate([log.item[positions, None], others], 1)
@@ -121,6 +122,8 @@ def _others(
     log: EventLog, positions: Int[np.ndarray, "P"], count: int
 ) -> tuple[Int[np.ndarray, "P K"], Bool[np.ndarray, "P"]]:
     """Uniform items that a user has not had, and whether the true one is among those they had."""
+    if log.num_items < 2:
+        raise ValueError("the log has one item, and no others to rank it among: bring more items")
     lot = np.random.default_rng(0).random((len(positions), count))
     repeat = np.zeros(len(positions), dtype=bool)
     others = np.empty((len(positions), count), dtype=np.int64)

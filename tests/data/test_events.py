@@ -1,5 +1,6 @@
 """A valid log is read as it is; an invalid one ends in an error that says where and why."""
 
+import ast
 import datetime
 import gzip
 
@@ -329,9 +330,45 @@ def test_an_optional_column_is_held_to_the_same_rules(column):
         events.check(log, SOURCE)
 
 
-def test_an_action_is_a_word():
-    with pytest.raises(EventError, match="'action', row 0 .* of type int.* words"):
-        events.check(SMALL.assign(action=1), SOURCE)
+def test_an_action_is_a_word_or_a_whole_number_which_is_one(tmp_path):
+    log = SMALL.assign(action=np.array([1, 2, 1, 3], dtype="int16"))
+    assert events.check(log, SOURCE)["action"].tolist() == ["1", "2", "1", "3"]
+    log.to_parquet(tmp_path / "log.parquet")
+    log.to_csv(tmp_path / "log.csv", index=False)
+    both = [events.read(tmp_path / name) for name in ("log.parquet", "log.csv")]
+    assert_frame_equal(*both)
+    with pytest.raises(EventError, match="'action', row 0 .* of type bool.* words"):
+        events.check(SMALL.assign(action=True), SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "words"),
+    [
+        ("rating", [5, None, 3, None], "row 1 .* is missing"),
+        ("rating", ["5", "good", "3", "2"], "row 1 .* is 'good', no number"),
+        ("action", ["view", None, None, "buy"], "row 1 .* is missing"),
+        ("action", [1, None, 2, 1], "row 1 .* is missing"),
+        ("known", ["yes", "no", "yes", "yes"], "is 'yes', .* It is a mark and no time. Or leave"),
+        ("known", [True, False, True, True], "It is a mark and no time. Or leave"),
+        ("known", [1, 0, 1, 1], "is earlier than the event's time"),
+        ("known", [44562, 44563, 44562, 44562], "a spreadsheet's days"),
+        ("basket", [None] * 4, "row 0 .* is missing"),
+    ],
+)
+def test_an_optional_column_that_cannot_be_read_can_be_left_out(tmp_path, column, values, words):
+    table = SMALL.rename(columns={"user": "who is it"}).assign(domain="shop")
+    table = table.assign(**{column: pd.Series(values, dtype=object)})
+    names = {"user": "who is it", "domain": "domain"}
+    table.convert_dtypes().to_parquet(tmp_path / "log.parquet")
+    table.to_csv(tmp_path / "log.csv", index=False)
+    for path in (tmp_path / "log.parquet", tmp_path / "log.csv"):
+        with pytest.raises(EventError, match=words) as caught:
+            events.read(path, names | {column: column})
+        _, _, way = str(caught.value).partition("Or leave the column out: columns=")
+        told, _, line = way.partition(" (--columns ")
+        without = events.read(path, ast.literal_eval(told))
+        assert list(without) == ["user", "item", "time", "domain"]
+        assert line == "'user=who is it' item=item time=time domain=domain)."
 
 
 # ---- files

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqrec_lib.data import events
+from seqrec_lib.data.dataset import Dataset
 from seqrec_lib.data.events import EventError
 
 NOON = 1_318_939_200
@@ -88,6 +89,71 @@ def test_another_separator_is_asked_for_and_then_read(tmp_path, separator):
         events.read(path)
     assert repr(separator) in str(caught.value)
     assert events.read(path, separator=separator)["item"].tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "words"),
+    [
+        (b"PAR1", "log.csv", "It is Parquet: let its name end in .parquet"),
+        (b"PAR1", "log.tsv.gz", "It is Parquet"),
+        (b"gzip", "log.csv", "It is compressed by gzip: let its name end in .gz"),
+        (b"PK\x03\x04", "log.csv", "a zip archive, or a workbook: unpack it, or save its sheet"),
+    ],
+)
+def test_what_is_no_text_is_known_by_its_bytes(tmp_path, content, name, words):
+    table = pd.DataFrame({"user": [1, 2], "item": [3, 4], "time": [NOON, NOON]})
+    path = tmp_path / name
+    if content == b"PAR1":
+        table.to_parquet(path)
+    elif content == b"gzip":
+        path.write_bytes(gzip.compress(table.to_csv(index=False).encode()))
+    else:
+        path.write_bytes(content + b"\x14\x00\x06\xff" * 50)
+    with pytest.raises(EventError, match=words) as caught:
+        events.read(path)
+    assert "encoding" not in str(caught.value)
+
+
+@pytest.mark.parametrize("end", [".CSV", ".Csv.Gz", ".CSV.GZ", ".PARQUET", ".Tsv"])
+def test_an_ending_may_be_in_capitals(tmp_path, end):
+    table = pd.DataFrame({"user": [1, 2], "item": [3, 4], "time": [NOON, NOON]})
+    path = tmp_path / f"Log{end}"
+    if end == ".PARQUET":
+        table.to_parquet(path)
+    else:
+        write(path, text := table.to_csv(index=False, sep="\t" if end == ".Tsv" else ","))
+        if end.endswith(("Gz", "GZ")):
+            path.write_bytes(gzip.compress(text.encode()))
+    assert events.read(path)["item"].tolist() == [3, 4]
+    assert Dataset.parse(str(path)).name == "Log"
+
+
+@pytest.mark.parametrize(
+    ("note", "separator", "words"),
+    [
+        ("# exported by the shop", ",", "looks like a note: delete all before the header"),
+        ("# exported, by the shop", ",", "looks like a note"),
+        ("# exported, by, the shop", ",", "looks like a note"),
+        ("# one\n# two", ";", "looks like a note"),
+        ("Orders of 2011", ",", "'Orders of 2011', looks like a note"),
+        ("sep=;", ";", "'sep=;', is a note to a spreadsheet: delete it, and pass separator=';'"),
+        ('"sep=,"', ",", "is a note to a spreadsheet: delete it."),
+    ],
+)
+def test_a_note_before_the_header_is_no_matter_of_separators_or_quotes(
+    tmp_path, note, separator, words
+):
+    text = f"user,item,time\n1,2,{NOON}\n2,3,{NOON}\n".replace(",", separator)
+    path = write(tmp_path / "log.csv", f"{note}\n{text}")
+    for named in (None, separator):
+        with pytest.raises(EventError) as caught:
+            events.read(path, separator=named)
+        if named or note.startswith(("#", "sep")):
+            assert "quotes" not in str(caught.value)
+        if named or separator == ",":
+            assert words.split(", and pass")[0] in str(caught.value)
+        else:
+            assert words in str(caught.value)
 
 
 def test_any_text_file_is_read_once_its_separator_is_named(tmp_path):
@@ -389,6 +455,16 @@ def test_a_form_that_would_be_guessed_is_refused(tmp_path, form):
 
 
 # --- ids -----------------------------------------------------------------------------------------
+
+
+def test_numbers_that_parquet_has_as_text_are_no_matter_of_a_form(tmp_path):
+    path = tmp_path / "log.parquet"
+    for time in (f"{NOON}", f"{NOON}000", f"{NOON}.5"):
+        table = pd.DataFrame({"user": [1], "item": [2], "time": [time]})
+        table.to_parquet(path)
+        with pytest.raises(EventError, match="kept as text: write it as a whole number") as caught:
+            events.read(path)
+        assert "time_format" not in str(caught.value)
 
 
 def test_ids_that_differ_in_blanks_alone_are_refused(tmp_path):

@@ -219,6 +219,50 @@ def test_what_cannot_be_trained_is_refused_before_anything_is(trained, names, mo
     assert not trained
 
 
+def brought(path, users, events, items):
+    """A log of so many users, each with so many events, of so many items in turn."""
+    user, step = np.divmod(np.arange(users * events), events)
+    table = {"user": user, "item": (user + step) % items, "time": 86_400 * step + 1_600_000_000}
+    pd.DataFrame(table).to_csv(path, index=False)
+
+
+def test_a_log_of_users_of_three_events_is_refused_before_anything_is_trained(
+    trained, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    brought("shop.csv", users=30, events=6, items=9)
+    brought("three.csv", users=30, events=3, items=9)
+    for how in (("three.csv",), ("shop.csv", "--most", "3")):
+        words = "attention learns from events that come after others .* has none: bring users of"
+        with pytest.raises(SystemExit, match=words):
+            main(["train", how[0], "list", "attention", *how[1:]])
+        assert not trained
+        with pytest.raises(ValueError, match=words):
+            runs.run("?most=".join((how[0], *how[2:])), "attention")
+    main(["train", "three.csv", "list"])  # it only counts
+    main(["train", "shop.csv", "attention", "--most", "4"])
+    assert len(trained) == 2
+
+
+def test_a_log_of_one_item_is_refused_before_anything_is_trained(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    brought("one.csv", users=20, events=6, items=1)
+    with pytest.raises(SystemExit, match="attention learns to tell items apart, and .* has one"):
+        main(["train", "one.csv", "list", "attention"])
+    assert not trained
+    main(["train", "one.csv", "list"])
+
+
+def test_a_column_that_a_model_reads_is_asked_for_before_anything_is_trained(
+    trained, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    brought("shop.csv", users=20, events=6, items=9)
+    with pytest.raises(SystemExit, match="the model reads the basket of events, and this log"):
+        main(["train", "shop.csv", "list", "sasrec-avge"])
+    assert not trained
+
+
 def test_in_a_small_shop_what_was_had_is_no_hit_where_it_is_taken_out(
     trained, tmp_path, monkeypatch, capsys
 ):

@@ -16,7 +16,7 @@ from seqrec_lib.models.rankers.pooling import Pooling
 from seqrec_lib.records import provenance, runs, standing, store
 from seqrec_lib.records.rankers import TAIL_RECIPES
 from seqrec_lib.records.recipes import RECIPES, published
-from seqrec_lib.studies import protocols
+from seqrec_lib.studies import altered, protocols
 from seqrec_lib.training.candidates import scores_of
 from seqrec_lib.training.settings import Training
 
@@ -155,3 +155,25 @@ def test_what_was_asked_among_other_candidates_is_refused(project, monkeypatch):
     monkeypatch.setattr(protocols, "_digests", lambda dataset: {"uniform": "another"})
     with pytest.raises(ValueError, match="was made of another record or by"):
         protocols.kept(of("popular"))
+
+
+@pytest.mark.parametrize("module", [protocols, altered])
+def test_a_log_is_read_as_the_command_line_says(module, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(module, "study", lambda *given: asked.append(given) or [])
+    how = ["--columns", "user=who", "--sort", "--split", "tail", "--epochs", "2"]
+    module.main([str(tmp_path / "shop.csv"), "popular", *how])
+    (given,) = asked
+    assert str(given[0]) == f"{tmp_path}/shop.csv?columns=user:who&sort&split=tail"
+    assert given[1] == ["popular"] and given[-1] == 2
+
+
+def test_a_run_of_other_epochs_is_asked_for_by_these(project, tmp_path, capsys):
+    results = str(tmp_path / "results")
+    runs.run(DATASET, "sasrec", epochs=1, results=results)
+    with pytest.raises(
+        SystemExit, match=r"\(1 stored, 2 asked\); pass .* or epochs=1 \(--epochs 1"
+    ):
+        protocols.main([DATASET, "sasrec", "--alone", "--results", results])
+    protocols.main([DATASET, "sasrec", "--alone", "--results", results, "--epochs", "1"])
+    assert "sasrec-s0.parquet" in capsys.readouterr().out

@@ -45,6 +45,12 @@ def test_others_are_items_that_the_user_has_not_had(small_log, small_split):
     assert drawn[0] == 0 and (drawn[1:] > 0).all()
 
 
+def test_one_item_alone_is_not_ranked(small_log, small_split):
+    alone = dataclasses.replace(small_log, item=small_log.item * 0 + 1, items=small_log.items[:1])
+    with pytest.raises(ValueError, match="the log has one item, and no others to rank it among"):
+        asked(alone, small_split)
+
+
 def test_an_item_that_ties_with_all_is_in_the_middle(small_log, small_split):
     found = asked(small_log, small_split, count=9)
     assert (found["rank_unmasked"] == 6).all()  # of 10: 5.5, rounded up

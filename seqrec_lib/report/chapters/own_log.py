@@ -104,9 +104,9 @@ def brought(
 
 def first_lines(path: Path, number: int = 5) -> str:
     """The file's first lines as they stand there; of what is not text, the names of its columns."""
-    if path.is_dir() or path.suffix in (".parquet", ".pq"):
+    if path.is_dir() or path.suffix.lower() in (".parquet", ".pq"):
         return f"{path.name}: columns {', '.join(File(path, Format()).names)}"
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
+    with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as stream:
         return "".join(line.decode(errors="replace") for line in islice(stream, number))
 
 
