@@ -8,6 +8,7 @@ from seqrec_lib import report
 from seqrec_lib.metrics.ranking import ndcg
 from seqrec_lib.models.registry import MODELS
 from seqrec_lib.records.store import Runs
+from seqrec_lib.report.chapters import asked as asked_runs
 from seqrec_lib.report.chapters import protocols
 
 
@@ -98,13 +99,13 @@ def test_who_was_asked_more_is_cut_to_what_all_were_asked(asked):
         run, _ = asked(name, ranks, users, [0.5] * len(set(users)))
         run.seeds[0].ranks["history_length"] = [3, 4, 7, 5] if name == "markov" else [4, 7]
         runs.append(run)
-    assert [one.ranks("masked").tolist() for one in protocols.alike(runs)] == [[[1, 1]], [[2, 3]]]
+    assert [one.ranks("masked").tolist() for one in asked_runs.alike(runs)] == [[[1, 1]], [[2, 3]]]
 
 
 def test_seeds_without_a_record_are_left_out_where_others_have_one(tmp_path, monkeypatch):
     there = {"din": [0, 2], "tim": []}
     monkeypatch.setattr(
-        protocols,
+        asked_runs,
         "answering",
         lambda spec, results: results if spec.training.seed in there[spec.name] else None,
     )
@@ -114,20 +115,20 @@ def test_seeds_without_a_record_are_left_out_where_others_have_one(tmp_path, mon
         asked.append((name, list(seeds)))
         return Runs(name, dataset, [])
 
-    monkeypatch.setattr(protocols, "of_seeds", of_seeds)
+    monkeypatch.setattr(asked_runs, "of_seeds", of_seeds)
     how = ("simulated-tail", ["din", "tim", "sim-hard"], [0, 1, 2])
     rest = ("cpu", False, tmp_path)
-    protocols.runs_of(*how, None, *rest)
-    protocols.runs_of(*how, 3, *rest)  # a trial trains all that it is asked for
+    asked_runs.runs_of(*how, None, *rest)
+    asked_runs.runs_of(*how, 3, *rest)  # a trial trains all that it is asked for
     every = [0, 1, 2]
     assert asked == [("din", [0, 2]), ("tim", every), ("din", every), ("tim", every)]
 
 
 def test_variants_are_possible_where_they_are_published():
     names = ["tim", "tim-none", "sim-hard", "profile"]
-    assert protocols.possible("simulated-tail", names) == ["tim", "tim-none"]
-    assert protocols.possible("simulated", names) == ["tim"]
-    assert protocols.possible("movielens_small-tail", names) == names
+    assert asked_runs.possible("simulated-tail", names) == ["tim", "tim-none"]
+    assert asked_runs.possible("simulated", names) == ["tim"]
+    assert asked_runs.possible("movielens_small-tail", names) == names
 
 
 def test_other_questions_of_the_same_users_are_no_pair(asked):
@@ -225,5 +226,5 @@ def test_of_how_much_is_read_each_model_has_a_row(asked):
 
 def test_who_reads_attributes_is_left_out_where_items_have_none():
     names = ("din", "sim-hard", "profile", "popular")
-    assert protocols.possible("movielens_small-tail", names) == list(names)
-    assert protocols.possible("simulated-tail", names) == ["din", "popular"]
+    assert asked_runs.possible("movielens_small-tail", names) == list(names)
+    assert asked_runs.possible("simulated-tail", names) == ["din", "popular"]
