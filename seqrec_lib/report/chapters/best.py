@@ -49,6 +49,16 @@ def kept(pupil: Runs, plain: Runs, teachers: Runs, protocol: str) -> float:
     return report.ratio(above[pupil.name], above[teachers.name])
 
 
+def compared(found: Mapping[str, Mapping[str, Runs]]) -> dict[str, pd.DataFrame]:
+    """Runs of each data set beside SASRec's, a table a data set and protocol (``Beauty, M``)."""
+    tables = {}
+    for dataset, of in found.items():
+        table = report.table(list(of.values()), baseline="sasrec")
+        for words, part in report.by_protocol(table).items():
+            tables[f"{dataset.capitalize()}, {words[0]}"] = part
+    return tables
+
+
 def with_costs(shown: Sequence[str], of: Mapping[str, Runs]) -> pd.DataFrame:
     """NDCG@10 of the runs of one data set under both protocols, and what they take."""
     rows = {}

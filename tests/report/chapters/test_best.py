@@ -40,6 +40,15 @@ def test_an_ensemble_takes_what_its_members_take(of):
     assert best.with_costs(["sasrec"], alone)["NDCG@10 U"].iloc[0].endswith(", one seed")
 
 
+def test_pupils_stand_beside_sasrec_file_by_file(of):
+    pair = {name: of[name] for name in ("sasrec", "ensemble")}
+    found = best.compared({"beauty": pair, "toys": pair})
+    assert list(found) == ["Beauty, M", "Beauty, U", "Toys, M", "Toys, U"]
+    assert all(table.index.tolist() == ["SASRec", "ensemble"] for table in found.values())
+    assert "(higher)" in found["Toys, U"]["NDCG@10 U against SASRec"].iloc[1]
+    assert not [name for name in found["Toys, U"] if " M" in name]
+
+
 def test_a_run_is_held_against_print_in_percent(of):
     figure, ax = plt.subplots()
     sets = {"beauty": of, "shop": of}
