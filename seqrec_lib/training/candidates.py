@@ -109,7 +109,7 @@ def sampled_ranks(
 
     Returns ``rank_masked`` and ``rank_unmasked``, a row per position in the order given; they
     differ in repeats alone, of which ``rank_masked`` is the last one. Raises ``ValueError`` for a
-    log of one item, and as :func:`scores_of` does.
+    log of one item, and as ``scores_of`` does.
     """
     others, repeat = _others(log, positions, count)
     candidates = np.concatenate([log.item[positions, None], others], 1)
