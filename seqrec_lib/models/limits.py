@@ -1,7 +1,9 @@
-"""Settings of which no model can be made, refused in words: a net of no width learns nothing."""
+"""Settings of which no model can be made, refused in words: a net of no width learns nothing.
+And what a model can hold that is made of others."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -24,6 +26,19 @@ def shares(config: Any, *names: str) -> None:
     for name, value in _given(config, names):
         if not 0 <= value <= 1:
             raise ValueError(f"{name} is {value}; use a share from 0 to 1")
+
+
+def heads(config: Any) -> None:
+    """Raise ``ValueError`` unless the heads divide the width among them."""
+    if config.num_heads < 1 or config.embed_dim % config.num_heads:
+        raise ValueError(
+            f"num_heads is {config.num_heads}; it must divide embed_dim, {config.embed_dim}"
+        )
+
+
+def narrowest(limits: Iterable[int | None]) -> int | None:
+    """The limit of what has parts: the least of theirs; None, no limit, if none has one."""
+    return min((one for one in limits if one is not None), default=None)
 
 
 def _given(config: Any, names: tuple[str, ...]) -> list[tuple[str, Any]]:

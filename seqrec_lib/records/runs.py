@@ -115,14 +115,13 @@ def run_spec(
     if old and not retrain:
         if differ := differences(old, spec, place):
             there = f" and results={place!r}" if place != results else ""
-            passes = old.spec["training"]["epochs"]
-            own = f", or epochs={passes} (--epochs {passes}) for the stored one"
+            passes, own = old.spec["training"]["epochs"], ""
+            if any(one.startswith("training.epochs ") for one in differ):
+                own = f", or epochs={passes} (--epochs {passes}) for the stored one"
             raise RecordError(
                 f"{folder}: the stored run differs from the one asked for in {', '.join(differ)}; "
                 f"pass retrain=True{there} to replace it (--retrain of 'python -m "
-                "seqrec_lib.records train'), or another results folder"
-                + own
-                * any(one.startswith("training.epochs ") for one in differ)
+                f"seqrec_lib.records train'), or another results folder{own}"
             )
         return old
     folder = spec.folder(root() / results)

@@ -16,6 +16,7 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.base import Recommender
+from seqrec_lib.models.limits import narrowest
 from seqrec_lib.serving.served import Served
 from seqrec_lib.training.evaluation import masked_out
 
@@ -36,12 +37,10 @@ class Reranker(Recommender):
         if count < 1:
             raise ValueError(f"count is {count}; rerank one candidate or more")
         self.first, self.ranker, self.count = first, ranker, count
-        steps = [one.steps_at_once for one in (first, ranker) if one.steps_at_once is not None]
-        self.steps_at_once = min(steps, default=None)
+        self.steps_at_once = narrowest(one.steps_at_once for one in (first, ranker))
         self.reads = tuple(sorted({*first.reads, *ranker.reads}))
         self.names = {**first.names, **ranker.names}
-        longest = [one.max_len for one in (first, ranker) if one.max_len is not None]
-        self.max_len = min(longest, default=None)
+        self.max_len = narrowest(one.max_len for one in (first, ranker))
 
     def batch(
         self, log: EventLog, positions: Int[np.ndarray, "P"], length: int | Int[np.ndarray, "P"]

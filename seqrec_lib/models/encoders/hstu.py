@@ -20,7 +20,7 @@ from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.base import SequenceEncoder
 from seqrec_lib.models.layers import Dropout, time_buckets
-from seqrec_lib.models.limits import at_least
+from seqrec_lib.models.limits import at_least, heads
 from seqrec_lib.models.losses import Objective, Softmax
 
 BUCKETS = 128
@@ -87,10 +87,7 @@ class HSTU(SequenceEncoder):
         if config.time not in TIMES:
             raise ValueError(f"time is {config.time!r}; use one of {', '.join(TIMES)}")
         at_least(1, config, "num_heads", "max_len")
-        if config.embed_dim % config.num_heads:
-            raise ValueError(
-                f"num_heads is {config.num_heads}; it must divide embed_dim, {config.embed_dim}"
-            )
+        heads(config)
         at_least(0, config, "num_layers")
         super().__init__(catalogue, config.embed_dim, config.objective, config.temperature)
         self.config = config

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from seqrec_lib.data.batch import Batch
 from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.models.layers import Dropout
-from seqrec_lib.models.limits import at_least
+from seqrec_lib.models.limits import at_least, heads
 from seqrec_lib.models.losses import Objective, SampledSoftmax
 from seqrec_lib.models.rankers.base import NEVER, CandidateRanker, in_blocks, seen_after, seen_by
 from seqrec_lib.models.rankers.pooling import Tower
@@ -38,19 +38,21 @@ def shift(
     """
     relevance = relevance + torch.where(seen, 0.0, -torch.inf).to(relevance.dtype)
     steps = relevance.shape[-1]
-    number = steps if k is None else min(k, steps)
+    lowest = torch.finfo(relevance.dtype).min
+    left = torch.empty(relevance.shape, device=relevance.device)
+    if k is None or k >= steps:
+        return torch.lt(relevance, lowest, out=left).mul_(NEVER)
     if relevance.device.type != "cpu":
-        best = relevance.topk(number, sorted=False)
+        best = relevance.topk(k, sorted=False)
         added = torch.where(best.values > -torch.inf, 0.0, NEVER)
         every = torch.full(relevance.shape, NEVER, device=relevance.device)
         return every.scatter_(-1, best.indices, added)
     # numpy finds the k-th largest alone, and a comparison that writes numbers needs no mask: each
     # is several times as fast on a processor as topk and where
-    edge = np.partition(relevance.detach().numpy(), -number, -1)[..., [-number]]
-    lowest = torch.from_numpy(edge).clamp(min=torch.finfo(relevance.dtype).min)
-    left = torch.lt(relevance, lowest, out=torch.empty(relevance.shape))
-    if (more := steps - left.sum(-1) > number).any():  # alike at the edge
-        best = relevance[more].topk(number, sorted=False)
+    edge = np.partition(relevance.detach().numpy(), -k, -1)[..., [-k]]
+    torch.lt(relevance, torch.from_numpy(edge).clamp(min=lowest), out=left)
+    if (more := steps - left.sum(-1) > k).any():  # alike at the edge
+        best = relevance[more].topk(k, sorted=False)
         left[more] = left.new_ones(len(best.indices), steps).scatter_(-1, best.indices, 0.0)
     return left.mul_(NEVER)
 
@@ -81,10 +83,7 @@ class TargetAttention(CandidateRanker):
     def __init__(self, catalogue: Catalogue, config: Config):
         if config.k is not None and config.k < 1:
             raise ValueError(f"k is {config.k}; use 1 or more, or None for whole histories")
-        if config.num_heads < 1 or config.embed_dim % config.num_heads:
-            raise ValueError(
-                f"num_heads is {config.num_heads}; it must divide embed_dim, {config.embed_dim}"
-            )
+        heads(config)
         at_least(1, config, "embed_dim")
         super().__init__(catalogue, config.objective)
         self.config, width = config, config.embed_dim

@@ -23,6 +23,7 @@ from seqrec_lib.data.catalogue import Catalogue
 from seqrec_lib.data.log import EventLog
 from seqrec_lib.models.base import Recommender, from_config
 from seqrec_lib.models.encoders.sasrec import SASRec
+from seqrec_lib.models.limits import narrowest
 from seqrec_lib.models.wrappers.batches import plain
 
 
@@ -40,11 +41,8 @@ class Ensemble(Recommender):
             raise ValueError(f"shares must be {count}, each above 0, and sum to 1, not {shares}")
         self.config = config
         self.members = nn.ModuleList(from_config(catalogue, member) for member in config.members)
-        longest: list[int] = [m.max_len for m in self.members if m.max_len is not None]  # type: ignore[misc]
-        self.max_len = min(longest, default=None)
-        # as many as the narrowest holds
-        steps: list[int] = [m.steps_at_once for m in self.members if m.steps_at_once is not None]  # type: ignore[misc]
-        self.steps_at_once = min(steps, default=None)
+        self.max_len = narrowest(m.max_len for m in self.members)  # type: ignore[misc]
+        self.steps_at_once = narrowest(m.steps_at_once for m in self.members)  # type: ignore[misc]
         self.reads = tuple(sorted({name for m in self.members for name in m.reads}))  # type: ignore[union-attr]
         self.register_buffer("repeat_share", torch.tensor(0.5))
         self.repeat_share: Tensor
